@@ -1,0 +1,137 @@
+/* The plan: what the controller tells the workers, one way. A shared segment of PLAN_SLOTS whole
+ * versions. The controller fills a slot that nobody uses and publishes it; a worker acquires the
+ * newest, compiles what it needs from it (routes, endpoints) and says which version it holds.
+ *
+ *   segment: [header: magic layout pid heartbeat current | in_use per worker | slot 0 … slot 3]
+ *
+ * A reader never waits and never sees a half-written plan: acquire writes the slot into in_use,
+ * then checks that it is still the current one; the publisher only takes slots that are neither
+ * current nor in any in_use. Layout drawn in docs/shm.md. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "decide/value/stage.h"
+
+#define PLAN_LAYOUT 1u
+#define PLAN_SLOTS 4
+#define PLAN_WORKERS_MAX 64
+#define PLAN_SERVICES_MAX 64
+#define PLAN_ENDPOINTS_MAX 512 /* endpoint slots of all services together */
+#define PLAN_ROUTES_MAX 8192
+#define PLAN_CUSTOMERS_MAX 262144 /* power of two; filled at most half */
+#define PLAN_TEXT_BYTES (2u << 20)
+#define PLAN_NAME_BYTES 64
+
+struct plan_text {
+    uint32_t offset, len; /* in plan->text */
+};
+
+enum endpoint_state { /* names as in `status --json` */
+    ENDPOINT_NONE,    /* the slot is free */
+    ENDPOINT_STARTING,
+    ENDPOINT_WARM,     /* a spare: healthy, out of rotation */
+    ENDPOINT_SERVING,  /* in rotation */
+    ENDPOINT_EJECTED,  /* unhealthy: out of rotation, watched or about to be replaced */
+    ENDPOINT_DRAINING, /* no new requests; finishes what it has */
+    ENDPOINT_STATES,
+};
+
+/* An endpoint keeps its slot while it lives: per-endpoint state in the vitals is indexed by it.
+ * `generation` changes when another endpoint takes the slot. */
+struct plan_endpoint {
+    char id[PLAN_NAME_BYTES]; /* "storefront-3"; of a static one its address */
+    uint32_t generation;
+    uint16_t service;
+    uint8_t state; /* enum endpoint_state */
+    uint32_t concurrency; /* requests in flight it carries within the objective; 0 not known yet */
+    struct sockaddr_storage address;
+    uint32_t address_len;
+};
+
+/* Services keep their index while their name is configured: vitals are indexed by it. */
+struct plan_service {
+    char name[PLAN_NAME_BYTES]; /* empty: the index is free */
+    uint32_t objective_us;
+    uint32_t concurrency; /* of the whole service; 0: the worker learns by itself */
+    uint32_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+    bool order_by_value; /* overload.order */
+    uint32_t queue_max, queue_patience_ms;
+    double floor_ratio; /* share of the capacity kept for unknown visitors */
+};
+
+struct plan_route {
+    struct plan_text host;   /* empty: any host; lower case, "*.shop.test" allowed */
+    struct plan_text prefix; /* path prefix at a segment boundary, "/" matches all */
+    uint16_t service;
+    uint8_t stage; /* enum stage */
+};
+
+/* Open addressing by xxh3 of the customer id; key 0 is free (a hash of 0 is stored as 1). */
+struct plan_customer {
+    uint64_t key;
+    float expected_value; /* currency units over the horizon of the file */
+    uint32_t reserved;
+};
+
+/* Named limits and timeouts of the client side; defaults in act/proxy/proxy_config.c. */
+struct plan_limits {
+    uint32_t head_bytes, fields, target_bytes;
+    uint64_t body_bytes; /* 0: unlimited */
+    uint32_t connections, requests_per_connection;
+    uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
+    uint32_t drain_timeout_ms, pool_idle_timeout_ms;
+    uint32_t retries;
+};
+
+struct plan {
+    uint64_t version; /* 1, 2, …: what `status` shows */
+    int64_t published_unix_ms;
+    uint32_t service_count; /* highest used index + 1 */
+    uint32_t endpoint_count;
+    uint32_t route_count; /* in order of the configuration; the longest prefix wins */
+    uint32_t customer_slots; /* power of two in use, 0: no table */
+    uint32_t text_len;
+    struct plan_limits limits;
+    struct plan_text customer_cookie, session_cookie, via_name;
+    double customer_value_mean;
+    struct plan_service services[PLAN_SERVICES_MAX];
+    struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
+    struct plan_route routes[PLAN_ROUTES_MAX];
+    struct plan_customer customers[PLAN_CUSTOMERS_MAX];
+    char text[PLAN_TEXT_BYTES];
+};
+
+struct plan_segment;
+
+/* A new segment in a memfd (sparse: only touched pages cost). The fd goes to the children by fork;
+ * plan_segment_attach maps it in another process. */
+struct plan_segment *plan_segment_new(int *fd, struct error *err);
+struct plan_segment *plan_segment_attach(int fd, struct error *err);
+void plan_segment_free(struct plan_segment *segment); /* unmaps */
+
+/* Publisher (the controller; one at a time). plan_begin gives a free slot whose fixed part is zeroed
+ * (arrays are valid up to the counts only), NULL while all are in use: try again next tick. */
+struct plan *plan_begin(struct plan_segment *segment);
+bool plan_add_text(struct plan *plan, struct slice text, struct plan_text *out);
+void plan_publish(struct plan_segment *segment, struct plan *plan); /* sets version and time */
+void plan_heartbeat(struct plan_segment *segment, uint64_t now_us);
+uint64_t plan_heartbeat_us(const struct plan_segment *segment);
+
+/* Readers. The pointer is valid until this worker's next acquire or release. NULL before the first
+ * plan. `worker` < PLAN_WORKERS_MAX. */
+const struct plan *plan_acquire(struct plan_segment *segment, unsigned worker);
+void plan_release(struct plan_segment *segment, unsigned worker);
+uint64_t plan_version(const struct plan_segment *segment); /* newest published; 0: none */
+const struct plan *plan_current(const struct plan_segment *segment); /* for the publisher itself */
+/* The supervisor calls it for a dead worker, so that its slot becomes free. */
+void plan_forget_worker(struct plan_segment *segment, unsigned worker);
+
+static inline struct slice plan_slice(const struct plan *plan, struct plan_text text) {
+    return (struct slice){ plan->text + text.offset, text.len };
+}
+const char *endpoint_state_name(enum endpoint_state state);

@@ -1,0 +1,148 @@
+/* The vitals: what the workers tell the controller, one way. For each worker counters, histograms,
+ * what it has in flight at each endpoint, and a ring of request records; beside them, shared by all
+ * workers, what is known of each endpoint.
+ *
+ * Every word in a worker's block has one writer, that worker; adds are plain load + store (relaxed).
+ * A restarted worker gets its block back with its in-flight numbers cleared by the supervisor, and
+ * goes on counting. Words of `shared` are written by any worker with atomics. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/shm/plan.h"
+#include "base/error.h"
+#include "base/histogram.h"
+
+#define VITALS_LAYOUT 1u
+#define VITALS_RING_RECORDS 16384 /* power of two: 10 s at 1,600 requests/s a worker */
+#define VITALS_PATH_BYTES 88
+
+/* Flags of a request record. */
+enum {
+    RECORD_RETRIED = 1 << 0,
+    RECORD_WAITED = 1 << 1,        /* sat in the admission queue */
+    RECORD_REFUSED = 1 << 2,       /* 503 by admission: never reached an endpoint */
+    RECORD_FAILED = 1 << 3,        /* answered 5xx by us, or cut off: the visitor saw a failure */
+    RECORD_CLIENT_GONE = 1 << 4,   /* the visitor left first */
+    RECORD_KNOWN_CUSTOMER = 1 << 5,
+    RECORD_UPGRADED = 1 << 6,
+    RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
+};
+
+enum record_reason { /* why a request did not end well; names in access log and metrics */
+    REASON_NONE,
+    REASON_NO_ROUTE,
+    REASON_NO_ENDPOINT,
+    REASON_CONNECT_FAILED,
+    REASON_UPSTREAM_CLOSED, /* before the head */
+    REASON_UPSTREAM_CUT,    /* in mid-body */
+    REASON_UPSTREAM_BAD,    /* its answer does not parse */
+    REASON_TIMEOUT_CONNECT,
+    REASON_TIMEOUT_FIRST_BYTE,
+    REASON_TIMEOUT_IDLE,
+    REASON_TIMEOUT_TOTAL,
+    REASON_OVERLOAD, /* refused by admission */
+    REASON_CLIENT_TIMEOUT,
+    REASON_BAD_REQUEST,
+    REASON_TOO_LARGE,
+    REASON_COUNT,
+};
+
+/* 192 bytes: three cache lines. */
+struct request_record {
+    int64_t unix_ms;   /* when the head was complete */
+    uint64_t trace_id; /* low half of the W3C trace id */
+    uint64_t bytes_in, bytes_out;
+    uint32_t total_us, first_byte_us, waited_us;
+    float value; /* expected profit, currency units */
+    uint16_t status;
+    uint16_t service, endpoint; /* UINT16_MAX: none */
+    uint16_t flags;
+    uint8_t stage, method, reason, protocol; /* protocol: 10, 11, 20 */
+    uint8_t path_len;
+    char path[VITALS_PATH_BYTES]; /* cut at the limit, without the query */
+    uint8_t client[16];           /* v4 as ::ffff:a.b.c.d */
+    uint16_t client_port;
+};
+
+struct vitals_service {
+    _Atomic uint64_t offered[STAGE_COUNT]; /* before admission: demand */
+    _Atomic uint64_t served[STAGE_COUNT];  /* answered by an endpoint, below 500 */
+    _Atomic uint64_t refused[STAGE_COUNT]; /* 503 by admission */
+    _Atomic uint64_t failed[STAGE_COUNT];  /* RECORD_FAILED */
+    _Atomic uint64_t retries, retries_refused;
+    _Atomic uint32_t in_flight, waiting;
+    _Atomic uint32_t concurrency_limit; /* of this worker, now */
+    struct histogram latency_us[STAGE_COUNT]; /* whole request, of those served */
+};
+
+struct vitals_endpoint { /* zeroed by its worker when the generation changes */
+    _Atomic uint32_t generation;
+    _Atomic uint32_t in_flight;
+    _Atomic uint64_t oldest_start_us; /* monotonic, of the oldest request in flight; 0: none */
+    _Atomic uint64_t requests, failures, connect_failures, status_5xx;
+    _Atomic uint64_t latency_us_sum; /* time to first byte, of those that answered */
+    _Atomic uint64_t answers;
+    struct histogram first_byte_us;
+};
+
+struct vitals_worker {
+    _Atomic uint32_t pid; /* 0: no such worker */
+    _Atomic uint64_t heartbeat_us;
+    _Atomic uint64_t plan_version;
+    _Atomic uint64_t started_us;
+    _Atomic uint64_t connections_accepted, connections_open, connections_refused;
+    _Atomic uint64_t upstream_open, upstream_opened;
+    _Atomic uint64_t bytes_in, bytes_out;
+    _Atomic uint64_t reasons[REASON_COUNT];
+    _Atomic uint64_t records_dropped;
+    struct vitals_service services[PLAN_SERVICES_MAX];
+    struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
+    _Atomic uint64_t ring_head; /* next to write, by the worker */
+    _Atomic uint64_t ring_tail; /* next to read, by the controller */
+    struct request_record ring[VITALS_RING_RECORDS];
+};
+
+struct vitals_shared_endpoint { /* one estimate for all workers */
+    _Atomic uint32_t generation;
+    _Atomic uint32_t ewma_us;         /* peak-EWMA of time to first byte; 0 not known */
+    _Atomic uint32_t error_ppm;       /* EWMA of failures, parts per million */
+    _Atomic uint32_t connect_failures; /* consecutive */
+    _Atomic uint64_t ejected_until_us; /* passive ejection, monotonic */
+    _Atomic uint32_t ejections;        /* in a row: the back-off doubles */
+};
+
+struct vitals {
+    uint32_t layout, worker_count;
+    _Atomic uint32_t supervisor_pid;
+    struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
+    struct vitals_worker workers[PLAN_WORKERS_MAX];
+};
+
+struct vitals *vitals_new(unsigned worker_count, int *fd, struct error *err);
+struct vitals *vitals_attach(int fd, struct error *err);
+void vitals_free(struct vitals *vitals);
+
+static inline void vitals_add(_Atomic uint64_t *counter, uint64_t value) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + value,
+                          memory_order_relaxed);
+}
+static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Worker: appends to its ring; a full ring drops and counts, never waits. */
+void vitals_record(struct vitals_worker *worker, const struct request_record *record);
+/* Controller: copies up to `max` records out of the ring, oldest first; returns how many. */
+unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, unsigned max);
+/* Supervisor, after a worker's death and before its successor: nothing is in flight there now. */
+void vitals_clear_in_flight(struct vitals_worker *worker);
+
+/* Over all workers: requests in flight at the endpoint, and the oldest one's start (0: none).
+ * Blocks of another generation count as nothing. */
+uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
+                                   uint32_t generation);
+uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
+                                   uint32_t generation);
+const char *record_reason_name(enum record_reason reason);

@@ -1,0 +1,66 @@
+/* Event loop: one a process, no threads. Descriptors that are not streams (listeners, pidfds,
+ * eventfds, signalfds) are watched for readiness; byte streams live in wire/net/socket.h and are
+ * fed by the same backend, so that a completion backend (io_uring) can serve both.
+ *
+ * One turn: wait for events or the next timer, run what is due, then the deferred tasks, then free
+ * what was closed. Callbacks never block, never run inside the call that asked for them, and read
+ * the time from the loop, which reads the clock once a turn. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/heap.h"
+#include "base/list.h"
+
+struct loop;
+
+/* NULL with *err set when the kernel refuses. */
+struct loop *loop_new(struct error *err);
+void loop_free(struct loop *loop);
+
+/* Runs turns until loop_stop. False only when the backend itself fails. */
+bool loop_run(struct loop *loop, struct error *err);
+void loop_stop(struct loop *loop);
+/* A single turn that waits at most `wait_ms` (0 polls); for tests and nested clean-up. */
+bool loop_turn(struct loop *loop, int wait_ms, struct error *err);
+
+uint64_t loop_now_us(const struct loop *loop); /* monotonic, of this turn's start */
+uint64_t loop_now_ms(const struct loop *loop);
+
+/* Readiness of a descriptor. The watch is the caller's, embedded in the object it serves. */
+enum { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_HANGUP = 4 };
+
+struct watch {
+    int fd; /* -1 when not watched */
+    unsigned events;
+    void (*on_ready)(struct watch *watch, unsigned events);
+};
+
+/* `on_ready` is called in each turn in which any of `events` (WATCH_READ, WATCH_WRITE) is ready. */
+bool loop_watch(struct loop *loop, struct watch *watch, int fd, unsigned events,
+                void (*on_ready)(struct watch *watch, unsigned events), struct error *err);
+bool loop_watch_change(struct loop *loop, struct watch *watch, unsigned events);
+/* Safe on what is not watched. No callback comes after it, even in this turn. Does not close. */
+void loop_unwatch(struct loop *loop, struct watch *watch);
+
+struct timer {
+    struct heap_node node;
+    uint64_t due_us;
+    void (*on_due)(struct timer *timer);
+};
+
+/* One shot; starting a running timer moves it. */
+void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_us,
+                 void (*on_due)(struct timer *timer));
+void timer_stop(struct loop *loop, struct timer *timer); /* safe when not running */
+bool timer_running(const struct timer *timer);
+
+/* Runs once, after this turn's events; deferring twice before it runs is once. */
+struct task {
+    struct list link;
+    void (*run)(struct task *task);
+};
+
+void loop_defer(struct loop *loop, struct task *task, void (*run)(struct task *task));
+void loop_cancel(struct loop *loop, struct task *task);
