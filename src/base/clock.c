@@ -109,7 +109,8 @@ static bool take_time(struct slice *rest, int64_t *ms) {
     if (take_byte(rest, ".,") && !take_fraction_ms(rest, &fraction_ms)) {
         return false;
     }
-    if (hour > 24 || minute > 59 || second > 60) {
+    bool midnight = minute == 0 && second == 0 && fraction_ms == 0; /* 24:00 ends a day */
+    if (hour > 24 || (hour == 24 && !midnight) || minute > 59 || second > 60) {
         return false;
     }
     *ms = (((int64_t)hour * 60 + minute) * 60 + second) * 1000 + fraction_ms;
@@ -128,6 +129,9 @@ static bool take_zone(struct slice *rest, int64_t *offset_ms) {
     }
     take_byte(rest, ":");
     if (rest->len > 0 && !take_digits(rest, 2, &minutes)) {
+        return false;
+    }
+    if (hours > 23 || minutes > 59) {
         return false;
     }
     *offset_ms = ((int64_t)hours * 60 + minutes) * 60000 * (west ? -1 : 1);

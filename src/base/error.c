@@ -5,6 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Adds ": tail" at err->text[len], cut where the text ends. */
+static void append(struct error *err, size_t len, const char *tail) {
+    size_t room = sizeof err->text - len;
+    int written = snprintf(err->text + len, room, ": %s", tail);
+    if (written < 0) {
+        err->text[len] = '\0';
+    }
+}
+
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...) {
     if (err == NULL) {
         return false;
@@ -30,7 +39,7 @@ bool error_system(struct error *err, const char *format, ...) {
     int len = vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     if (len >= 0 && (size_t)len < sizeof err->text) {
-        snprintf(err->text + len, sizeof err->text - (size_t)len, ": %s", strerror(saved_errno));
+        append(err, (size_t)len, strerror(saved_errno));
     }
     return false;
 }
@@ -46,7 +55,7 @@ bool error_wrap(struct error *err, const char *format, ...) {
     int len = vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     if (len >= 0 && (size_t)len < sizeof err->text) {
-        snprintf(err->text + len, sizeof err->text - (size_t)len, ": %s", inner);
+        append(err, (size_t)len, inner);
     }
     return false;
 }
