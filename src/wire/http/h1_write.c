@@ -1,0 +1,164 @@
+#include <string.h>
+
+#include "wire/http/h1.h"
+#include "wire/http/status.h"
+
+#define LINE_BYTES 64 /* framing, Connection and digits, more than they can need */
+
+/* Appends without looking at the limit: the caller has reserved enough. */
+static char *put(char *at, struct slice s) {
+    if (s.len > 0) {
+        memcpy(at, s.data, s.len);
+    }
+    return at + s.len;
+}
+
+static char *put_field(char *at, struct slice name, struct slice value) {
+    at = put(at, name);
+    at = put(at, SLICE(": "));
+    at = put(at, value);
+    return put(at, SLICE("\r\n"));
+}
+
+static char *put_uint(char *at, uint64_t value) {
+    char digits[20];
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return put(at, slice_of(digits + first, sizeof digits - first));
+}
+
+/* The fields that the serialiser writes itself. */
+static bool is_written_anew(enum http_field_id id) {
+    return id == HTTP_FIELD_HOST || id == HTTP_FIELD_CONTENT_LENGTH ||
+           id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONNECTION ||
+           id == HTTP_FIELD_UPGRADE || id == HTTP_FIELD_EXPECT;
+}
+
+static size_t fields_bytes(const struct http_head *head) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        bytes += head->fields[i].name.len + head->fields[i].value.len + 4;
+    }
+    return bytes;
+}
+
+static char *put_fields(char *at, const struct http_head *head) {
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!is_written_anew(head->fields[i].id)) {
+            at = put_field(at, head->fields[i].name, head->fields[i].value);
+        }
+    }
+    return at;
+}
+
+static char *put_framing(char *at, const struct http_head *head) {
+    if (head->framing == HTTP_BODY_CHUNKED) {
+        return put(at, SLICE("transfer-encoding: chunked\r\n"));
+    }
+    if (head->has_content_length || head->framing == HTTP_BODY_LENGTH) {
+        at = put(at, SLICE("content-length: "));
+        at = put_uint(at, head->content_length);
+        return put(at, SLICE("\r\n"));
+    }
+    return at;
+}
+
+/* TE is for the next hop only, so Connection names it (RFC 9110 10.1.4). */
+static char *put_connection(char *at, const struct http_head *head, bool te) {
+    if (head->keep_alive && !head->upgrade && !te) {
+        return at;
+    }
+    struct slice first = head->upgrade      ? SLICE("upgrade")
+                         : head->keep_alive ? SLICE("")
+                                            : SLICE("close");
+    at = put(at, SLICE("connection: "));
+    at = put(at, first);
+    if (te) {
+        at = put(at, first.len > 0 ? SLICE(", te") : SLICE("te"));
+    }
+    at = put(at, SLICE("\r\n"));
+    return head->upgrade ? put_field(at, SLICE("upgrade"), head->upgrade_to) : at;
+}
+
+bool h1_write_request_head(struct buffer *out, const struct http_head *head) {
+    size_t bytes = head->method_text.len + head->path.len + head->query.len + head->authority.len +
+                   head->upgrade_to.len + fields_bytes(head) + 4 * (size_t)LINE_BYTES;
+    char *start = buffer_reserve(out, bytes);
+    if (start == NULL) {
+        return false;
+    }
+    char *at = put(start, head->method_text);
+    at = put(at, SLICE(" "));
+    at = put(at, head->path);
+    if (head->has_query) {
+        at = put(at, SLICE("?"));
+        at = put(at, head->query);
+    }
+    at = put(at, SLICE(" HTTP/1.1\r\n"));
+    at = put_field(at, SLICE("host"), head->authority);
+    at = put_framing(at, head);
+    at = put_connection(at, head, http_head_find(head, HTTP_FIELD_TE) != NULL);
+    if (head->expect_continue) {
+        at = put_field(at, SLICE("expect"), SLICE("100-continue"));
+    }
+    at = put_fields(at, head);
+    at = put(at, SLICE("\r\n"));
+    buffer_commit(out, (size_t)(at - start));
+    return true;
+}
+
+bool h1_write_response_head(struct buffer *out, const struct http_head *head) {
+    struct slice reason = http_status_reason(head->status);
+    size_t bytes = reason.len + head->upgrade_to.len + fields_bytes(head) + 4 * (size_t)LINE_BYTES;
+    char *start = buffer_reserve(out, bytes);
+    if (start == NULL) {
+        return false;
+    }
+    char *at = put(start, SLICE("HTTP/1.1 "));
+    at = put_uint(at, head->status);
+    at = put(at, SLICE(" "));
+    at = put(at, reason);
+    at = put(at, SLICE("\r\n"));
+    if (head->status >= 200) {
+        at = put_framing(at, head);
+    }
+    if (head->status >= 200 || head->status == 101) {
+        at = put_connection(at, head, false);
+    }
+    at = put_fields(at, head);
+    at = put(at, SLICE("\r\n"));
+    buffer_commit(out, (size_t)(at - start));
+    return true;
+}
+
+size_t h1_chunk_head(char out[H1_CHUNK_HEAD_BYTES], uint64_t bytes) {
+    static const char digits[] = "0123456789abcdef";
+    char text[16];
+    size_t first = sizeof text;
+    do {
+        text[--first] = digits[bytes & 15];
+        bytes >>= 4;
+    } while (bytes > 0);
+    size_t len = sizeof text - first;
+    memcpy(out, text + first, len);
+    memcpy(out + len, "\r\n", 2);
+    return len + 2;
+}
+
+bool h1_write_last_chunk(struct buffer *out, const struct http_head *trailers) {
+    size_t bytes = 8 + (trailers == NULL ? 0 : fields_bytes(trailers));
+    char *start = buffer_reserve(out, bytes);
+    if (start == NULL) {
+        return false;
+    }
+    char *at = put(start, SLICE("0\r\n"));
+    if (trailers != NULL) {
+        at = put_fields(at, trailers);
+    }
+    at = put(at, SLICE("\r\n"));
+    buffer_commit(out, (size_t)(at - start));
+    return true;
+}
