@@ -28,8 +28,10 @@ bool loop_turn(struct loop *loop, int wait_ms, struct error *err);
 uint64_t loop_now_us(const struct loop *loop); /* monotonic, of this turn's start */
 uint64_t loop_now_ms(const struct loop *loop);
 
-/* Readiness of a descriptor. The watch is the caller's, embedded in the object it serves. */
-enum { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_HANGUP = 4 };
+/* Readiness of a descriptor. The watch is the caller's, embedded in the object it serves.
+ * WATCH_EXCLUSIVE is asked for, never reported: of several processes that watch one descriptor only
+ * some are woken (listening sockets); such a watch cannot be changed. */
+enum { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_HANGUP = 4, WATCH_EXCLUSIVE = 8 };
 
 struct watch {
     int fd; /* -1 when not watched */
@@ -47,6 +49,7 @@ void loop_unwatch(struct loop *loop, struct watch *watch);
 struct timer {
     struct heap_node node;
     uint64_t due_us;
+    uint64_t heap_us; /* where the heap has it: at most due_us, so that moving to later is O(1) */
     void (*on_due)(struct timer *timer);
 };
 

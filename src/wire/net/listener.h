@@ -1,0 +1,40 @@
+/* Listening sockets: opened once (by the supervisor), shared by all workers, each of which accepts
+ * from them in its own loop.
+ *
+ * A turn accepts at most LISTENER_BATCH connections, so that workers share a burst. Out of
+ * descriptors (EMFILE, ENFILE): the oldest waiting client is turned away by closing the reserve
+ * descriptor for a moment, then accepting pauses for LISTENER_PAUSE_US; both are counted. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "wire/net/address.h"
+#include "wire/net/loop.h"
+
+#define LISTENER_BACKLOG 4096
+#define LISTENER_BATCH 32
+#define LISTENER_PAUSE_US 20000
+
+/* A bound, listening, non-blocking, close-on-exec socket in *fd: SO_REUSEADDR, TCP_NODELAY handed
+ * on to what is accepted. "Any" of IPv6 takes IPv4 too. A stale Unix path is replaced. */
+bool listener_open(const struct address *address, int *fd, struct error *err);
+
+struct listener {
+    struct loop *loop;
+    struct watch watch; /* watch.fd: the listening descriptor */
+    struct timer pause;
+    int reserve_fd;
+    uint64_t turned_away; /* clients closed for want of descriptors */
+    void *owner;
+    /* A new connection: `fd` is non-blocking and now the callee's. */
+    void (*on_accept)(struct listener *listener, int fd, const struct address *peer);
+};
+
+/* Starts to accept from a descriptor of listener_open, which may be inherited and shared with other
+ * processes. The descriptor stays the caller's. */
+bool listener_start(struct listener *listener, struct loop *loop, int fd, void *owner,
+                    void (*on_accept)(struct listener *, int, const struct address *),
+                    struct error *err);
+/* Accepts no more; safe on a zeroed or stopped one. Does not close the listening descriptor. */
+void listener_stop(struct listener *listener);

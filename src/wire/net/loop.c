@@ -1,0 +1,281 @@
+#include "wire/net/loop.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "wire/net/loop_internal.h"
+
+#define TIMERS_PER_TURN 1024
+
+static bool due_earlier(const struct heap_node *a, const struct heap_node *b) {
+    return HEAP_ITEM(a, const struct timer, node)->heap_us <
+           HEAP_ITEM(b, const struct timer, node)->heap_us;
+}
+
+struct loop *loop_new(struct error *err) {
+    struct loop *loop = calloc(1, sizeof *loop);
+    char *receive = malloc(LOOP_RECEIVE_BYTES);
+    if (loop == NULL || receive == NULL) {
+        free(loop);
+        free(receive);
+        error_set(err, ERROR_LIMIT, "no memory for an event loop");
+        return NULL;
+    }
+    loop->receive = receive;
+    loop->backend = &loop_backend_epoll;
+    heap_init(&loop->timers, due_earlier);
+    list_init(&loop->tasks);
+    list_init(&loop->ready);
+    list_init(&loop->flush);
+    list_init(&loop->closing);
+    loop_update_clock(loop);
+    loop->backend_self = loop->backend->open(err);
+    if (loop->backend_self == NULL) {
+        loop_free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+static void run_closing(struct loop *loop);
+
+void loop_free(struct loop *loop) {
+    if (loop == NULL) {
+        return;
+    }
+    run_closing(loop);
+    if (loop->backend_self != NULL) {
+        loop->backend->close(loop->backend_self);
+    }
+    while (loop->spare_blocks != NULL) {
+        struct socket_block *block = loop->spare_blocks;
+        loop->spare_blocks = block->next;
+        free(block);
+    }
+    heap_fini(&loop->timers);
+    free(loop->receive);
+    free(loop);
+}
+
+void loop_update_clock(struct loop *loop) {
+    loop->now_us = clock_monotonic_us();
+}
+
+uint64_t loop_now_us(const struct loop *loop) {
+    return loop->now_us;
+}
+
+uint64_t loop_now_ms(const struct loop *loop) {
+    return loop->now_us / 1000;
+}
+
+/* ---- watches ---- */
+
+bool loop_watch(struct loop *loop, struct watch *watch, int fd, unsigned events,
+                void (*on_ready)(struct watch *watch, unsigned events), struct error *err) {
+    *watch = (struct watch){ .fd = fd, .events = events, .on_ready = on_ready };
+    if (!loop->backend->watch_add(loop->backend_self, watch)) {
+        watch->fd = -1;
+        return error_system(err, "watch descriptor %d", fd);
+    }
+    return true;
+}
+
+bool loop_watch_change(struct loop *loop, struct watch *watch, unsigned events) {
+    assert(watch->fd >= 0);
+    watch->events = events;
+    return loop->backend->watch_change(loop->backend_self, watch);
+}
+
+void loop_unwatch(struct loop *loop, struct watch *watch) {
+    /* A zeroed watch was never given to the loop, even though 0 is a descriptor. */
+    if (watch->fd >= 0 && watch->on_ready != NULL) {
+        loop->backend->watch_remove(loop->backend_self, watch);
+    }
+    watch->fd = -1;
+}
+
+/* ---- timers ---- */
+
+void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_us,
+                 void (*on_due)(struct timer *timer)) {
+    timer->on_due = on_due;
+    timer->due_us = loop->now_us + delay_us;
+    if (timer->node.position == 0) {
+        timer->heap_us = timer->due_us;
+        bool inserted = heap_insert(&loop->timers, &timer->node);
+        assert(inserted && "a loop without memory for its timers cannot keep any promise");
+    } else if (timer->due_us < timer->heap_us) {
+        timer->heap_us = timer->due_us;
+        heap_update(&loop->timers, &timer->node);
+    }
+}
+
+void timer_stop(struct loop *loop, struct timer *timer) {
+    heap_remove(&loop->timers, &timer->node);
+}
+
+bool timer_running(const struct timer *timer) {
+    return timer->node.position != 0;
+}
+
+static struct timer *first_timer(const struct loop *loop) {
+    struct heap_node *node = heap_first(&loop->timers);
+    return node == NULL ? NULL : HEAP_ITEM(node, struct timer, node);
+}
+
+static void run_timers(struct loop *loop) {
+    for (unsigned i = 0; i < TIMERS_PER_TURN; i++) {
+        struct timer *timer = first_timer(loop);
+        if (timer == NULL || timer->heap_us > loop->now_us) {
+            return;
+        }
+        if (timer->due_us > loop->now_us) { /* it was moved to later in the meantime */
+            timer->heap_us = timer->due_us;
+            heap_update(&loop->timers, &timer->node);
+            continue;
+        }
+        heap_remove(&loop->timers, &timer->node);
+        timer->on_due(timer);
+    }
+}
+
+/* ---- deferred tasks ---- */
+
+void loop_defer(struct loop *loop, struct task *task, void (*run)(struct task *task)) {
+    if (!list_linked(&task->link)) {
+        task->run = run;
+        list_append(&loop->tasks, &task->link);
+    }
+}
+
+void loop_cancel(struct loop *loop, struct task *task) {
+    (void)loop;
+    list_remove(&task->link);
+}
+
+/* Moves all items of `from` to `batch`, so that what they add is for the next turn. The batch is a
+ * true list: an item that is removed meanwhile leaves it. */
+static void take_batch(struct list *from, struct list *batch) {
+    list_init(batch);
+    if (!list_empty(from)) {
+        batch->next = from->next;
+        batch->prev = from->prev;
+        batch->next->prev = batch;
+        batch->prev->next = batch;
+        list_init(from);
+    }
+}
+
+static struct list *pop(struct list *batch) {
+    struct list *link = list_first(batch);
+    if (link != NULL) {
+        list_remove(link);
+    }
+    return link;
+}
+
+static void run_tasks(struct loop *loop) {
+    struct list batch, *link;
+    take_batch(&loop->tasks, &batch);
+    while ((link = pop(&batch)) != NULL) {
+        struct task *task = LIST_ITEM(link, struct task, link);
+        task->run(task);
+    }
+}
+
+/* ---- sockets ---- */
+
+static void run_ready(struct loop *loop) {
+    struct list batch, *link;
+    take_batch(&loop->ready, &batch);
+    while ((link = pop(&batch)) != NULL) {
+        loop_socket_ready(LIST_ITEM(link, struct socket, ready));
+    }
+}
+
+static void run_flush(struct loop *loop) {
+    struct list batch, *link;
+    take_batch(&loop->flush, &batch);
+    while ((link = pop(&batch)) != NULL) {
+        loop_socket_flush(LIST_ITEM(link, struct socket, flush));
+    }
+}
+
+static void run_closing(struct loop *loop) {
+    struct list *link;
+    while ((link = pop(&loop->closing)) != NULL) {
+        loop_socket_closed(LIST_ITEM(link, struct socket, flush));
+    }
+}
+
+struct socket_block *loop_block_take(struct loop *loop) {
+    struct socket_block *block = loop->spare_blocks;
+    if (block != NULL) {
+        loop->spare_blocks = block->next;
+        loop->spare_block_count--;
+    } else {
+        block = malloc(sizeof *block);
+    }
+    if (block != NULL) {
+        block->next = NULL;
+        block->start = block->end = 0;
+    }
+    return block;
+}
+
+void loop_block_return(struct loop *loop, struct socket_block *block) {
+    if (loop->spare_block_count >= LOOP_SPARE_BLOCKS) {
+        free(block);
+        return;
+    }
+    block->next = loop->spare_blocks;
+    loop->spare_blocks = block;
+    loop->spare_block_count++;
+}
+
+/* ---- turns ---- */
+
+/* Milliseconds until the next timer, rounded up so that it is due then; 0 when there is work. */
+static int patience_ms(const struct loop *loop, int wait_ms) {
+    if (!list_empty(&loop->ready) || !list_empty(&loop->flush) || !list_empty(&loop->tasks)) {
+        return 0;
+    }
+    const struct timer *timer = first_timer(loop);
+    if (timer == NULL) {
+        return wait_ms;
+    }
+    uint64_t now_us = clock_monotonic_us();
+    uint64_t until_ms = timer->heap_us <= now_us ? 0 : (timer->heap_us - now_us + 999) / 1000;
+    if (wait_ms >= 0 && until_ms > (uint64_t)wait_ms) {
+        return wait_ms;
+    }
+    return until_ms > INT32_MAX ? INT32_MAX : (int)until_ms;
+}
+
+bool loop_turn(struct loop *loop, int wait_ms, struct error *err) {
+    if (!loop->backend->wait(loop->backend_self, loop, patience_ms(loop, wait_ms), err)) {
+        return false;
+    }
+    run_ready(loop);
+    run_timers(loop);
+    run_tasks(loop);
+    run_flush(loop);
+    run_closing(loop);
+    return true;
+}
+
+bool loop_run(struct loop *loop, struct error *err) {
+    loop->stopped = false;
+    while (!loop->stopped) {
+        if (!loop_turn(loop, -1, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void loop_stop(struct loop *loop) {
+    loop->stopped = true;
+}

@@ -1,0 +1,70 @@
+/* Inside of the loop: what loop.c, socket.c and the backends share. A backend is how the kernel is
+ * asked: loop_epoll.c today. It calls back loop_socket_* of socket.c with what it learned. */
+#pragma once
+#include <sys/uio.h>
+
+#include "wire/net/loop.h"
+#include "wire/net/socket.h"
+
+#define LOOP_RECEIVE_BYTES 131072 /* of the one receive buffer: kept bytes and what follows them */
+#define LOOP_RECEIVE_ROUNDS 4     /* full buffers of one socket in a turn before others' turn */
+#define LOOP_BLOCK_BYTES 16384
+#define LOOP_SPARE_BLOCKS 256 /* kept for reuse: 4 MiB */
+
+/* Bytes waiting to be sent. */
+struct socket_block {
+    struct socket_block *next;
+    uint32_t start, end; /* unsent: data[start, end) */
+    char data[LOOP_BLOCK_BYTES];
+};
+
+struct loop_backend {
+    const char *name;
+    void *(*open)(struct error *err);
+    void (*close)(void *self);
+    /* Waits for events, at most `wait_ms` (-1: for ever), updates the clock and dispatches. */
+    bool (*wait)(void *self, struct loop *loop, int wait_ms, struct error *err);
+    bool (*watch_add)(void *self, struct watch *watch);
+    bool (*watch_change)(void *self, struct watch *watch);
+    void (*watch_remove)(void *self, struct watch *watch);
+    /* From now on the socket's both directions are served. */
+    bool (*socket_add)(void *self, struct socket *socket);
+    void (*socket_remove)(void *self, struct socket *socket);
+    /* Reads while there is something and the owner wants it. */
+    void (*receive)(void *self, struct socket *socket);
+    /* Sends pending blocks, then `parts`; returns how much of the parts was taken, -1 with
+     * errno. */
+    ssize_t (*transmit)(void *self, struct socket *socket, const struct slice *parts, size_t count);
+};
+
+extern const struct loop_backend loop_backend_epoll;
+
+struct loop {
+    const struct loop_backend *backend;
+    void *backend_self;
+    uint64_t now_us;
+    bool stopped;
+    struct heap timers;
+    struct list tasks;   /* deferred */
+    struct list ready;   /* sockets that may have something to read without a new event */
+    struct list flush;   /* sockets with something to send, to finish or to report */
+    struct list closing; /* closed ones, until the end of the turn */
+    char *receive;       /* LOOP_RECEIVE_BYTES, of whoever is being read right now */
+    struct socket_block *spare_blocks;
+    unsigned spare_block_count;
+};
+
+void loop_update_clock(struct loop *loop);
+struct socket_block *loop_block_take(struct loop *loop); /* NULL when memory is out */
+void loop_block_return(struct loop *loop, struct socket_block *block);
+
+/* socket.c, called by the loop and its backend. */
+void loop_socket_connected(struct socket *socket);
+void loop_socket_failed(struct socket *socket, int system_errno);
+/* `data` begins with the kept bytes. */
+void loop_socket_deliver(struct socket *socket, struct slice data);
+void loop_socket_ended(struct socket *socket);
+void loop_socket_ready(struct socket *socket);   /* its place in loop->ready came up */
+void loop_socket_flush(struct socket *socket);   /* its place in loop->flush came up */
+void loop_socket_closed(struct socket *socket);  /* its place in loop->closing came up */
+void loop_socket_writable(struct socket *socket); /* the kernel takes more */
