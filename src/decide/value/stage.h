@@ -1,5 +1,8 @@
 /* How far a visitor has come. The order is the order of worth: later is closer to money. */
 #pragma once
+#include <stdbool.h>
+
+#include "base/slice.h"
 
 enum stage {
     STAGE_OTHER, /* assets, robots, whatever no route names */
@@ -12,3 +15,4 @@ enum stage {
 };
 
 const char *stage_name(enum stage stage); /* "checkout" */
+bool stage_parse(struct slice name, enum stage *stage);
