@@ -114,10 +114,15 @@ struct plan_segment *plan_segment_new(int *fd, struct error *err);
 struct plan_segment *plan_segment_attach(int fd, struct error *err);
 void plan_segment_free(struct plan_segment *segment); /* unmaps */
 
-/* Publisher (the controller; one at a time). plan_begin gives a free slot whose fixed part is zeroed
- * (arrays are valid up to the counts only), NULL while all are in use: try again next tick. */
+/* Publisher (the controller; one at a time). plan_begin gives a free slot whose fixed part is
+ * zeroed (arrays are valid up to the counts only), NULL while all are in use: try again next
+ * tick. */
 struct plan *plan_begin(struct plan_segment *segment);
 bool plan_add_text(struct plan *plan, struct slice text, struct plan_text *out);
+/* Makes an empty table for `count` customers; false beyond half of PLAN_CUSTOMERS_MAX. */
+bool plan_begin_customers(struct plan *plan, uint32_t count);
+/* At most as many as were announced. The same id again replaces its value. */
+void plan_add_customer(struct plan *plan, struct slice id, float expected_value);
 void plan_publish(struct plan_segment *segment, struct plan *plan); /* sets version and time */
 void plan_heartbeat(struct plan_segment *segment, uint64_t now_us);
 uint64_t plan_heartbeat_us(const struct plan_segment *segment);
@@ -130,6 +135,9 @@ uint64_t plan_version(const struct plan_segment *segment); /* newest published; 
 const struct plan *plan_current(const struct plan_segment *segment); /* for the publisher itself */
 /* The supervisor calls it for a dead worker, so that its slot becomes free. */
 void plan_forget_worker(struct plan_segment *segment, unsigned worker);
+
+/* False when the customer is not in the table. */
+bool plan_find_customer(const struct plan *plan, struct slice id, float *expected_value);
 
 static inline struct slice plan_slice(const struct plan *plan, struct plan_text text) {
     return (struct slice){ plan->text + text.offset, text.len };

@@ -2,9 +2,9 @@
  * what it has in flight at each endpoint, and a ring of request records; beside them, shared by all
  * workers, what is known of each endpoint.
  *
- * Every word in a worker's block has one writer, that worker; adds are plain load + store (relaxed).
- * A restarted worker gets its block back with its in-flight numbers cleared by the supervisor, and
- * goes on counting. Words of `shared` are written by any worker with atomics. */
+ * Every word in a worker's block has one writer, that worker; adds are plain load + store
+ * (relaxed). A restarted worker gets its block back with its in-flight numbers cleared by the
+ * supervisor, and goes on counting. Words of `shared` are written by any worker with atomics. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 
 #define VITALS_LAYOUT 1u
 #define VITALS_RING_RECORDS 16384 /* power of two: 10 s at 1,600 requests/s a worker */
-#define VITALS_PATH_BYTES 88
+#define VITALS_PATH_BYTES 112
 
 /* Flags of a request record. */
 enum {
@@ -65,6 +65,7 @@ struct request_record {
     uint8_t client[16];           /* v4 as ::ffff:a.b.c.d */
     uint16_t client_port;
 };
+_Static_assert(sizeof(struct request_record) == 192, "a record is three cache lines");
 
 struct vitals_service {
     _Atomic uint64_t offered[STAGE_COUNT]; /* before admission: demand */
@@ -104,13 +105,15 @@ struct vitals_worker {
     struct request_record ring[VITALS_RING_RECORDS];
 };
 
-struct vitals_shared_endpoint { /* one estimate for all workers */
-    _Atomic uint32_t generation;
+/* One estimate for all workers; a cache line each, because they are written with every answer. */
+struct vitals_shared_endpoint {
+    _Alignas(64) _Atomic uint32_t generation;
     _Atomic uint32_t ewma_us;         /* peak-EWMA of time to first byte; 0 not known */
     _Atomic uint32_t error_ppm;       /* EWMA of failures, parts per million */
-    _Atomic uint32_t connect_failures; /* consecutive */
+    _Atomic uint32_t connect_failures, failures; /* consecutive */
     _Atomic uint64_t ejected_until_us; /* passive ejection, monotonic */
     _Atomic uint32_t ejections;        /* in a row: the back-off doubles */
+    _Atomic uint64_t answered_us;      /* the last answer or failure, monotonic; 0: none yet */
 };
 
 struct vitals {
@@ -131,6 +134,11 @@ static inline void vitals_add(_Atomic uint64_t *counter, uint64_t value) {
 static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
+
+/* Worker, before it counts for an endpoint slot: when another endpoint has taken the slot, what was
+ * known of the old one is forgotten, in the worker's block and in the shared estimate. */
+void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
+                           uint32_t generation);
 
 /* Worker: appends to its ring; a full ring drops and counts, never waits. */
 void vitals_record(struct vitals_worker *worker, const struct request_record *record);

@@ -1,0 +1,146 @@
+#include "act/proxy/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "act/proxy/exchange_internal.h"
+#include "act/proxy/waiting.h"
+
+#define BODY_BUFFER_BYTES (EXCHANGE_REPLAY_BYTES + 2 * 131072) /* and what was already on its way */
+
+#define TO(state) (1u << EXCHANGE_##state)
+
+static const struct {
+    const char *name;
+    uint32_t next;
+} states[] = {
+    [EXCHANGE_NEW] = { "new", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_WAITING] = { "waiting", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_CONNECTING] = { "connecting",
+                              TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_AWAITING] = { "awaiting", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) |
+                                            TO(ANSWERING) | TO(TUNNEL) | TO(ENDED) },
+    [EXCHANGE_ANSWERING] = { "answering", TO(ENDED) },
+    [EXCHANGE_TUNNEL] = { "tunnel", TO(ENDED) },
+    [EXCHANGE_ENDED] = { "ended", 0 },
+};
+
+const char *exchange_state_name(enum exchange_state state) {
+    return states[state].name;
+}
+
+void exchange_move(struct exchange *x, enum exchange_state next) {
+    assert(states[x->state].next & (1u << next));
+    x->state = next;
+}
+
+uint64_t exchange_now_us(const struct exchange *x) {
+    return loop_now_us(x->worker->loop);
+}
+
+/* ---- memory ---- */
+
+struct exchange *exchange_new(struct worker *w, struct stream *client,
+                              const struct client_info *who) {
+    struct exchange *x = w->spare_exchanges;
+    if (x != NULL) {
+        w->spare_exchanges = x->next_spare;
+        w->spare_exchange_count--;
+        memset(x, 0, offsetof(struct exchange, request));
+    } else {
+        x = calloc(1, sizeof *x);
+        if (x == NULL) {
+            return NULL;
+        }
+        arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+        buffer_init(&x->body, BODY_BUFFER_BYTES);
+    }
+    x->worker = w;
+    x->client = client;
+    x->who = who;
+    x->endpoint = NO_ENDPOINT;
+    http_head_init(&x->request, x->request_fields, HTTP_FIELDS_MAX);
+    return x;
+}
+
+void exchange_discard(struct exchange *x) {
+    struct worker *w = x->worker;
+    arena_reset(&x->arena);
+    buffer_fini(&x->body);
+    if (w->spare_exchange_count < WORKER_SPARES_MAX) {
+        x->next_spare = w->spare_exchanges;
+        w->spare_exchanges = x;
+        w->spare_exchange_count++;
+        x->state = EXCHANGE_ENDED;
+        return;
+    }
+    timer_stop(w->loop, &x->timer);
+    arena_fini(&x->arena);
+    free(x);
+}
+
+/* ---- the end ---- */
+
+static void count(struct exchange *x) {
+    struct request_record *r = &x->record;
+    struct vitals_worker *own = x->worker->own;
+    vitals_add(&own->bytes_in, r->bytes_in);
+    vitals_add(&own->bytes_out, r->bytes_out);
+    vitals_add(&own->reasons[r->reason], 1);
+    if (x->service == NULL) {
+        return;
+    }
+    struct vitals_service *v = x->service->vitals;
+    if (r->flags & RECORD_REFUSED) {
+        vitals_add(&v->refused[r->stage], 1);
+    } else if (r->flags & RECORD_FAILED) {
+        vitals_add(&v->failed[r->stage], 1);
+    } else if (r->endpoint != NO_ENDPOINT && r->status > 0 && r->status < 500) {
+        worth_remember(x);
+        vitals_add(&v->served[r->stage], 1);
+        if (!(r->flags & RECORD_UPGRADED)) {
+            histogram_record(&v->latency_us[r->stage], r->total_us);
+        }
+    }
+}
+
+uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us) {
+    uint64_t us = exchange_now_us(x) - from_us;
+    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+void exchange_leave_endpoint(struct exchange *x, bool complete) {
+    if (x->upstream != NULL) {
+        struct stream *upstream = x->upstream;
+        x->upstream = NULL;
+        upstream->exchange = NULL;
+        upstream->ops->release(upstream, complete);
+    }
+    endpoint_end(x->worker, x);
+}
+
+void exchange_finish(struct exchange *x, bool complete) {
+    struct service *service = x->service;
+    bool admitted = x->admitted;
+    assert(x->state != EXCHANGE_ENDED);
+    if (x->state == EXCHANGE_WAITING) {
+        waiting_leave(service, x);
+    }
+    exchange_move(x, EXCHANGE_ENDED);
+    exchange_leave_endpoint(x, complete && x->response_ended);
+    if (x->client != NULL) {
+        struct stream *client = x->client;
+        x->client = NULL;
+        client->exchange = NULL;
+        client->ops->release(client, complete);
+    }
+    x->record.total_us = exchange_since_us(x, x->started_us);
+    count(x);
+    vitals_record(x->worker->own, &x->record);
+    exchange_discard(x);
+    if (admitted) {
+        waiting_done(service);
+        waiting_pump(service);
+    }
+}

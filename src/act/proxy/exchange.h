@@ -1,0 +1,131 @@
+/* One request and its response, whatever the protocols on both sides: route, value, admission,
+ * endpoint, forwarding, retry, record. Between a client's stream and a service's stream.
+ *
+ *            start            go             stream ready        head
+ *   NEW ──────────▶ WAITING ─────▶ CONNECTING ─────────▶ AWAITING ────▶ ANSWERING ──▶ ENDED
+ *                      ▲               │  no connection      │ no answer      │ 101
+ *                      └───────────────┴────── retry ────────┘                ▼
+ *                                                                          TUNNEL ──▶ ENDED
+ *   Any state ends with ENDED: answered by ourselves, client gone, upstream cut in mid-body. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/proxy/service.h"
+#include "act/proxy/stream.h"
+#include "act/shm/vitals.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "wire/http/message.h"
+#include "wire/net/address.h"
+
+#define EXCHANGE_ARENA_BYTES 262144
+#define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
+#define EXCHANGE_TRIED_MAX 4
+#define TUNNEL_IDLE_US 3600000000u /* nothing in either direction */
+#define CLIENT_LEAVING_GRACE_US 250000 /* a half-closed client may still read: wait that long */
+
+enum exchange_state {
+    EXCHANGE_NEW,
+    EXCHANGE_WAITING,
+    EXCHANGE_CONNECTING, /* an endpoint is chosen, its stream cannot be written yet */
+    EXCHANGE_AWAITING,   /* the request is on its way */
+    EXCHANGE_ANSWERING,  /* the client has the head */
+    EXCHANGE_TUNNEL,
+    EXCHANGE_ENDED,
+};
+
+/* Who asks: the session fills it once a connection. */
+struct client_info {
+    char ip_text[46]; /* "192.0.2.1" or "2001:db8::1", as the service is told */
+    uint8_t ip_text_len;
+    bool is_v6;
+    uint8_t ip[16];
+    uint16_t port;
+    uint8_t protocol; /* 11, 20 */
+    bool tls;
+};
+
+struct exchange {
+    struct worker *worker;
+    struct stream *client;   /* NULL: it is gone */
+    struct stream *upstream; /* NULL: none */
+    const struct client_info *who;
+    struct service *service; /* NULL until a route is found */
+    enum exchange_state state;
+    uint8_t attempts;        /* sendings of the request, the first included */
+    uint8_t tried_count;
+    bool prepared;           /* the request's head is as it goes upstream */
+    bool request_ended, response_ended;
+    bool body_overflowed;    /* `body` does not hold the whole of it any more */
+    bool client_paused, upstream_paused;
+    bool admitted;           /* counted in the service's in-flight number */
+    bool response_begun;     /* the final head went to the client */
+    bool reused_connection;  /* of this attempt */
+    bool rescued;            /* taken off an ejected endpoint once already */
+    uint16_t endpoint;       /* slot, NO_ENDPOINT: none */
+    uint16_t tried[EXCHANGE_TRIED_MAX];
+    uint64_t started_us, waiting_since_us, dispatched_us, activity_us;
+    uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
+    size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
+    struct list in_flight; /* in endpoint->in_flight */
+    struct admission_item waiting; /* in service->queue; also: what it is worth */
+    uint64_t session_key;          /* 0: no session */
+    struct http_head *trailers; /* of the request, in the arena; NULL: none */
+    struct request_record record;
+    /* From here on it is kept from one use to the next. */
+    struct http_head request;
+    struct http_field request_fields[HTTP_FIELDS_MAX];
+    struct arena arena; /* the request's head and what we add to it */
+    struct buffer body; /* of the request: not yet sent, or kept for a retry */
+    struct timer timer; /* may run on in a spare one, which ignores it: that is O(1) */
+    struct exchange *next_spare;
+};
+
+/* ---- for sessions ---- */
+
+/* Who is at the other end of a connection that was accepted from `peer`. */
+void client_info_init(struct client_info *who, const struct address *peer, uint8_t protocol);
+
+/* A fresh exchange whose `request` is to be parsed into; NULL when memory is out. */
+struct exchange *exchange_new(struct worker *worker, struct stream *client,
+                              const struct client_info *who);
+/* Not started after all: the head is not complete yet. */
+void exchange_discard(struct exchange *exchange);
+/* The head is complete; its slices point into `raw`, which is copied. */
+void exchange_start(struct exchange *exchange, struct slice raw);
+/* The head cannot be understood or is too large: answers `status` and records it. */
+void exchange_refuse(struct exchange *exchange, uint16_t status, const char *why);
+
+void exchange_on_request_data(struct exchange *exchange, struct slice data);
+void exchange_on_request_end(struct exchange *exchange, const struct http_head *trailers);
+/* What the client sends next makes no sense, or took too long: answered if that is still possible,
+ * cut off otherwise. */
+void exchange_on_request_bad(struct exchange *exchange, uint16_t status, enum record_reason reason,
+                             const char *why);
+/* The client will send no more (but may read on), or is gone for good. */
+void exchange_on_client_leaving(struct exchange *exchange);
+void exchange_on_client_gone(struct exchange *exchange);
+void exchange_on_client_drained(struct exchange *exchange);
+
+/* ---- for upstreams ---- */
+
+void exchange_on_connected(struct exchange *exchange);
+/* Informational, 101 or final. The head is the caller's again afterwards. */
+void exchange_on_response_head(struct exchange *exchange, struct http_head *head);
+void exchange_on_response_data(struct exchange *exchange, struct slice data);
+void exchange_on_response_end(struct exchange *exchange, const struct http_head *trailers);
+/* The stream broke and forgets the exchange. */
+void exchange_on_upstream_failed(struct exchange *exchange, enum record_reason reason);
+void exchange_on_upstream_drained(struct exchange *exchange);
+
+/* ---- for waiting and service ---- */
+
+/* Admitted: find an endpoint and send. */
+void exchange_go(struct exchange *exchange);
+void exchange_refuse_overload(struct exchange *exchange);
+/* Its endpoint was ejected: to another one, if that is safe. */
+void exchange_rescue(struct exchange *exchange);
+bool exchange_has_tried(const struct exchange *exchange, uint16_t slot);
+
+const char *exchange_state_name(enum exchange_state state);

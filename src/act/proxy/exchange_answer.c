@@ -1,0 +1,122 @@
+/* Answers of our own: refusals and failures, said in a few hundred bytes. */
+
+#include <stdio.h>
+
+#include "act/proxy/exchange_internal.h"
+#include "act/proxy/waiting.h"
+#include "wire/http/date.h"
+#include "wire/http/status.h"
+
+#define RETRY_AFTER_BYTES 12
+
+static bool wants_html(const struct http_head *request) {
+    const struct http_field *accept = http_head_find(request, HTTP_FIELD_ACCEPT);
+    return accept != NULL && slice_find_slice(accept->value, SLICE("text/html")) != SLICE_NONE;
+}
+
+/* `why` is one of our own texts: nothing of the visitor's is repeated to the visitor. */
+static bool write_page(struct buffer *out, uint16_t status, const char *why, bool html) {
+    struct slice reason = http_status_reason(status);
+    if (!html) {
+        return buffer_printf(out, "{\"status\":%u,\"title\":\"%.*s\",\"detail\":\"%s\"}\n", status,
+                             SLICE_ARG(reason), why);
+    }
+    return buffer_printf(out,
+                         "<!doctype html><meta charset=utf-8><title>%u %.*s</title>"
+                         "<h1>%.*s</h1><p>%s%s\n",
+                         status, SLICE_ARG(reason), SLICE_ARG(reason), why,
+                         status == 503 ? " Please try again in a moment." : "");
+}
+
+static struct slice retry_after(struct exchange *x, char text[RETRY_AFTER_BYTES]) {
+    uint32_t seconds = x->service == NULL ? 1 : waiting_retry_after_s(x->service);
+    int len = snprintf(text, RETRY_AFTER_BYTES, "%u", seconds);
+    return slice_of(text, (size_t)len);
+}
+
+static void fill_head(struct exchange *x, struct http_head *head, uint16_t status, bool html,
+                      uint64_t body_bytes) {
+    head->version = 11;
+    head->status = status;
+    head->keep_alive = true;
+    head->framing = HTTP_BODY_LENGTH;
+    head->has_content_length = true;
+    head->content_length = body_bytes;
+    http_head_add(head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000));
+    http_head_add(head, SLICE("content-type"),
+                  html ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json"));
+    http_head_add(head, SLICE("cache-control"), SLICE("no-store"));
+    if (status == 405) {
+        http_head_add(head, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+    }
+}
+
+static void send_answer(struct exchange *x, uint16_t status, const char *why, bool keep_alive) {
+    struct buffer *page = &x->worker->page;
+    struct http_field fields[8];
+    struct http_head head;
+    char seconds[RETRY_AFTER_BYTES];
+    bool html = wants_html(&x->request);
+    buffer_clear(page);
+    if (!write_page(page, status, why, html)) {
+        exchange_finish(x, false);
+        return;
+    }
+    http_head_init(&head, fields, 8);
+    fill_head(x, &head, status, html, buffer_len(page));
+    if (status == 503) {
+        http_head_add(&head, SLICE("retry-after"), retry_after(x, seconds));
+    }
+    head.keep_alive = keep_alive;
+    bool bodyless = x->request.method == HTTP_HEAD;
+    if (bodyless) {
+        head.framing = HTTP_BODY_NONE;
+    }
+    x->client->ops->send_head(x->client, &head);
+    if (!bodyless) {
+        x->client->ops->send_data(x->client, buffer_slice(page));
+        x->record.bytes_out += buffer_len(page);
+    }
+    x->client->ops->send_end(x->client, NULL);
+    exchange_finish(x, true);
+}
+
+static void answer(struct exchange *x, uint16_t status, enum record_reason reason, const char *why,
+                   bool keep_alive) {
+    if (x->record.reason == REASON_NONE) {
+        x->record.reason = (uint8_t)reason;
+    }
+    if (status >= 500 && reason != REASON_OVERLOAD) {
+        x->record.flags |= RECORD_FAILED;
+    }
+    if (x->response_begun || x->client == NULL) {
+        exchange_finish(x, false);
+        return;
+    }
+    x->response_begun = true;
+    x->record.status = status;
+    send_answer(x, status, why, keep_alive);
+}
+
+void exchange_answer(struct exchange *x, uint16_t status, enum record_reason reason,
+                     const char *why) {
+    answer(x, status, reason, why, true);
+}
+
+void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_reason reason,
+                               const char *why) {
+    answer(x, status, reason, why, false);
+}
+
+void exchange_refuse(struct exchange *x, uint16_t status, const char *why) {
+    bool too_large = status == 413 || status == 414 || status == 431;
+    x->record.flags |= RECORD_BAD_REQUEST;
+    x->started_us = exchange_now_us(x);
+    x->record.unix_ms = worker_unix_ms(x->worker);
+    exchange_answer_and_close(x, status, too_large ? REASON_TOO_LARGE : REASON_BAD_REQUEST, why);
+}
+
+void exchange_refuse_overload(struct exchange *x) {
+    x->record.flags |= RECORD_REFUSED;
+    exchange_answer(x, 503, REASON_OVERLOAD, "More visitors are here than can be served.");
+}

@@ -1,0 +1,183 @@
+/* Bytes on their way: the request's body to the service, the response to the client, each side held
+ * back by how much the other one has not taken yet. */
+#include "act/proxy/exchange_internal.h"
+
+void exchange_resume_client(struct exchange *x) {
+    if (x->client_paused && x->client != NULL) {
+        x->client_paused = false;
+        x->client->ops->resume(x->client);
+    }
+}
+
+static void pause_client(struct exchange *x) {
+    if (!x->client_paused) {
+        x->client_paused = true;
+        x->client->ops->pause(x->client);
+    }
+}
+
+/* ---- the request's body ---- */
+
+/* Keeps the piece for a later (or a second) sending; false when it is not whole any more. */
+static void keep_body(struct exchange *x, struct slice data) {
+    bool sent_already = x->state == EXCHANGE_AWAITING;
+    if (x->body_overflowed) {
+        return;
+    }
+    bool too_much = buffer_len(&x->body) + data.len > EXCHANGE_REPLAY_BYTES;
+    bool useless = sent_already && (too_much || !exchange_is_repeatable(x));
+    if (useless || !buffer_append(&x->body, data)) {
+        x->body_overflowed = true;
+        buffer_fini(&x->body);
+    }
+}
+
+void exchange_on_request_data(struct exchange *x, struct slice data) {
+    uint64_t body_max = x->worker->limits.body_bytes;
+    x->activity_us = exchange_now_us(x);
+    x->record.bytes_in += data.len;
+    if (body_max > 0 && x->record.bytes_in > body_max && x->state != EXCHANGE_TUNNEL) {
+        exchange_answer_and_close(x, 413, REASON_TOO_LARGE, "The request body is too large.");
+        return;
+    }
+    bool sending = x->state >= EXCHANGE_AWAITING;
+    if (x->state <= EXCHANGE_AWAITING) {
+        keep_body(x, data);
+    }
+    if (!sending) {
+        if (buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES) {
+            pause_client(x);
+        }
+        return;
+    }
+    x->upstream->ops->send_data(x->upstream, data);
+    if (x->upstream->ops->pending(x->upstream) > STREAM_PENDING_BYTES_MAX) {
+        pause_client(x);
+    }
+}
+
+static void end_tunnel_if_both_ended(struct exchange *x) {
+    if (x->request_ended && x->response_ended) {
+        exchange_finish(x, true);
+    }
+}
+
+static struct http_head *copy_trailers(struct exchange *x, const struct http_head *trailers) {
+    struct http_head *copy = arena_alloc(&x->arena, sizeof *copy);
+    struct http_field *fields = arena_array(&x->arena, trailers->field_count, sizeof *fields);
+    if (copy == NULL || fields == NULL) {
+        return NULL; /* trailers may be dropped (RFC 9110 6.5.1) */
+    }
+    http_head_init(copy, fields, trailers->field_count);
+    for (size_t i = 0; i < trailers->field_count; i++) {
+        fields[i] = trailers->fields[i];
+        fields[i].name = arena_copy(&x->arena, trailers->fields[i].name);
+        fields[i].value = arena_copy(&x->arena, trailers->fields[i].value);
+        if (fields[i].name.data == NULL || fields[i].value.data == NULL) {
+            return NULL;
+        }
+    }
+    copy->field_count = trailers->field_count;
+    return copy;
+}
+
+void exchange_on_request_end(struct exchange *x, const struct http_head *trailers) {
+    x->request_ended = true;
+    if (trailers != NULL && trailers->field_count > 0) {
+        x->trailers = copy_trailers(x, trailers);
+    }
+    if (x->state >= EXCHANGE_AWAITING) {
+        x->upstream->ops->send_end(x->upstream, x->trailers);
+        exchange_arm(x); /* from now on it is the service's turn */
+    }
+    if (x->state == EXCHANGE_TUNNEL) {
+        end_tunnel_if_both_ended(x);
+    }
+}
+
+void exchange_on_request_bad(struct exchange *x, uint16_t status, enum record_reason reason,
+                             const char *why) {
+    x->record.flags |= RECORD_BAD_REQUEST;
+    exchange_answer_and_close(x, status, reason, why);
+}
+
+void exchange_on_client_leaving(struct exchange *x) {
+    x->leaving_since_us = exchange_now_us(x);
+    exchange_arm(x);
+}
+
+void exchange_on_client_gone(struct exchange *x) {
+    if (x->client != NULL) {
+        x->client->exchange = NULL;
+        x->client = NULL;
+    }
+    x->record.flags |= x->state == EXCHANGE_TUNNEL ? 0 : RECORD_CLIENT_GONE;
+    exchange_finish(x, false);
+}
+
+/* The client takes more of the response. */
+void exchange_on_client_drained(struct exchange *x) {
+    x->activity_us = exchange_now_us(x);
+    if (x->upstream_paused && x->upstream != NULL) {
+        x->upstream_paused = false;
+        x->upstream->ops->resume(x->upstream);
+    }
+}
+
+void exchange_on_upstream_drained(struct exchange *x) {
+    x->activity_us = exchange_now_us(x);
+    exchange_resume_client(x);
+}
+
+/* ---- the response ---- */
+
+static void begin_response(struct exchange *x, struct http_head *head) {
+    x->response_begun = true;
+    x->record.status = head->status;
+    x->record.first_byte_us = exchange_since_us(x, x->started_us);
+    endpoint_answered(x->worker, x, head->status);
+    x->record.flags |= head->status >= 500 ? RECORD_FAILED : 0;
+    buffer_clear(&x->body); /* there will be no second sending */
+    x->body_overflowed = true;
+    bool tunnel = head->status == 101;
+    x->record.flags |= tunnel ? RECORD_UPGRADED : 0;
+    exchange_move(x, tunnel ? EXCHANGE_TUNNEL : EXCHANGE_ANSWERING);
+    x->client->ops->send_head(x->client, head);
+    x->request_ended = tunnel ? false : x->request_ended;
+    exchange_arm(x);
+}
+
+void exchange_on_response_head(struct exchange *x, struct http_head *head) {
+    x->activity_us = exchange_now_us(x);
+    bool upgrade = head->status == 101;
+    if ((upgrade && !x->request.upgrade) || !exchange_prepare_response(x, head)) {
+        exchange_attempt_failed(x, REASON_UPSTREAM_BAD);
+        return;
+    }
+    head->upgrade = upgrade;
+    if (head->status < 200 && !upgrade) {
+        x->client->ops->send_head(x->client, head);
+        return;
+    }
+    begin_response(x, head);
+}
+
+void exchange_on_response_data(struct exchange *x, struct slice data) {
+    x->activity_us = exchange_now_us(x);
+    x->record.bytes_out += data.len;
+    x->client->ops->send_data(x->client, data);
+    if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
+        x->upstream_paused = true;
+        x->upstream->ops->pause(x->upstream);
+    }
+}
+
+void exchange_on_response_end(struct exchange *x, const struct http_head *trailers) {
+    x->response_ended = true;
+    x->client->ops->send_end(x->client, trailers);
+    if (x->state == EXCHANGE_TUNNEL) {
+        end_tunnel_if_both_ended(x);
+    } else {
+        exchange_finish(x, true);
+    }
+}

@@ -1,0 +1,184 @@
+/* Heads on their way through: what is taken out, what is added. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "act/proxy/exchange_internal.h"
+#include "wire/http/date.h"
+#include "wire/http/forwarded.h"
+
+#define TRACEPARENT_BYTES 55 /* 00-<32 hexadecimal digits>-<16>-<2> */
+
+/* ---- keeping ---- */
+
+/* What points into `from` points to the same place in `to`; literals stay as they are. */
+static void rebase(struct slice *s, struct slice from, const char *to) {
+    if (s->data >= from.data && s->data <= from.data + from.len) {
+        s->data = to + (s->data - from.data);
+    }
+}
+
+bool exchange_keep_head(struct exchange *x, struct slice raw) {
+    char *copy = arena_alloc(&x->arena, raw.len);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, raw.data, raw.len);
+    struct http_head *head = &x->request;
+    rebase(&head->method_text, raw, copy);
+    rebase(&head->scheme, raw, copy);
+    rebase(&head->authority, raw, copy);
+    rebase(&head->path, raw, copy);
+    rebase(&head->query, raw, copy);
+    rebase(&head->upgrade_to, raw, copy);
+    for (size_t i = 0; i < head->field_count; i++) {
+        rebase(&head->fields[i].name, raw, copy);
+        rebase(&head->fields[i].value, raw, copy);
+    }
+    return true;
+}
+
+/* ---- trace ---- */
+
+static bool is_lower_hex(struct slice text) {
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_zero(struct slice text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] != '0') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* W3C Trace Context: version 00 exactly; a later version may go on after a dash. */
+static bool is_traceparent(struct slice v) {
+    if (v.len < TRACEPARENT_BYTES || v.data[2] != '-' || v.data[35] != '-' || v.data[52] != '-' ||
+        !is_lower_hex(slice_sub(v, 0, 2)) || !is_lower_hex(slice_sub(v, 3, 32)) ||
+        !is_lower_hex(slice_sub(v, 36, 16)) || !is_lower_hex(slice_sub(v, 53, 2))) {
+        return false;
+    }
+    struct slice version = slice_sub(v, 0, 2);
+    bool long_enough = slice_equal(version, SLICE("00")) ? v.len == TRACEPARENT_BYTES
+                       : v.len > TRACEPARENT_BYTES       ? v.data[TRACEPARENT_BYTES] == '-'
+                                                         : true;
+    return long_enough && !slice_equal(version, SLICE("ff")) && !all_zero(slice_sub(v, 3, 32)) &&
+           !all_zero(slice_sub(v, 36, 16));
+}
+
+static uint64_t parse_hex16(const char *text) {
+    uint64_t value = 0;
+    for (int i = 0; i < 16; i++) {
+        value = value << 4 | (uint64_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+    }
+    return value;
+}
+
+static void put_hex16(char *at, uint64_t value) {
+    for (int i = 15; i >= 0; i--, value >>= 4) {
+        at[i] = "0123456789abcdef"[value & 15];
+    }
+}
+
+/* Never all zero. */
+static uint64_t random_id(struct worker *w) {
+    return rand_next(&w->rand) | 1;
+}
+
+bool exchange_set_trace(struct exchange *x) {
+    const struct http_field *field = http_head_find(&x->request, HTTP_FIELD_TRACEPARENT);
+    if (field != NULL && is_traceparent(field->value)) {
+        x->record.trace_id = parse_hex16(field->value.data + 19);
+        return true;
+    }
+    if (field != NULL) {
+        http_head_remove(&x->request, HTTP_FIELD_TRACEPARENT);
+    }
+    char *text = arena_alloc(&x->arena, TRACEPARENT_BYTES);
+    if (text == NULL) {
+        return false;
+    }
+    x->record.trace_id = random_id(x->worker);
+    memcpy(text, "00-", 3);
+    put_hex16(text + 3, random_id(x->worker));
+    put_hex16(text + 19, x->record.trace_id);
+    text[35] = '-';
+    put_hex16(text + 36, random_id(x->worker));
+    /* Sampled: unsampled would switch off tracing in services that follow their parent. */
+    memcpy(text + 52, "-01", 3);
+    return http_head_add(&x->request, SLICE("traceparent"), slice_of(text, TRACEPARENT_BYTES));
+}
+
+/* ---- request ---- */
+
+static struct slice via_of(const struct exchange *x) {
+    const struct plan *plan = x->worker->plan;
+    return plan != NULL && plan->via_name.len > 0 ? plan_slice(plan, plan->via_name)
+                                                  : SLICE("tidegate");
+}
+
+/* "1.1 tidegate": the version in which it was received (RFC 9110 7.6.3). */
+static bool add_via(struct exchange *x, struct http_head *head) {
+    struct slice name = via_of(x);
+    char *text = arena_alloc(&x->arena, name.len + 4);
+    if (text == NULL) {
+        return false;
+    }
+    memcpy(text, head->version >= 20 ? "2.0 " : head->version == 10 ? "1.0 " : "1.1 ", 4);
+    memcpy(text + 4, name.data, name.len);
+    return http_head_add(head, SLICE("via"), slice_of(text, name.len + 4));
+}
+
+void client_info_init(struct client_info *who, const struct address *peer, uint8_t protocol) {
+    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+    *who = (struct client_info){ .protocol = protocol, .port = address_port(peer) };
+    address_ip(peer, who->ip);
+    who->is_v6 = memcmp(who->ip, v4_prefix, sizeof v4_prefix) != 0;
+    inet_ntop(who->is_v6 ? AF_INET6 : AF_INET, who->ip + (who->is_v6 ? 0 : 12), who->ip_text,
+              sizeof who->ip_text);
+    who->ip_text_len = (uint8_t)strlen(who->ip_text);
+}
+
+static bool add_forwarded(struct exchange *x) {
+    struct forwarded_peer peer = {
+        .address = { x->who->ip_text, x->who->ip_text_len },
+        .scheme = x->who->tls ? SLICE("https") : SLICE("http"),
+        .is_v6 = x->who->is_v6,
+    };
+    return forwarded_set(&x->request, &peer, &x->arena);
+}
+
+bool exchange_prepare_request(struct exchange *x) {
+    struct http_head *head = &x->request;
+    if (x->prepared) {
+        return true;
+    }
+    x->prepared = true;
+    http_strip_hop_by_hop(head);
+    /* A request with a body that also asks for another protocol is one that two readers may
+     * understand differently: the wish is dropped, as RFC 9110 7.8 allows. */
+    head->upgrade = head->upgrade && head->framing == HTTP_BODY_NONE;
+    return add_forwarded(x) && add_via(x, head);
+}
+
+/* ---- response ---- */
+
+bool exchange_prepare_response(struct exchange *x, struct http_head *head) {
+    http_strip_hop_by_hop(head);
+    head->keep_alive = true; /* what the service wishes for its connection is not the client's */
+    if (head->status < 200) {
+        return true;
+    }
+    if (http_head_find(head, HTTP_FIELD_DATE) == NULL &&
+        !http_head_add(head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000))) {
+        return false;
+    }
+    return add_via(x, head);
+}

@@ -1,0 +1,56 @@
+/* Inside of the exchange: what its files share. */
+#pragma once
+#include "act/proxy/exchange.h"
+#include "act/proxy/worker_internal.h"
+
+/* exchange_head.c */
+
+/* Copies `raw` into the arena and lets the head's slices point there; false when it does not
+ * fit. */
+bool exchange_keep_head(struct exchange *x, struct slice raw);
+/* The request as it goes to the service: hop-by-hop fields out, who asks and the trace in. Once. */
+bool exchange_prepare_request(struct exchange *x);
+/* A response as it goes to the client; false when the head is full. */
+bool exchange_prepare_response(struct exchange *x, struct http_head *head);
+/* The trace id of the request: the visitor's, or a new one. */
+bool exchange_set_trace(struct exchange *x);
+
+/* exchange_answer.c */
+
+/* We answer ourselves: a small page or problem document, and the exchange is over. */
+void exchange_answer(struct exchange *x, uint16_t status, enum record_reason reason,
+                     const char *why);
+/* The same, and the connection is closed after it. */
+void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_reason reason,
+                               const char *why);
+
+/* exchange_attempt.c */
+
+/* Whether sending it twice does no more than sending it once. */
+bool exchange_is_repeatable(const struct exchange *x);
+/* No answer came (or none that makes sense): once more, elsewhere, or the visitor is told. */
+void exchange_attempt_failed(struct exchange *x, enum record_reason reason);
+/* A time limit was reached: as if the service had failed. */
+void exchange_fail(struct exchange *x, enum record_reason reason);
+
+/* exchange_flow.c */
+
+/* If it was told to pause. */
+void exchange_resume_client(struct exchange *x);
+
+/* exchange.c */
+
+void exchange_move(struct exchange *x, enum exchange_state next); /* asserts an allowed move */
+/* Lets go of the service's stream, if there is one, and counts the endpoint as left. */
+void exchange_leave_endpoint(struct exchange *x, bool complete);
+
+/* Over: streams released, numbers counted, record written, memory reused. `complete`: the client
+ * got a whole response. */
+void exchange_finish(struct exchange *x, bool complete);
+/* Sets the timer to the next deadline of the present state. */
+void exchange_arm(struct exchange *x);
+uint64_t exchange_now_us(const struct exchange *x);
+uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us);
+
+/* exchange_deadline.c */
+void exchange_on_timer(struct timer *timer);

@@ -1,0 +1,128 @@
+/* The first half of a request's life: what it is, where it belongs, what it is worth, whether it
+ * may go on. */
+#include <string.h>
+
+#include "act/proxy/exchange_internal.h"
+#include "act/proxy/waiting.h"
+#include "wire/http/uri.h"
+
+static void begin_record(struct exchange *x) {
+    struct request_record *r = &x->record;
+    r->unix_ms = worker_unix_ms(x->worker);
+    r->method = (uint8_t)x->request.method;
+    r->protocol = x->request.version;
+    r->endpoint = r->service = NO_ENDPOINT;
+    memcpy(r->client, x->who->ip, sizeof r->client);
+    r->client_port = x->who->port;
+}
+
+static void record_path(struct exchange *x, struct slice path) {
+    size_t len = path.len < VITALS_PATH_BYTES ? path.len : VITALS_PATH_BYTES;
+    memcpy(x->record.path, path.data, len);
+    x->record.path_len = (uint8_t)len;
+}
+
+/* The path by which routes are found; *path is "/" for "OPTIONS *". */
+static bool normalise(struct exchange *x, struct slice *path) {
+    struct slice raw = x->request.path;
+    if (raw.len == 1 && raw.data[0] == '*') {
+        *path = SLICE("/");
+        return true;
+    }
+    if (memchr(raw.data, '%', raw.len) == NULL && memchr(raw.data, '.', raw.len) == NULL) {
+        *path = raw;
+        return true;
+    }
+    char *room = arena_alloc(&x->arena, raw.len + 1);
+    return room != NULL && uri_normalise_path(raw, room, raw.len + 1, path);
+}
+
+/* In lower case, without the port. */
+static struct slice host_of(struct exchange *x) {
+    struct slice host = uri_host(x->request.authority);
+    bool upper = false;
+    for (size_t i = 0; i < host.len; i++) {
+        upper |= host.data[i] >= 'A' && host.data[i] <= 'Z';
+    }
+    if (!upper) {
+        return host;
+    }
+    struct slice copy = arena_copy(&x->arena, host);
+    char *lower = (char *)(uintptr_t)copy.data;
+    for (size_t i = 0; i < copy.len; i++) {
+        lower[i] = (char)(lower[i] >= 'A' && lower[i] <= 'Z' ? lower[i] | 0x20 : lower[i]);
+    }
+    return copy;
+}
+
+/* Counts the demand, whatever becomes of it. */
+static void offer(struct exchange *x, const struct plan_route *route) {
+    x->service = &x->worker->services[route->service % PLAN_SERVICES_MAX];
+    x->record.service = x->service->index;
+    x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
+    worth_estimate(x);
+    vitals_add(&x->service->vitals->offered[x->record.stage], 1);
+    service_count_request(x->service);
+}
+
+static void admit(struct exchange *x) {
+    switch (waiting_admit(x->service, x)) {
+    case ADMISSION_GO:
+        exchange_go(x);
+        break;
+    case ADMISSION_WAIT:
+        x->state = EXCHANGE_WAITING;
+        x->record.flags |= RECORD_WAITED;
+        x->waiting_since_us = exchange_now_us(x);
+        exchange_arm(x);
+        break;
+    case ADMISSION_REFUSE:
+        exchange_refuse_overload(x);
+        break;
+    }
+}
+
+/* What we do not serve, whoever asks. */
+static bool is_refused(struct exchange *x) {
+    uint64_t body_max = x->worker->limits.body_bytes;
+    if (x->request.method == HTTP_TRACE || x->request.method == HTTP_CONNECT) {
+        exchange_answer_and_close(x, 405, REASON_BAD_REQUEST, "This method is not served here.");
+        return true;
+    }
+    if (body_max > 0 && x->request.has_content_length && x->request.content_length > body_max) {
+        exchange_answer_and_close(x, 413, REASON_TOO_LARGE, "The request body is too large.");
+        return true;
+    }
+    return false;
+}
+
+void exchange_start(struct exchange *x, struct slice raw) {
+    struct slice path;
+    x->started_us = x->activity_us = exchange_now_us(x);
+    begin_record(x);
+    if (!exchange_keep_head(x, raw)) {
+        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        return;
+    }
+    if (!normalise(x, &path)) {
+        x->record.flags |= RECORD_BAD_REQUEST;
+        exchange_answer_and_close(x, 400, REASON_BAD_REQUEST, "The path is not a path.");
+        return;
+    }
+    record_path(x, path);
+    if (x->worker->routes == NULL) {
+        exchange_answer(x, 503, REASON_NO_ENDPOINT, "The service is about to start.");
+        return;
+    }
+    const struct plan_route *route = route_table_find(x->worker->routes, host_of(x), path);
+    if (route == NULL) {
+        exchange_answer(x, 404, REASON_NO_ROUTE, "There is nothing here.");
+        return;
+    }
+    offer(x, route);
+    if (!exchange_set_trace(x)) {
+        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+    } else if (!is_refused(x)) {
+        admit(x);
+    }
+}

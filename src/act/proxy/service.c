@@ -1,0 +1,351 @@
+#include "act/proxy/service.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "act/proxy/exchange.h"
+#include "act/proxy/upstream.h"
+#include "act/proxy/waiting.h"
+#include "act/proxy/worker_internal.h"
+#include "base/log.h"
+#include "decide/balance/balance.h"
+#include "decide/balance/ejection.h"
+
+/* ---- life ---- */
+
+void service_init(struct service *service, struct worker *worker, uint16_t index) {
+    *service = (struct service){ .worker = worker, .index = index };
+    admission_queue_init(&service->queue, OVERLOAD_BY_VALUE, 0, 0);
+    service->retry_tokens = RETRY_BUDGET_MAX;
+    service->vitals = &worker->own->services[index];
+}
+
+void service_fini(struct service *service) {
+    timer_stop(service->worker->loop, &service->tick);
+    admission_queue_fini(&service->queue);
+}
+
+/* ---- a new plan ---- */
+
+static void store_in_flight(struct endpoint *e, uint32_t count) {
+    const struct list *oldest = list_first(&e->in_flight);
+    atomic_store_explicit(&e->vitals->in_flight, count, memory_order_relaxed);
+    atomic_store_explicit(
+        &e->vitals->oldest_start_us,
+        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct exchange, in_flight)->dispatched_us,
+        memory_order_relaxed);
+}
+
+static bool may_keep_idle(uint8_t state) {
+    return state == ENDPOINT_SERVING || state == ENDPOINT_WARM || state == ENDPOINT_STARTING;
+}
+
+/* Another endpoint takes the slot: what is in flight at the old one is nobody's any more. */
+static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t generation) {
+    upstream_close_idle(w, e, UINT64_MAX);
+    LIST_EACH(&e->in_flight, link, saved) {
+        struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
+        list_remove(link);
+        x->endpoint = NO_ENDPOINT;
+    }
+    unsigned slot = (unsigned)(e - w->endpoints);
+    e->generation = generation;
+    e->refusals = 0;
+    e->refused_until_us = 0;
+    vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
+    store_in_flight(e, 0);
+}
+
+/* True when it was just ejected. */
+static bool endpoint_refresh(struct worker *w, unsigned slot) {
+    static const struct plan_endpoint nobody = { .state = ENDPOINT_NONE };
+    struct endpoint *e = &w->endpoints[slot];
+    const struct plan_endpoint *p =
+        slot < w->plan->endpoint_count ? &w->plan->endpoints[slot] : &nobody;
+    if (p->state == ENDPOINT_NONE && e->state == ENDPOINT_NONE) {
+        return false;
+    }
+    bool same = e->state != ENDPOINT_NONE && e->generation == p->generation;
+    if (!same && p->state != ENDPOINT_NONE) {
+        endpoint_replace(w, e, p->generation);
+    }
+    bool ejected = same && p->state == ENDPOINT_EJECTED && e->state != ENDPOINT_EJECTED;
+    e->state = p->state;
+    if (!may_keep_idle(e->state)) {
+        upstream_close_idle(w, e, UINT64_MAX);
+    }
+    e->service = p->service;
+    e->concurrency = p->concurrency;
+    e->address = p->address;
+    e->address_len = p->address_len;
+    return ejected;
+}
+
+static void list_endpoints(struct worker *w) {
+    uint32_t filled = 0;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        struct service *s = &w->services[i];
+        for (int warm = 0; warm < 2; warm++) {
+            uint16_t *first = &w->slots_of_services[filled];
+            uint32_t count = 0;
+            for (uint16_t slot = 0; slot < w->plan->endpoint_count; slot++) {
+                const struct endpoint *e = &w->endpoints[slot];
+                if (e->service == i && e->state == (warm ? ENDPOINT_WARM : ENDPOINT_SERVING)) {
+                    first[count++] = slot;
+                }
+            }
+            filled += count;
+            *(warm ? &s->warm : &s->serving) = first;
+            *(warm ? &s->warm_count : &s->serving_count) = count;
+        }
+    }
+}
+
+static void rescue_in_flight(struct endpoint *e) {
+    LIST_EACH(&e->in_flight, link, saved) {
+        exchange_rescue(LIST_ITEM(link, struct exchange, in_flight));
+    }
+}
+
+void services_refresh(struct worker *w) {
+    bool ejected[PLAN_ENDPOINTS_MAX];
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        bool used = i < w->plan->service_count;
+        w->services[i].plan = used ? w->plan->services[i] : (struct plan_service){ 0 };
+    }
+    for (unsigned slot = 0; slot < PLAN_ENDPOINTS_MAX; slot++) {
+        ejected[slot] = endpoint_refresh(w, slot);
+    }
+    list_endpoints(w);
+    for (unsigned slot = 0; slot < PLAN_ENDPOINTS_MAX; slot++) {
+        if (ejected[slot]) {
+            rescue_in_flight(&w->endpoints[slot]);
+        }
+    }
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        waiting_refresh(&w->services[i]);
+        waiting_pump(&w->services[i]);
+    }
+}
+
+/* ---- choice ---- */
+
+static bool is_refused(const struct worker *w, const struct endpoint *e) {
+    return e->refused_until_us > loop_now_us(w->loop);
+}
+
+static bool is_ejected(const struct worker *w, const struct endpoint *e) {
+    return atomic_load_explicit(&e->shared->ejected_until_us, memory_order_relaxed) >
+           loop_now_us(w->loop);
+}
+
+/* Time since the endpoint was last heard of; 0 when it never was, or is right now elsewhere. */
+static uint64_t silence_us(const struct vitals_shared_endpoint *shared, uint64_t now_us) {
+    uint64_t answered_us = atomic_load_explicit(&shared->answered_us, memory_order_relaxed);
+    return answered_us == 0 || answered_us > now_us ? 0 : now_us - answered_us;
+}
+
+/* For balance_pick: the endpoints of a list, as this exchange sees them. */
+struct view {
+    const struct worker *worker;
+    const uint16_t *slots;
+    const struct exchange *exchange;
+};
+
+static struct balance_candidate look(const void *self, uint32_t position) {
+    const struct view *view = self;
+    uint16_t slot = view->slots[position];
+    const struct endpoint *e = &view->worker->endpoints[slot];
+    return (struct balance_candidate){
+        .in_flight = vitals_endpoint_in_flight(view->worker->vitals, slot, e->generation),
+        .ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed),
+        .error_ppm = atomic_load_explicit(&e->shared->error_ppm, memory_order_relaxed),
+        .idle_us = silence_us(e->shared, loop_now_us(view->worker->loop)),
+        .ejected = is_ejected(view->worker, e) || is_refused(view->worker, e),
+        .tried = exchange_has_tried(view->exchange, slot),
+    };
+}
+
+static struct balance_choice pick(struct service *s, const uint16_t *slots, uint32_t count,
+                                  const struct exchange *x) {
+    struct view view = { s->worker, slots, x };
+    return balance_pick(&view, look, count, &s->worker->rand);
+}
+
+uint16_t service_choose_endpoint(struct service *s, const struct exchange *x) {
+    struct balance_choice serving = pick(s, s->serving, s->serving_count, x);
+    if (serving.quality == BALANCE_GOOD) {
+        return s->serving[serving.position];
+    }
+    /* Spares take over at once, before the controller says so. */
+    struct balance_choice warm = pick(s, s->warm, s->warm_count, x);
+    bool spare = warm.quality < serving.quality;
+    if ((spare ? warm : serving).quality == BALANCE_NOBODY) {
+        return NO_ENDPOINT;
+    }
+    uint16_t slot = spare ? s->warm[warm.position] : s->serving[serving.position];
+    return is_refused(s->worker, &s->worker->endpoints[slot]) ? NO_ENDPOINT : slot;
+}
+
+bool service_has_endpoint(const struct service *s) {
+    for (uint32_t i = 0; i < s->serving_count + s->warm_count; i++) {
+        uint16_t slot = i < s->serving_count ? s->serving[i] : s->warm[i - s->serving_count];
+        if (!is_refused(s->worker, &s->worker->endpoints[slot])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- retries ---- */
+
+void service_count_request(struct service *s) {
+    s->retry_tokens += RETRY_BUDGET_RATIO;
+    if (s->retry_tokens > RETRY_BUDGET_MAX) {
+        s->retry_tokens = RETRY_BUDGET_MAX;
+    }
+}
+
+bool service_take_retry(struct service *s) {
+    uint64_t now_us = loop_now_us(s->worker->loop);
+    double seconds = (double)(now_us - s->retry_refilled_us) / 1e6;
+    s->retry_refilled_us = now_us;
+    s->retry_tokens += seconds * RETRY_BUDGET_PER_SECOND;
+    s->retry_tokens = s->retry_tokens > RETRY_BUDGET_MAX ? RETRY_BUDGET_MAX : s->retry_tokens;
+    if (s->retry_tokens < 1) {
+        vitals_add(&s->vitals->retries_refused, 1);
+        return false;
+    }
+    s->retry_tokens -= 1;
+    return true;
+}
+
+/* ---- in flight ---- */
+
+static uint32_t in_flight_now(const struct endpoint *e) {
+    return atomic_load_explicit(&e->vitals->in_flight, memory_order_relaxed);
+}
+
+void endpoint_begin(struct worker *w, struct exchange *x, uint16_t slot) {
+    struct endpoint *e = &w->endpoints[slot];
+    assert(x->endpoint == NO_ENDPOINT);
+    x->endpoint = slot;
+    list_append(&e->in_flight, &x->in_flight);
+    store_in_flight(e, in_flight_now(e) + 1);
+    vitals_add(&e->vitals->requests, 1);
+}
+
+void endpoint_end(struct worker *w, struct exchange *x) {
+    if (x->endpoint == NO_ENDPOINT) {
+        return; /* none chosen, or its slot has another endpoint now */
+    }
+    struct endpoint *e = &w->endpoints[x->endpoint];
+    list_remove(&x->in_flight);
+    store_in_flight(e, in_flight_now(e) - 1);
+    x->endpoint = NO_ENDPOINT;
+}
+
+/* ---- what was seen ---- */
+
+static struct endpoint *endpoint_of(struct worker *w, const struct exchange *x) {
+    return x->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[x->endpoint];
+}
+
+static uint32_t count_ejected(const struct service *s) {
+    uint32_t ejected = 0;
+    for (uint32_t i = 0; i < s->serving_count; i++) {
+        ejected += is_ejected(s->worker, &s->worker->endpoints[s->serving[i]]);
+    }
+    return ejected;
+}
+
+/* The words are copied out and in: a worker that does the same at the same moment may be forgotten,
+ * which costs one failure of the count. */
+static void observe(struct worker *w, const struct exchange *x, struct endpoint *e,
+                    enum ejection_event event) {
+    struct vitals_shared_endpoint *shared = e->shared;
+    struct ejection known = {
+        .connect_failures = atomic_load(&shared->connect_failures),
+        .failures = atomic_load(&shared->failures),
+        .ejections = atomic_load(&shared->ejections),
+        .until_us = atomic_load(&shared->ejected_until_us),
+    };
+    bool clean = known.connect_failures == 0 && known.failures == 0 && known.ejections == 0;
+    if (event == EJECTION_SUCCESS && clean) {
+        return; /* the usual case writes nothing that others must fetch */
+    }
+    if (ejection_observe(&known, event, count_ejected(x->service), x->service->serving_count,
+                         loop_now_us(w->loop))) {
+        log_warn("endpoint_ejected", "service=%s slot=%u failures_in_a_row=%s until_ms=%llu",
+                 x->service->plan.name, x->endpoint,
+                 event == EJECTION_CONNECT_FAILED ? "connect" : "answer",
+                 (unsigned long long)((known.until_us - loop_now_us(w->loop)) / 1000));
+    }
+    atomic_store(&shared->connect_failures, known.connect_failures);
+    atomic_store(&shared->failures, known.failures);
+    atomic_store(&shared->ejections, known.ejections);
+    atomic_store(&shared->ejected_until_us, known.until_us);
+}
+
+static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
+                             uint64_t idle_us) {
+    uint32_t before = atomic_load_explicit(&shared->error_ppm, memory_order_relaxed);
+    if (before > 0 || failed) {
+        atomic_store_explicit(&shared->error_ppm, balance_add_error(before, failed, idle_us),
+                              memory_order_relaxed);
+    }
+}
+
+void endpoint_connected(struct worker *w, const struct exchange *x) {
+    struct endpoint *e = endpoint_of(w, x);
+    if (e != NULL) {
+        e->refusals = 0;
+        e->refused_until_us = 0;
+    }
+}
+
+void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
+    struct endpoint *e = endpoint_of(w, x);
+    if (e == NULL) {
+        return;
+    }
+    vitals_add(&e->vitals->connect_failures, 1);
+    if (!is_refused(w, e)) { /* several that fail at one moment are one refusal */
+        uint32_t doublings = e->refusals++;
+        uint64_t pause_us = (uint64_t)REFUSED_FIRST_US << (doublings > 8 ? 8 : doublings);
+        e->refused_until_us =
+            loop_now_us(w->loop) + (pause_us > REFUSED_MAX_US ? REFUSED_MAX_US : pause_us);
+    }
+    observe(w, x, e, EJECTION_CONNECT_FAILED);
+}
+
+void endpoint_answered(struct worker *w, const struct exchange *x, uint16_t status) {
+    struct endpoint *e = endpoint_of(w, x);
+    if (e == NULL) {
+        return;
+    }
+    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - x->dispatched_us;
+    uint64_t idle_us = silence_us(e->shared, now_us);
+    uint32_t ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed);
+    vitals_add(&e->vitals->answers, 1);
+    vitals_add(&e->vitals->latency_us_sum, latency_us);
+    vitals_add(&e->vitals->status_5xx, status >= 500);
+    histogram_record(&e->vitals->first_byte_us, latency_us);
+    atomic_store_explicit(&e->shared->ewma_us, balance_add_latency(ewma_us, latency_us, idle_us),
+                          memory_order_relaxed);
+    atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
+    add_error_sample(e->shared, status >= 500, idle_us);
+    observe(w, x, e, status >= 500 ? EJECTION_FAILED : EJECTION_SUCCESS);
+    waiting_observe(x->service, latency_us, status == 503 || status == 504);
+}
+
+void endpoint_failed(struct worker *w, const struct exchange *x) {
+    struct endpoint *e = endpoint_of(w, x);
+    if (e != NULL) {
+        uint64_t now_us = loop_now_us(w->loop);
+        vitals_add(&e->vitals->failures, 1);
+        add_error_sample(e->shared, true, silence_us(e->shared, now_us));
+        atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
+        observe(w, x, e, EJECTION_FAILED);
+    }
+}

@@ -1,0 +1,98 @@
+/* What a worker keeps of each service and endpoint of the plan: which endpoints may be used,
+ * what is in flight where, who waits, how many retries are left. Estimates that all workers
+ * share are in the vitals (act/shm/vitals.h). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/shm/plan.h"
+#include "act/shm/vitals.h"
+#include "base/list.h"
+#include "decide/admission/admission.h"
+#include "decide/admission/limit.h"
+#include "wire/net/loop.h"
+
+struct worker;
+struct exchange;
+
+#define NO_ENDPOINT UINT16_MAX
+
+/* Retries of requests that an endpoint may have begun: a tenth of the requests, and a floor so that
+ * a quiet service, or the sudden death of a busy endpoint, can be retried at all. */
+#define RETRY_BUDGET_RATIO 0.1
+#define RETRY_BUDGET_PER_SECOND 10.0
+#define RETRY_BUDGET_MAX 200.0
+
+/* After a failed connect this worker leaves the endpoint alone for so long, doubled with each
+ * failure, even if it is the only one: asking again at once would only keep both busy. */
+#define REFUSED_FIRST_US 50000
+#define REFUSED_MAX_US 1000000
+
+/* Where the plan does not know what an endpoint carries, the limit is learned between these. */
+#define LEARNED_START_PER_ENDPOINT 64
+#define LEARNED_LEAST_PER_ENDPOINT 8
+#define LEARNED_MOST_PER_ENDPOINT 4096
+#define LEARNED_SHARE 0.99 /* of the answers that should meet the objective */
+
+#define WAITING_TICK_US 2000 /* waiting requests look for what other workers and time have freed */
+
+struct endpoint {
+    uint32_t generation;
+    uint16_t service;
+    uint8_t state; /* enum endpoint_state */
+    uint32_t concurrency;
+    struct sockaddr_storage address;
+    uint32_t address_len;
+    struct list in_flight; /* exchanges, oldest first */
+    struct list idle;      /* upstream connections, last used first */
+    uint32_t idle_count;
+    uint32_t refusals;         /* connects that failed in a row */
+    uint64_t refused_until_us; /* no connects from this worker before that */
+    struct vitals_endpoint *vitals;
+    struct vitals_shared_endpoint *shared;
+};
+
+struct service {
+    struct worker *worker;
+    uint16_t index;
+    struct plan_service plan; /* a copy: the plan's slot goes away with the next plan */
+    uint16_t *serving, *warm; /* endpoint slots, of worker->slots_of_services */
+    uint32_t serving_count, warm_count;
+    struct admission_queue queue;
+    struct admission_limit limit; /* learned; of this worker */
+    uint32_t limit_endpoints;     /* for which it was set; 0: not yet */
+    struct timer tick;            /* runs while somebody waits */
+    uint64_t done_since_us;       /* how fast requests leave: in this window, and in the last */
+    uint32_t done_count;
+    double done_rps;
+    double retry_tokens;
+    uint64_t retry_refilled_us;
+    struct vitals_service *vitals;
+};
+
+void service_init(struct service *service, struct worker *worker, uint16_t index);
+void service_fini(struct service *service);
+
+/* Takes over services and endpoints of worker->plan. Endpoints that left keep what is in flight;
+ * requests stuck at an endpoint that is now ejected, or that wait, get another chance. */
+void services_refresh(struct worker *worker);
+
+/* An endpoint for this exchange: the better of two random ones in rotation, else of the spares; one
+ * that it has tried before only when there is no other. NO_ENDPOINT when none may be used now. */
+uint16_t service_choose_endpoint(struct service *service, const struct exchange *exchange);
+/* Whether it would find one. */
+bool service_has_endpoint(const struct service *service);
+
+/* Takes one retry from the budget; false (and counted) when it is spent. */
+bool service_take_retry(struct service *service);
+void service_count_request(struct service *service);
+
+/* What is in flight at an endpoint, in starting order. */
+void endpoint_begin(struct worker *worker, struct exchange *exchange, uint16_t slot);
+void endpoint_end(struct worker *worker, struct exchange *exchange);
+
+/* What an exchange saw of its endpoint. */
+void endpoint_connected(struct worker *worker, const struct exchange *exchange);
+void endpoint_connect_failed(struct worker *worker, const struct exchange *exchange);
+void endpoint_answered(struct worker *worker, const struct exchange *exchange, uint16_t status);
+void endpoint_failed(struct worker *worker, const struct exchange *exchange);

@@ -1,0 +1,335 @@
+/* A client's HTTP/1 connection.
+ *
+ *            head complete         body complete            answered
+ *   HEAD ─────────────────▶ BODY ───────────────▶ BUSY ────────────────▶ HEAD (next request)
+ *     ▲                                            │ 101       │ close, or the body is unread
+ *     └─ idle, or a head in parts                  ▼           ▼
+ *                                               TUNNEL ────▶ LINGER ──▶ closed
+ *
+ * Requests that follow before the answer (pipelining) stay with the kernel and in the socket's kept
+ * bytes: they are read when the answer is out, so that answers keep their order and memory its
+ * bound. LINGER: our direction is ended and what still comes is thrown away for a while; closing at
+ * once would make the kernel send a reset that destroys the answer on its way. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/proxy/session.h"
+#include "act/proxy/session_h1_internal.h"
+
+uint64_t session_now_us(const struct session *s) {
+    return loop_now_us(s->worker->loop);
+}
+
+static uint64_t ms(uint32_t milliseconds) {
+    return (uint64_t)milliseconds * 1000;
+}
+
+/* ---- the request, from the socket ---- */
+
+static bool may_keep_alive(const struct session *s, const struct http_head *head) {
+    uint32_t most = s->worker->limits.requests_per_connection;
+    /* HTTP/1.0 is always closed: its keep-alive was never specified well enough to rely on. */
+    return head->keep_alive && head->version >= 11 && !s->worker->draining &&
+           (most == 0 || s->requests < most);
+}
+
+static void begin_request(struct session *s, struct exchange *x, struct slice raw) {
+    struct http_head *head = &x->request;
+    s->scan = (struct h1_scan){ 0 };
+    s->head_begun = false;
+    s->requests++;
+    s->version = head->version;
+    s->keep_alive = may_keep_alive(s, head);
+    s->since_us = session_now_us(s);
+    s->stream.exchange = x;
+    h1_body_init(&s->body, head, &s->worker->h1_limits);
+    x->request_ended = h1_body_done(&s->body) || head->framing == HTTP_BODY_NONE;
+    s->state = x->request_ended ? SESSION_BUSY : SESSION_BODY;
+    exchange_start(x, raw);
+}
+
+static void head_incomplete(struct session *s, struct exchange *x) {
+    exchange_discard(x);
+    if (!s->head_begun) {
+        s->head_begun = true;
+        s->since_us = session_now_us(s);
+        socket_set_timeout(&s->socket, ms(s->worker->limits.client_head_timeout_ms));
+    }
+}
+
+/* Returns how much it took; 0: more must come. */
+static size_t read_head(struct session *s, struct slice data) {
+    struct exchange *x = exchange_new(s->worker, &s->stream, &s->who);
+    struct h1_problem problem;
+    size_t consumed = 0;
+    if (x == NULL) {
+        socket_close(&s->socket);
+        return 0;
+    }
+    switch (h1_parse_request(data, &s->worker->h1_limits, &s->scan, &x->request, &consumed,
+                             &problem)) {
+    case H1_MORE:
+        head_incomplete(s, x);
+        return 0;
+    case H1_BAD:
+        s->state = SESSION_BUSY;
+        s->version = 11;
+        s->keep_alive = false;
+        s->stream.exchange = x;
+        exchange_refuse(x, problem.status, problem.reason);
+        return data.len;
+    case H1_DONE:
+        begin_request(s, x, slice_sub(data, 0, consumed));
+        return consumed;
+    }
+    return 0;
+}
+
+static size_t read_body(struct session *s, struct slice data) {
+    struct exchange *x = s->stream.exchange;
+    struct http_field fields[HTTP_FIELDS_MAX];
+    struct http_head trailers;
+    size_t used = 0;
+    http_head_init(&trailers, fields, HTTP_FIELDS_MAX);
+    while (s->stream.exchange == x && s->state == SESSION_BODY) {
+        struct h1_body_event event = h1_body_next(&s->body, slice_skip(data, used), &trailers);
+        used += event.consumed;
+        switch (event.kind) {
+        case H1_BODY_MORE:
+            return used;
+        case H1_BODY_DATA:
+            exchange_on_request_data(x, event.data);
+            break;
+        case H1_BODY_TRAILERS:
+            break;
+        case H1_BODY_END:
+            s->state = SESSION_BUSY;
+            exchange_on_request_end(x, &trailers);
+            break;
+        case H1_BODY_BAD:
+            exchange_on_request_bad(x, 400, REASON_BAD_REQUEST, event.reason);
+            break;
+        }
+    }
+    return used;
+}
+
+static size_t on_data(struct socket *socket, struct slice data) {
+    struct session *s = (struct session *)socket;
+    size_t used = 0;
+    while (used < data.len && !socket->closing) {
+        struct slice rest = slice_skip(data, used);
+        size_t taken = rest.len;
+        switch ((enum session_state)s->state) {
+        case SESSION_HEAD:
+            taken = read_head(s, rest);
+            break;
+        case SESSION_BODY:
+            s->since_us = session_now_us(s);
+            taken = read_body(s, rest);
+            break;
+        case SESSION_BUSY:
+            socket_pause(socket); /* the next request waits for this one's answer */
+            return used;
+        case SESSION_TUNNEL:
+            exchange_on_request_data(s->stream.exchange, rest);
+            break;
+        case SESSION_LINGER:
+            s->since_us = session_now_us(s);
+            break;
+        }
+        if (taken == 0) {
+            break;
+        }
+        used += taken;
+    }
+    return used;
+}
+
+static void on_end(struct socket *socket) {
+    struct session *s = (struct session *)socket;
+    struct exchange *x = s->stream.exchange;
+    switch ((enum session_state)s->state) {
+    case SESSION_HEAD:
+        socket_close(socket);
+        break;
+    case SESSION_BODY:
+        exchange_on_request_bad(x, 400, REASON_BAD_REQUEST, "The request body ended early.");
+        break;
+    case SESSION_BUSY:
+        exchange_on_client_leaving(x);
+        break;
+    case SESSION_TUNNEL:
+        exchange_on_request_end(x, NULL);
+        break;
+    case SESSION_LINGER:
+        if (socket_finished(socket)) {
+            socket_close(socket);
+        }
+    }
+}
+
+static void on_drained(struct socket *socket) {
+    struct session *s = (struct session *)socket;
+    if (s->stream.exchange != NULL) {
+        exchange_on_client_drained(s->stream.exchange);
+    } else if (s->state == SESSION_LINGER && socket->end_told && socket_finished(socket)) {
+        socket_close(socket);
+    }
+}
+
+static void on_failed(struct socket *socket, int system_errno) {
+    struct session *s = (struct session *)socket;
+    (void)system_errno; /* visitors leave in many ways */
+    struct exchange *x = s->stream.exchange;
+    if (x != NULL) {
+        exchange_on_client_gone(x);
+    }
+    socket_close(socket);
+}
+
+/* ---- time ---- */
+
+static void head_too_late(struct session *s) {
+    vitals_add(&s->worker->own->reasons[REASON_CLIENT_TIMEOUT], 1);
+    socket_send_slice(&s->socket, SLICE("HTTP/1.1 408 Request Timeout\r\n"
+                                        "content-length: 0\r\nconnection: close\r\n\r\n"));
+    session_h1_linger(s);
+}
+
+static uint64_t due_us(const struct session *s) {
+    const struct plan_limits *limits = &s->worker->limits;
+    switch ((enum session_state)s->state) {
+    case SESSION_HEAD:
+        /* A connection that has not said a word yet is treated like one in mid-head. */
+        return s->since_us + ms(s->requests == 0 || s->head_begun
+                                    ? limits->client_head_timeout_ms
+                                    : limits->client_idle_timeout_ms);
+    case SESSION_BODY:
+        return s->since_us + ms(limits->client_body_timeout_ms);
+    case SESSION_LINGER:
+        return s->since_us + LINGER_IDLE_US;
+    default:
+        /* The exchange has its own clock. */
+        return session_now_us(s) + ms(limits->client_idle_timeout_ms);
+    }
+}
+
+static void on_linger_due(struct session *s) {
+    size_t unsent = socket_pending(&s->socket);
+    bool moves = unsent > 0 && unsent != s->pending_seen;
+    s->pending_seen = unsent;
+    if (moves) { /* a slow reader is still reading */
+        s->since_us = session_now_us(s);
+        socket_set_timeout(&s->socket, ms(s->worker->limits.client_body_timeout_ms));
+    } else {
+        socket_close(&s->socket);
+    }
+}
+
+static void on_timeout(struct socket *socket) {
+    struct session *s = (struct session *)socket;
+    uint64_t now = session_now_us(s), due = due_us(s);
+    bool lingered_long = s->state == SESSION_LINGER && socket_pending(socket) == 0 &&
+                         now - s->linger_since_us > LINGER_MAX_US;
+    bool paused = s->state == SESSION_BODY && socket->paused;
+    if ((now < due && !lingered_long) || paused) {
+        socket_set_timeout(socket, paused ? ms(s->worker->limits.client_body_timeout_ms)
+                                          : due - now);
+    } else if (s->state == SESSION_HEAD && s->head_begun) {
+        head_too_late(s);
+    } else if (s->state == SESSION_HEAD) {
+        socket_close(socket);
+    } else if (s->state == SESSION_BODY) {
+        exchange_on_request_bad(s->stream.exchange, 408, REASON_CLIENT_TIMEOUT,
+                                "The request body came too slowly.");
+    } else {
+        on_linger_due(s);
+    }
+}
+
+/* ---- life ---- */
+
+static void on_closed(struct socket *socket) {
+    struct session *s = (struct session *)socket;
+    struct worker *w = s->worker;
+    if (s->stream.exchange != NULL) { /* closed while writing, for want of memory */
+        exchange_on_client_gone(s->stream.exchange);
+    }
+    list_remove(&s->link);
+    w->session_count--;
+    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
+    if (w->spare_session_count < WORKER_SPARES_MAX) {
+        s->next_spare = w->spare_sessions;
+        w->spare_sessions = s;
+        w->spare_session_count++;
+    } else {
+        free(s);
+    }
+    worker_session_ended(w);
+}
+
+static const struct socket_handler client_handler = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_failed = on_failed,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+static struct session *session_new(struct worker *w) {
+    struct session *s = w->spare_sessions;
+    if (s == NULL) {
+        return calloc(1, sizeof *s);
+    }
+    w->spare_sessions = s->next_spare;
+    w->spare_session_count--;
+    memset(s, 0, sizeof *s);
+    return s;
+}
+
+void session_h1_accept(struct worker *w, int fd, const struct address *peer) {
+    struct session *s = session_new(w);
+    if (s == NULL) {
+        close(fd);
+        return;
+    }
+    if (!socket_accept(&s->socket, w->loop, fd, &client_handler, NULL)) {
+        free(s); /* the descriptor is closed */
+        return;
+    }
+    s->worker = w;
+    s->stream.ops = &session_h1_stream_ops;
+    s->since_us = session_now_us(s);
+    client_info_init(&s->who, peer, 11);
+    list_append(&w->sessions, &s->link);
+    w->session_count++;
+    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
+    socket_set_timeout(&s->socket, ms(w->limits.client_head_timeout_ms));
+}
+
+void session_drain(struct list *link, bool now) {
+    struct session *s = LIST_ITEM(link, struct session, link);
+    struct exchange *x = s->stream.exchange;
+    if (now) {
+        if (x != NULL) {
+            exchange_on_client_gone(x);
+        }
+        socket_close(&s->socket);
+    } else if (s->state == SESSION_HEAD && !s->head_begun) {
+        /* What the client sends in this moment is not answered: it asks elsewhere. */
+        session_h1_linger(s);
+    } else {
+        s->keep_alive = false;
+    }
+}
+
+void session_free_spares(struct worker *w) {
+    while (w->spare_sessions != NULL) {
+        struct session *s = w->spare_sessions;
+        w->spare_sessions = s->next_spare;
+        free(s);
+    }
+}

@@ -1,0 +1,31 @@
+/* Connections to the services: opened on demand, kept for reuse, last used first, per worker and
+ * endpoint. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/proxy/exchange.h"
+
+struct worker;
+struct endpoint;
+
+#define UPSTREAM_IDLE_MAX 128 /* kept for one endpoint */
+/* What must not be sent twice takes only a connection that was used this lately: one that the
+ * service is about to close would cost the visitor the request. */
+#define UPSTREAM_FRESH_US 1000000
+
+enum upstream_opening {
+    UPSTREAM_READY,      /* an idle connection: send at once */
+    UPSTREAM_CONNECTING, /* exchange_on_connected or exchange_on_upstream_failed will come */
+    UPSTREAM_FAILED,     /* hopeless from the start */
+};
+
+/* Sets exchange->upstream unless it failed. `fresh`: no idle connection, please. */
+enum upstream_opening upstream_open(struct worker *worker, uint16_t slot,
+                                    struct exchange *exchange, bool fresh);
+
+/* Closes idle connections of an endpoint: those idle since before `idle_since_us`, UINT64_MAX:
+ * all. */
+void upstream_close_idle(struct worker *worker, struct endpoint *endpoint, uint64_t idle_since_us);
+
+void upstream_free_spares(struct worker *worker);

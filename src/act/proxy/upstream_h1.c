@@ -1,0 +1,425 @@
+/* Connections to a service in HTTP/1.
+ *
+ *   CONNECTING ──▶ HEAD ──▶ BODY ──▶ IDLE (in its endpoint's list) ──▶ HEAD …
+ *                    └─ 101 ▶ TUNNEL ──▶ CLOSING (what is unsent goes out) ──▶ closed
+ *
+ * What comes unasked, or ends, while IDLE closes the connection at once: the loop tells us before
+ * the next request could be lost in it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "act/proxy/upstream.h"
+#include "act/proxy/worker_internal.h"
+#include "wire/net/socket.h"
+
+#define CLOSING_US 5000000
+
+enum upstream_state {
+    UPSTREAM_STATE_CONNECTING,
+    UPSTREAM_STATE_IDLE,
+    UPSTREAM_STATE_HEAD,
+    UPSTREAM_STATE_BODY,
+    UPSTREAM_STATE_TUNNEL,
+    UPSTREAM_STATE_CLOSING,
+};
+
+struct upstream {
+    struct socket socket; /* first: handlers cast */
+    struct stream stream;
+    struct worker *worker;
+    struct list idle; /* in endpoint->idle */
+    uint16_t slot;
+    uint32_t generation;
+    uint8_t state;       /* enum upstream_state */
+    uint8_t out_framing; /* enum http_framing of the request */
+    uint8_t method;      /* enum http_method of the request */
+    bool request_ended, response_ended, keep_alive;
+    uint64_t idle_since_us;
+    struct h1_scan scan;
+    struct h1_body body;
+    struct upstream *next_spare;
+};
+
+static struct upstream *upstream_of(struct stream *stream) {
+    return (struct upstream *)((char *)stream - offsetof(struct upstream, stream));
+}
+
+static struct endpoint *endpoint_of(const struct upstream *u) {
+    struct endpoint *e = &u->worker->endpoints[u->slot];
+    return e->generation == u->generation ? e : NULL;
+}
+
+/* ---- the request, from the exchange ---- */
+
+static void send_head(struct stream *stream, const struct http_head *head) {
+    struct upstream *u = upstream_of(stream);
+    struct buffer *scratch = &u->worker->scratch;
+    struct http_head out = *head;
+    out.keep_alive = true;
+    u->out_framing = (uint8_t)head->framing;
+    u->method = (uint8_t)head->method;
+    u->request_ended = u->response_ended = false;
+    u->scan = (struct h1_scan){ 0 };
+    u->state = UPSTREAM_STATE_HEAD;
+    buffer_clear(scratch);
+    if (h1_write_request_head(scratch, &out)) {
+        socket_send_slice(&u->socket, buffer_slice(scratch));
+    } else {
+        socket_reset(&u->socket); /* larger than any head that we read can become */
+    }
+}
+
+static void send_data(struct stream *stream, struct slice data) {
+    struct upstream *u = upstream_of(stream);
+    if (u->out_framing != HTTP_BODY_CHUNKED || u->state == UPSTREAM_STATE_TUNNEL) {
+        socket_send_slice(&u->socket, data);
+        return;
+    }
+    char size_line[H1_CHUNK_HEAD_BYTES];
+    struct slice parts[] = { { size_line, h1_chunk_head(size_line, data.len) }, data,
+                             SLICE("\r\n") };
+    socket_send(&u->socket, parts, 3);
+}
+
+static void send_end(struct stream *stream, const struct http_head *trailers) {
+    struct upstream *u = upstream_of(stream);
+    if (u->state == UPSTREAM_STATE_TUNNEL) {
+        socket_finish(&u->socket);
+        return;
+    }
+    u->request_ended = true;
+    if (u->out_framing == HTTP_BODY_CHUNKED) {
+        struct buffer *scratch = &u->worker->scratch;
+        buffer_clear(scratch);
+        if (h1_write_last_chunk(scratch, trailers)) {
+            socket_send_slice(&u->socket, buffer_slice(scratch));
+        }
+    }
+}
+
+static size_t pending(const struct stream *stream) {
+    return socket_pending(&upstream_of((struct stream *)(uintptr_t)stream)->socket);
+}
+
+static void pause_reading(struct stream *stream) {
+    socket_pause(&upstream_of(stream)->socket);
+}
+
+static void resume_reading(struct stream *stream) {
+    socket_resume(&upstream_of(stream)->socket);
+}
+
+static bool is_reusable(const struct upstream *u) {
+    const struct endpoint *e = endpoint_of(u);
+    bool wanted = e != NULL && (e->state == ENDPOINT_SERVING || e->state == ENDPOINT_WARM) &&
+                  e->idle_count < UPSTREAM_IDLE_MAX && !u->worker->draining;
+    return wanted && u->keep_alive && u->request_ended && u->response_ended;
+}
+
+static void release(struct stream *stream, bool complete) {
+    struct upstream *u = upstream_of(stream);
+    bool through = u->socket.end_told && socket_finished(&u->socket);
+    if (complete && u->state == UPSTREAM_STATE_TUNNEL && !through) {
+        u->state = UPSTREAM_STATE_CLOSING;
+        socket_finish(&u->socket);
+        socket_set_timeout(&u->socket, CLOSING_US);
+    } else if (complete && is_reusable(u)) {
+        struct endpoint *e = endpoint_of(u);
+        u->state = UPSTREAM_STATE_IDLE;
+        u->idle_since_us = loop_now_us(u->worker->loop);
+        list_prepend(&e->idle, &u->idle);
+        e->idle_count++;
+        socket_resume(&u->socket);
+    } else {
+        socket_close(&u->socket);
+    }
+}
+
+static const struct stream_ops service_ops = {
+    .send_head = send_head,
+    .send_data = send_data,
+    .send_end = send_end,
+    .pending = pending,
+    .pause = pause_reading,
+    .resume = resume_reading,
+    .release = release,
+};
+
+/* ---- the response, from the socket ---- */
+
+/* Lets go of the exchange before it hears of it: it may go elsewhere at once. */
+static void fail(struct upstream *u, enum record_reason reason) {
+    struct exchange *x = u->stream.exchange;
+    socket_close(&u->socket);
+    u->stream.exchange = NULL;
+    if (x != NULL) {
+        exchange_on_upstream_failed(x, reason);
+    }
+}
+
+static size_t read_head(struct upstream *u, struct slice data) {
+    struct exchange *x = u->stream.exchange;
+    struct http_head head;
+    struct h1_problem problem;
+    size_t consumed = 0;
+    http_head_init(&head, u->worker->scratch_fields, HTTP_FIELDS_MAX);
+    switch (h1_parse_response(data, &u->worker->h1_limits, &u->scan, (enum http_method)u->method,
+                              &head, &consumed, &problem)) {
+    case H1_MORE:
+        return 0;
+    case H1_BAD:
+        fail(u, REASON_UPSTREAM_BAD);
+        return data.len;
+    case H1_DONE:
+        break;
+    }
+    u->scan = (struct h1_scan){ 0 };
+    if (head.status == 101) {
+        u->state = UPSTREAM_STATE_TUNNEL;
+    } else if (head.status >= 200) {
+        u->state = UPSTREAM_STATE_BODY;
+        u->keep_alive = head.keep_alive;
+        h1_body_init(&u->body, &head, &u->worker->h1_limits);
+    }
+    exchange_on_response_head(x, &head);
+    return consumed;
+}
+
+static void end_response(struct upstream *u, bool nothing_follows, struct http_head *trailers) {
+    u->response_ended = true;
+    u->keep_alive = u->keep_alive && nothing_follows;
+    exchange_on_response_end(u->stream.exchange, trailers);
+}
+
+static size_t read_body(struct upstream *u, struct slice data) {
+    struct exchange *x = u->stream.exchange;
+    struct http_head trailers;
+    size_t used = 0;
+    http_head_init(&trailers, u->worker->scratch_fields, HTTP_FIELDS_MAX);
+    while (u->stream.exchange == x) {
+        struct h1_body_event event = h1_body_next(&u->body, slice_skip(data, used), &trailers);
+        used += event.consumed;
+        switch (event.kind) {
+        case H1_BODY_MORE:
+            return used;
+        case H1_BODY_DATA:
+            exchange_on_response_data(x, event.data);
+            break;
+        case H1_BODY_TRAILERS:
+            break;
+        case H1_BODY_END:
+            end_response(u, used == data.len, &trailers);
+            return data.len;
+        case H1_BODY_BAD:
+            fail(u, REASON_UPSTREAM_BAD);
+            return data.len;
+        }
+    }
+    return data.len;
+}
+
+static size_t on_data(struct socket *socket, struct slice data) {
+    struct upstream *u = (struct upstream *)socket;
+    struct exchange *x = u->stream.exchange;
+    size_t used = 0;
+    if (u->state == UPSTREAM_STATE_IDLE) {
+        socket_close(socket); /* nobody has asked */
+        return data.len;
+    }
+    while (u->state == UPSTREAM_STATE_HEAD && x != NULL && u->stream.exchange == x) {
+        size_t taken = read_head(u, slice_skip(data, used));
+        if (taken == 0) {
+            return used;
+        }
+        used += taken;
+    }
+    if (x == NULL || u->stream.exchange != x) {
+        return data.len;
+    }
+    struct slice rest = slice_skip(data, used);
+    if (u->state == UPSTREAM_STATE_BODY) {
+        used += read_body(u, rest);
+    } else if (u->state == UPSTREAM_STATE_TUNNEL) {
+        used = data.len;
+        if (rest.len > 0) {
+            exchange_on_response_data(x, rest);
+        }
+    }
+    return used;
+}
+
+static void on_end(struct socket *socket) {
+    struct upstream *u = (struct upstream *)socket;
+    switch ((enum upstream_state)u->state) {
+    case UPSTREAM_STATE_BODY:
+        if (u->body.framing == HTTP_BODY_UNTIL_CLOSE) {
+            end_response(u, false, NULL);
+        } else {
+            fail(u, REASON_UPSTREAM_CUT);
+        }
+        break;
+    case UPSTREAM_STATE_TUNNEL:
+        exchange_on_response_end(u->stream.exchange, NULL);
+        break;
+    case UPSTREAM_STATE_CLOSING:
+        if (socket_finished(socket)) {
+            socket_close(socket);
+        }
+        break;
+    default:
+        fail(u, REASON_UPSTREAM_CLOSED);
+    }
+}
+
+static void on_drained(struct socket *socket) {
+    struct upstream *u = (struct upstream *)socket;
+    if (u->stream.exchange != NULL) {
+        exchange_on_upstream_drained(u->stream.exchange);
+    } else if (u->state == UPSTREAM_STATE_CLOSING && socket_finished(socket)) {
+        socket_close(socket);
+    }
+}
+
+static void on_connected(struct socket *socket) {
+    struct upstream *u = (struct upstream *)socket;
+    exchange_on_connected(u->stream.exchange);
+}
+
+static void on_failed(struct socket *socket, int system_errno) {
+    struct upstream *u = (struct upstream *)socket;
+    enum record_reason reason = REASON_UPSTREAM_CLOSED;
+    if (u->state == UPSTREAM_STATE_CONNECTING) {
+        reason = system_errno == ETIMEDOUT ? REASON_TIMEOUT_CONNECT : REASON_CONNECT_FAILED;
+    }
+    fail(u, reason);
+}
+
+static void on_timeout(struct socket *socket) {
+    socket_close(socket); /* only CLOSING has a time limit of its own */
+}
+
+/* ---- life ---- */
+
+static void leave_idle(struct upstream *u) {
+    if (list_linked(&u->idle)) {
+        list_remove(&u->idle);
+        u->worker->endpoints[u->slot].idle_count--;
+    }
+}
+
+static void count_open(struct worker *w, int change) {
+    uint64_t open = vitals_get(&w->own->upstream_open);
+    atomic_store_explicit(&w->own->upstream_open, open + (uint64_t)change, memory_order_relaxed);
+}
+
+static void on_closed(struct socket *socket) {
+    struct upstream *u = (struct upstream *)socket;
+    struct worker *w = u->worker;
+    if (u->stream.exchange != NULL) { /* closed while writing, for want of memory */
+        fail(u, REASON_UPSTREAM_CLOSED);
+    }
+    leave_idle(u);
+    count_open(w, -1);
+    if (w->spare_upstream_count < WORKER_SPARES_MAX) {
+        u->next_spare = w->spare_upstreams;
+        w->spare_upstreams = u;
+        w->spare_upstream_count++;
+    } else {
+        free(u);
+    }
+}
+
+static const struct socket_handler service_handler = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_connected = on_connected,
+    .on_failed = on_failed,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+static struct upstream *upstream_new(struct worker *w) {
+    struct upstream *u = w->spare_upstreams;
+    if (u == NULL) {
+        return calloc(1, sizeof *u);
+    }
+    w->spare_upstreams = u->next_spare;
+    w->spare_upstream_count--;
+    memset(u, 0, sizeof *u);
+    return u;
+}
+
+static void attach(struct upstream *u, struct exchange *x) {
+    u->stream.exchange = x;
+    x->upstream = &u->stream;
+}
+
+/* The connection used last, if it may carry this request. */
+static struct upstream *take_idle(struct worker *w, struct endpoint *e, const struct exchange *x) {
+    bool repeatable = http_method_is_idempotent(x->request.method);
+    struct list *link;
+    while ((link = list_first(&e->idle)) != NULL) {
+        struct upstream *u = LIST_ITEM(link, struct upstream, idle);
+        if (!repeatable && loop_now_us(w->loop) - u->idle_since_us > UPSTREAM_FRESH_US) {
+            return NULL;
+        }
+        leave_idle(u);
+        if (socket_is_quiet(&u->socket)) {
+            return u;
+        }
+        socket_close(&u->socket);
+    }
+    return NULL;
+}
+
+enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exchange *x,
+                                    bool fresh) {
+    struct endpoint *e = &w->endpoints[slot];
+    struct upstream *u = fresh ? NULL : take_idle(w, e, x);
+    if (u != NULL) {
+        attach(u, x);
+        return UPSTREAM_READY;
+    }
+    u = upstream_new(w);
+    if (u == NULL) {
+        return UPSTREAM_FAILED;
+    }
+    uint64_t timeout_us = (uint64_t)x->service->plan.connect_timeout_ms * 1000;
+    if (!socket_connect(&u->socket, w->loop, (const struct sockaddr *)&e->address, e->address_len,
+                        timeout_us, &service_handler, NULL)) {
+        free(u);
+        return UPSTREAM_FAILED;
+    }
+    u->worker = w;
+    u->slot = slot;
+    u->generation = e->generation;
+    u->state = UPSTREAM_STATE_CONNECTING;
+    u->stream.ops = &service_ops;
+    count_open(w, 1);
+    vitals_add(&w->own->upstream_opened, 1);
+    attach(u, x);
+    return UPSTREAM_CONNECTING;
+}
+
+void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_since_us) {
+    (void)w;
+    for (;;) { /* the last one in the list has been idle for the longest time */
+        struct list *link = list_empty(&e->idle) ? NULL : e->idle.prev;
+        struct upstream *u = link == NULL ? NULL : LIST_ITEM(link, struct upstream, idle);
+        if (u == NULL || u->idle_since_us >= idle_since_us) {
+            return;
+        }
+        leave_idle(u);
+        socket_close(&u->socket);
+    }
+}
+
+void upstream_free_spares(struct worker *w) {
+    while (w->spare_upstreams != NULL) {
+        struct upstream *u = w->spare_upstreams;
+        w->spare_upstreams = u->next_spare;
+        free(u);
+    }
+}

@@ -1,0 +1,186 @@
+#include "act/proxy/waiting.h"
+
+#include "act/proxy/exchange.h"
+#include "act/proxy/worker_internal.h"
+
+#define DONE_WINDOW_US 1000000
+
+static struct exchange *exchange_of(struct admission_item *item) {
+    return (struct exchange *)((char *)item - offsetof(struct exchange, waiting));
+}
+
+static uint32_t get(const _Atomic uint32_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void add_word(_Atomic uint32_t *word, int32_t change) {
+    atomic_store_explicit(word, get(word) + (uint32_t)change, memory_order_relaxed);
+}
+
+/* ---- the limit ---- */
+
+static uint32_t in_flight_everywhere(const struct service *s) {
+    const struct vitals *v = s->worker->vitals;
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < v->worker_count; i++) {
+        sum += get(&v->workers[i].services[s->index].in_flight);
+    }
+    return sum;
+}
+
+static bool has_room(const struct service *s) {
+    if (s->plan.concurrency > 0) {
+        return in_flight_everywhere(s) < s->plan.concurrency;
+    }
+    return s->limit_endpoints == 0 ||
+           get(&s->vitals->in_flight) < admission_limit_now(&s->limit);
+}
+
+/* A worker's share of what so many endpoints may carry. */
+static double share_of(const struct service *s, uint32_t per_endpoint) {
+    double share = (double)per_endpoint * s->serving_count / s->worker->vitals->worker_count;
+    return share < 1 ? 1 : share;
+}
+
+/* The learned limit grows and shrinks with the number of endpoints in rotation. */
+static void refresh_limit(struct service *s) {
+    double least = share_of(s, LEARNED_LEAST_PER_ENDPOINT);
+    double most = share_of(s, LEARNED_MOST_PER_ENDPOINT);
+    if (s->serving_count == 0 || s->serving_count == s->limit_endpoints) {
+        return;
+    }
+    if (s->limit_endpoints == 0) {
+        admission_limit_init(&s->limit, share_of(s, LEARNED_START_PER_ENDPOINT), least, most,
+                             loop_now_us(s->worker->loop));
+    } else {
+        admission_limit_rescale(&s->limit, (double)s->serving_count / s->limit_endpoints, least,
+                                most);
+    }
+    s->limit_endpoints = s->serving_count;
+}
+
+static void publish_limit(struct service *s) {
+    uint32_t limit = s->plan.concurrency > 0  ? s->plan.concurrency
+                     : s->limit_endpoints > 0 ? admission_limit_now(&s->limit)
+                                              : 0;
+    atomic_store_explicit(&s->vitals->concurrency_limit, limit, memory_order_relaxed);
+}
+
+void waiting_observe(struct service *s, uint64_t latency_us, bool failed) {
+    if (s->plan.concurrency == 0 && s->limit_endpoints > 0 && s->plan.objective_us > 0) {
+        struct admission_objective objective = { s->plan.objective_us, LEARNED_SHARE };
+        admission_limit_observe(&s->limit, &objective, latency_us, failed,
+                                get(&s->vitals->in_flight), loop_now_us(s->worker->loop));
+        publish_limit(s);
+    }
+}
+
+/* ---- the queue ---- */
+
+/* Another order: everybody is queued anew. */
+static void reorder(struct service *s, enum overload_order order) {
+    struct admission_queue old = s->queue;
+    struct admission_item *item, *evicted;
+    admission_queue_init(&s->queue, order, old.most, old.floor_ratio);
+    while ((item = admission_queue_pop(&old)) != NULL) {
+        if (!admission_queue_push(&s->queue, item, &evicted)) {
+            add_word(&s->vitals->waiting, -1);
+            exchange_refuse_overload(exchange_of(item));
+        }
+    }
+    admission_queue_fini(&old);
+}
+
+void waiting_refresh(struct service *s) {
+    enum overload_order order = s->plan.order_by_value ? OVERLOAD_BY_VALUE : OVERLOAD_FIFO;
+    double floor = s->plan.floor_ratio;
+    s->queue.most = s->plan.queue_max;
+    s->queue.floor_ratio = floor >= 0 && floor <= 1 ? floor : 0;
+    if (order != s->queue.order) {
+        reorder(s, order);
+    }
+    refresh_limit(s);
+    publish_limit(s);
+}
+
+static void on_tick(struct timer *timer) {
+    struct service *s = (struct service *)((char *)timer - offsetof(struct service, tick));
+    waiting_pump(s);
+}
+
+static void watch_the_clock(struct service *s) {
+    if (admission_queue_len(&s->queue) > 0 && !timer_running(&s->tick)) {
+        timer_start(s->worker->loop, &s->tick, WAITING_TICK_US, on_tick);
+    }
+}
+
+static void go(struct service *s, struct exchange *x) {
+    x->admitted = true;
+    add_word(&s->vitals->in_flight, 1);
+}
+
+static bool enqueue(struct service *s, struct exchange *x) {
+    struct admission_item *evicted;
+    x->waiting.since_us = loop_now_us(s->worker->loop);
+    if (!admission_queue_push(&s->queue, &x->waiting, &evicted)) {
+        return false;
+    }
+    if (evicted == NULL) {
+        add_word(&s->vitals->waiting, 1);
+    } else {
+        exchange_refuse_overload(exchange_of(evicted));
+    }
+    watch_the_clock(s);
+    return true;
+}
+
+void waiting_leave(struct service *s, struct exchange *x) {
+    if (admission_item_waits(&x->waiting)) {
+        admission_queue_remove(&s->queue, &x->waiting);
+        add_word(&s->vitals->waiting, -1);
+    }
+}
+
+enum admission_verdict waiting_admit(struct service *s, struct exchange *x) {
+    if (admission_queue_len(&s->queue) == 0 && has_room(s) && service_has_endpoint(s)) {
+        go(s, x);
+        return ADMISSION_GO;
+    }
+    return enqueue(s, x) ? ADMISSION_WAIT : ADMISSION_REFUSE;
+}
+
+void waiting_return(struct service *s, struct exchange *x) {
+    waiting_done(s);
+    x->admitted = false;
+    if (!enqueue(s, x)) {
+        exchange_refuse_overload(x);
+    }
+}
+
+void waiting_pump(struct service *s) {
+    while (admission_queue_len(&s->queue) > 0 && has_room(s) && service_has_endpoint(s)) {
+        struct exchange *x = exchange_of(admission_queue_pop(&s->queue));
+        add_word(&s->vitals->waiting, -1);
+        go(s, x);
+        exchange_go(x);
+    }
+    watch_the_clock(s);
+}
+
+/* ---- leaving ---- */
+
+void waiting_done(struct service *s) {
+    uint64_t now_us = loop_now_us(s->worker->loop), window_us = now_us - s->done_since_us;
+    add_word(&s->vitals->in_flight, -1);
+    s->done_count++;
+    if (window_us >= DONE_WINDOW_US) {
+        s->done_rps = s->done_count * 1e6 / (double)window_us;
+        s->done_count = 0;
+        s->done_since_us = now_us;
+    }
+}
+
+uint32_t waiting_retry_after_s(struct service *s) {
+    return admission_retry_after_s(admission_queue_len(&s->queue), s->done_rps,
+                                   rand_unit(&s->worker->rand));
+}

@@ -1,0 +1,310 @@
+#include "act/proxy/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "act/proxy/exchange.h"
+#include "act/proxy/session.h"
+#include "act/proxy/upstream.h"
+#include "act/proxy/worker_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SCRATCH_BYTES_MAX 1048576
+#define PAGE_BYTES_MAX 4096
+#define HEAD_BYTES_MAX 65536 /* half of the loop's receive buffer: a head must fit in it whole */
+
+/* Until the first plan comes: every request is answered 503, so only the client's side matters. */
+static const struct plan_limits limits_before_plan = {
+    .connections = 10000,
+    .client_head_timeout_ms = 10000,
+    .client_idle_timeout_ms = 60000,
+    .client_body_timeout_ms = 30000,
+    .drain_timeout_ms = 10000,
+    .pool_idle_timeout_ms = 4000,
+};
+
+int64_t worker_unix_ms(struct worker *w) {
+    if (w->unix_read_us != loop_now_us(w->loop)) {
+        w->unix_read_us = loop_now_us(w->loop);
+        w->unix_ms = clock_unix_ms();
+    }
+    return w->unix_ms;
+}
+
+/* ---- plan ---- */
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+    return value == 0 ? otherwise : value;
+}
+
+static void set_limits(struct worker *w, const struct plan_limits *limits) {
+    w->limits = *limits;
+    w->h1_limits = h1_limits_default;
+    w->h1_limits.head_bytes = or_default(limits->head_bytes, h1_limits_default.head_bytes);
+    w->h1_limits.fields = or_default(limits->fields, h1_limits_default.fields);
+    w->h1_limits.target_bytes = or_default(limits->target_bytes, h1_limits_default.target_bytes);
+    if (w->h1_limits.head_bytes > HEAD_BYTES_MAX) {
+        w->h1_limits.head_bytes = HEAD_BYTES_MAX;
+    }
+}
+
+/* Between two events: nothing holds a pointer into the old plan. */
+static void take_plan(struct worker *w) {
+    uint64_t version = plan_version(w->config->plans);
+    if (version == 0 || (w->plan != NULL && w->plan->version == version)) {
+        return;
+    }
+    w->plan = plan_acquire(w->config->plans, w->config->index);
+    route_table_free(w->routes);
+    w->routes = route_table_new(w->plan);
+    if (w->routes == NULL) {
+        log_error("plan_not_compiled", "version=%llu reason=memory action=answer_503",
+                  (unsigned long long)w->plan->version);
+    }
+    set_limits(w, &w->plan->limits);
+    w->worth.policy = value_policy_default(w->plan->customer_value_mean);
+    services_refresh(w);
+    atomic_store(&w->own->plan_version, w->plan->version);
+}
+
+static void on_wake(struct watch *watch, unsigned events) {
+    struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, wake));
+    uint64_t count;
+    (void)events;
+    ssize_t n = read(watch->fd, &count, sizeof count);
+    (void)n; /* how often does not matter, nor that it was somebody else's wake-up */
+    take_plan(w);
+}
+
+/* ---- timers ---- */
+
+static void on_heartbeat(struct timer *timer) {
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, heartbeat));
+    atomic_store_explicit(&w->own->heartbeat_us, loop_now_us(w->loop), memory_order_relaxed);
+    take_plan(w); /* in case a wake-up was missed */
+    timer_start(w->loop, timer, WORKER_HEARTBEAT_US, on_heartbeat);
+}
+
+static void on_sweep(struct timer *timer) {
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, sweep));
+    uint64_t idle_us = (uint64_t)w->limits.pool_idle_timeout_ms * 1000;
+    uint64_t now_us = loop_now_us(w->loop);
+    for (unsigned slot = 0; slot < PLAN_ENDPOINTS_MAX && idle_us > 0 && now_us > idle_us; slot++) {
+        upstream_close_idle(w, &w->endpoints[slot], now_us - idle_us);
+    }
+    timer_start(w->loop, timer, WORKER_SWEEP_US, on_sweep);
+}
+
+/* ---- draining ---- */
+
+static void end_if_empty(struct worker *w) {
+    if (w->draining && w->session_count == 0) {
+        loop_stop(w->loop);
+    }
+}
+
+void worker_session_ended(struct worker *w) {
+    end_if_empty(w);
+}
+
+static void drain_sessions(struct worker *w, bool now) {
+    LIST_EACH(&w->sessions, link, saved) {
+        session_drain(link, now);
+    }
+}
+
+static void on_drain_over(struct timer *timer) {
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, drain_over));
+    log_warn("drain_timeout", "connections=%u action=close_them", w->session_count);
+    drain_sessions(w, true);
+}
+
+static void drain(struct worker *w, const char *why) {
+    if (w->draining) {
+        return;
+    }
+    log_info("worker_draining", "reason=%s connections=%u", why, w->session_count);
+    w->draining = true;
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        listener_stop(&w->listeners[i]);
+    }
+    drain_sessions(w, false);
+    timer_start(w->loop, &w->drain_over, (uint64_t)w->limits.drain_timeout_ms * 1000,
+                on_drain_over);
+    end_if_empty(w);
+}
+
+static void on_signal(struct watch *watch, unsigned events) {
+    struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, signals));
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        drain(w, "signal");
+    }
+}
+
+static void on_supervisor_gone(struct watch *watch, unsigned events) {
+    struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, supervisor));
+    (void)events;
+    loop_unwatch(w->loop, watch);
+    drain(w, "supervisor_gone");
+}
+
+/* ---- accepting ---- */
+
+static void on_accept(struct listener *listener, int fd, const struct address *peer) {
+    struct worker *w = listener->owner;
+    vitals_add(&w->own->connections_accepted, 1);
+    if (w->limits.connections > 0 && w->session_count >= w->limits.connections) {
+        vitals_add(&w->own->connections_refused, 1);
+        close(fd);
+        return;
+    }
+    session_h1_accept(w, fd, peer);
+}
+
+/* ---- life ---- */
+
+static bool watch_signals(struct worker *w, struct error *err) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (w->signal_fd < 0) {
+        return error_system(err, "signalfd");
+    }
+    return loop_watch(w->loop, &w->signals, w->signal_fd, WATCH_READ, on_signal, err);
+}
+
+static bool watch_others(struct worker *w, struct error *err) {
+    const struct worker_config *c = w->config;
+    if (c->wake_fd >= 0 &&
+        !loop_watch(w->loop, &w->wake, c->wake_fd, WATCH_READ, on_wake, err)) {
+        return false;
+    }
+    return c->supervisor_fd < 0 || loop_watch(w->loop, &w->supervisor, c->supervisor_fd,
+                                              WATCH_READ, on_supervisor_gone, err);
+}
+
+static bool start_listeners(struct worker *w, struct error *err) {
+    if (w->config->listen_count > WORKER_LISTENERS_MAX) {
+        return error_set(err, ERROR_LIMIT, "more than %d listeners", WORKER_LISTENERS_MAX);
+    }
+    for (unsigned i = 0; i < w->config->listen_count; i++) {
+        if (!listener_start(&w->listeners[i], w->loop, w->config->listen_fds[i], w, on_accept,
+                            err)) {
+            return false;
+        }
+        w->listener_count++;
+    }
+    return true;
+}
+
+/* Each connection is a descriptor: as many as the system lets us have. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void init_services(struct worker *w) {
+    for (uint16_t i = 0; i < PLAN_SERVICES_MAX; i++) {
+        service_init(&w->services[i], w, i);
+    }
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        struct endpoint *e = &w->endpoints[i];
+        list_init(&e->in_flight);
+        list_init(&e->idle);
+        e->vitals = &w->own->endpoints[i];
+        e->shared = &w->vitals->shared[i];
+    }
+}
+
+static bool worker_init(struct worker *w, const struct worker_config *config, struct error *err) {
+    w->config = config;
+    w->signal_fd = w->wake.fd = w->signals.fd = w->supervisor.fd = -1;
+    w->vitals = config->vitals;
+    w->own = &config->vitals->workers[config->index];
+    list_init(&w->sessions);
+    buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
+    buffer_init(&w->page, PAGE_BYTES_MAX);
+    w->loop = loop_new(err);
+    if (w->loop == NULL) {
+        return false;
+    }
+    rand_init(&w->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
+    init_services(w);
+    raise_descriptor_limit();
+    set_limits(w, &limits_before_plan);
+    if (!watch_signals(w, err) || !watch_others(w, err)) {
+        return false;
+    }
+    atomic_store(&w->own->pid, (uint32_t)getpid());
+    atomic_store(&w->own->started_us, loop_now_us(w->loop));
+    on_heartbeat(&w->heartbeat); /* takes the plan too, so that the first request finds it */
+    timer_start(w->loop, &w->sweep, WORKER_SWEEP_US, on_sweep);
+    return start_listeners(w, err);
+}
+
+static void free_spares(struct worker *w) {
+    while (w->spare_exchanges != NULL) {
+        struct exchange *x = w->spare_exchanges;
+        w->spare_exchanges = x->next_spare;
+        timer_stop(w->loop, &x->timer);
+        arena_fini(&x->arena);
+        free(x);
+    }
+    session_free_spares(w);
+    upstream_free_spares(w);
+}
+
+static void worker_fini(struct worker *w) {
+    if (w->loop == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        listener_stop(&w->listeners[i]);
+    }
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        upstream_close_idle(w, &w->endpoints[i], UINT64_MAX);
+    }
+    loop_turn(w->loop, 0, NULL); /* what was closed comes back as spare */
+    free_spares(w);
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        service_fini(&w->services[i]);
+    }
+    timer_stop(w->loop, &w->heartbeat);
+    timer_stop(w->loop, &w->sweep);
+    timer_stop(w->loop, &w->drain_over);
+    loop_unwatch(w->loop, &w->wake);
+    loop_unwatch(w->loop, &w->signals);
+    loop_unwatch(w->loop, &w->supervisor);
+    if (w->signal_fd >= 0) {
+        close(w->signal_fd);
+    }
+    route_table_free(w->routes);
+    plan_release(w->config->plans, w->config->index);
+    atomic_store(&w->own->pid, 0);
+    buffer_fini(&w->scratch);
+    buffer_fini(&w->page);
+    loop_free(w->loop);
+}
+
+bool worker_run(const struct worker_config *config, struct error *err) {
+    struct worker *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return error_set(err, ERROR_LIMIT, "no memory for a worker");
+    }
+    bool ok = worker_init(w, config, err) && loop_run(w->loop, err);
+    worker_fini(w);
+    free(w);
+    return ok;
+}

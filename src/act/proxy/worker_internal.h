@@ -1,0 +1,59 @@
+/* What the parts of one worker share. */
+#pragma once
+#include "act/proxy/route_table.h"
+#include "act/proxy/service.h"
+#include "act/proxy/worker.h"
+#include "act/proxy/worth.h"
+#include "base/buffer.h"
+#include "base/rand.h"
+#include "wire/http/h1.h"
+#include "wire/http/message.h"
+#include "wire/net/listener.h"
+#include "wire/net/loop.h"
+
+#define WORKER_LISTENERS_MAX 64
+#define WORKER_SPARES_MAX 1024 /* exchanges, sessions, upstream connections kept for reuse, each */
+#define WORKER_SWEEP_US 1000000 /* idle upstream connections are looked through this often */
+
+struct exchange;
+struct session;
+struct upstream;
+
+struct worker {
+    const struct worker_config *config;
+    struct loop *loop;
+    struct vitals *vitals;
+    struct vitals_worker *own; /* our block of the vitals */
+    const struct plan *plan;   /* NULL before the first; changes only in worker_take_plan */
+    struct plan_limits limits; /* of the plan */
+    struct h1_limits h1_limits;
+    struct route_table *routes;
+    struct worth worth;
+    struct service services[PLAN_SERVICES_MAX];
+    struct endpoint endpoints[PLAN_ENDPOINTS_MAX];
+    uint16_t slots_of_services[2 * PLAN_ENDPOINTS_MAX]; /* serving and warm ones, by service */
+    struct rand rand;
+    int64_t unix_ms; /* of this turn, read when first asked for */
+    uint64_t unix_read_us;
+
+    struct listener listeners[WORKER_LISTENERS_MAX];
+    unsigned listener_count;
+    struct list sessions; /* all that are open */
+    uint32_t session_count;
+    bool draining;
+    struct watch wake, signals, supervisor;
+    int signal_fd;
+    struct timer heartbeat, sweep, drain_over;
+
+    struct exchange *spare_exchanges;
+    struct session *spare_sessions;
+    struct upstream *spare_upstreams;
+    uint32_t spare_exchange_count, spare_session_count, spare_upstream_count;
+    struct buffer scratch; /* for heads on their way out; empty between calls */
+    struct buffer page;    /* for the body of an answer of our own */
+    struct http_field scratch_fields[HTTP_FIELDS_MAX]; /* for a head on its way through */
+};
+
+int64_t worker_unix_ms(struct worker *worker);
+/* A session ended: the drain may be over. */
+void worker_session_ended(struct worker *worker);

@@ -1,0 +1,172 @@
+#include "act/shm/vitals.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct vitals *map(int fd, struct error *err) {
+    struct vitals *vitals =
+        mmap(NULL, sizeof *vitals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (vitals == MAP_FAILED) {
+        error_system(err, "map the vitals segment");
+        return NULL;
+    }
+    return vitals;
+}
+
+struct vitals *vitals_new(unsigned worker_count, int *fd, struct error *err) {
+    assert(worker_count <= PLAN_WORKERS_MAX);
+    int memory = memfd_create("tidegate-vitals", MFD_CLOEXEC);
+    if (memory < 0 || ftruncate(memory, sizeof(struct vitals)) < 0) {
+        error_system(err, "create the vitals segment");
+        if (memory >= 0) {
+            close(memory);
+        }
+        return NULL;
+    }
+    struct vitals *vitals = map(memory, err);
+    if (vitals == NULL) {
+        close(memory);
+        return NULL;
+    }
+    vitals->layout = VITALS_LAYOUT;
+    vitals->worker_count = worker_count;
+    *fd = memory;
+    return vitals;
+}
+
+struct vitals *vitals_attach(int fd, struct error *err) {
+    off_t bytes = lseek(fd, 0, SEEK_END);
+    if (bytes != (off_t)sizeof(struct vitals)) {
+        error_set(err, ERROR_INVALID,
+                  "the vitals segment has another size: another version wrote it");
+        return NULL;
+    }
+    struct vitals *vitals = map(fd, err);
+    if (vitals != NULL && vitals->layout != VITALS_LAYOUT) {
+        vitals_free(vitals);
+        error_set(err, ERROR_INVALID, "not a vitals segment of layout %u", VITALS_LAYOUT);
+        return NULL;
+    }
+    return vitals;
+}
+
+void vitals_free(struct vitals *vitals) {
+    if (vitals != NULL) {
+        munmap(vitals, sizeof *vitals);
+    }
+}
+
+void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
+                           uint32_t generation) {
+    struct vitals_endpoint *own = &vitals->workers[worker].endpoints[endpoint];
+    struct vitals_shared_endpoint *shared = &vitals->shared[endpoint];
+    if (atomic_load(&own->generation) != generation) {
+        /* Readers skip a block whose generation is not the one they ask for. */
+        atomic_store(&own->generation, 0);
+        memset((char *)own + sizeof own->generation, 0, sizeof *own - sizeof own->generation);
+        atomic_store(&own->generation, generation);
+    }
+    uint32_t before = atomic_load(&shared->generation);
+    if (before != generation &&
+        atomic_compare_exchange_strong(&shared->generation, &before, generation)) {
+        /* The worker that swapped the generation clears; what another one adds in these few
+         * nanoseconds is lost, which an estimate can bear. */
+        atomic_store(&shared->ewma_us, 0);
+        atomic_store(&shared->error_ppm, 0);
+        atomic_store(&shared->connect_failures, 0);
+        atomic_store(&shared->failures, 0);
+        atomic_store(&shared->answered_us, 0);
+        atomic_store(&shared->ejected_until_us, 0);
+        atomic_store(&shared->ejections, 0);
+    }
+}
+
+/* ---- the ring of request records ---- */
+
+void vitals_record(struct vitals_worker *worker, const struct request_record *record) {
+    uint64_t head = atomic_load_explicit(&worker->ring_head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->ring_tail, memory_order_acquire);
+    if (head - tail >= VITALS_RING_RECORDS) {
+        vitals_add(&worker->records_dropped, 1);
+        return;
+    }
+    worker->ring[head % VITALS_RING_RECORDS] = *record;
+    atomic_store_explicit(&worker->ring_head, head + 1, memory_order_release);
+}
+
+unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, unsigned max) {
+    uint64_t tail = atomic_load_explicit(&worker->ring_tail, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&worker->ring_head, memory_order_acquire);
+    unsigned count = 0;
+    while (tail != head && count < max) {
+        out[count++] = worker->ring[tail++ % VITALS_RING_RECORDS];
+    }
+    atomic_store_explicit(&worker->ring_tail, tail, memory_order_release);
+    return count;
+}
+
+/* ---- in flight ---- */
+
+void vitals_clear_in_flight(struct vitals_worker *worker) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        atomic_store(&worker->services[i].in_flight, 0);
+        atomic_store(&worker->services[i].waiting, 0);
+    }
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        atomic_store(&worker->endpoints[i].in_flight, 0);
+        atomic_store(&worker->endpoints[i].oldest_start_us, 0);
+    }
+    atomic_store(&worker->connections_open, 0);
+    atomic_store(&worker->upstream_open, 0);
+}
+
+uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
+                                   uint32_t generation) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < vitals->worker_count; i++) {
+        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
+        if (atomic_load_explicit(&e->generation, memory_order_relaxed) == generation) {
+            sum += atomic_load_explicit(&e->in_flight, memory_order_relaxed);
+        }
+    }
+    return sum;
+}
+
+uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
+                                   uint32_t generation) {
+    uint64_t oldest_us = 0;
+    for (unsigned i = 0; i < vitals->worker_count; i++) {
+        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
+        if (atomic_load_explicit(&e->generation, memory_order_relaxed) != generation) {
+            continue;
+        }
+        uint64_t start_us = atomic_load_explicit(&e->oldest_start_us, memory_order_relaxed);
+        if (start_us != 0 && (oldest_us == 0 || start_us < oldest_us)) {
+            oldest_us = start_us;
+        }
+    }
+    return oldest_us;
+}
+
+const char *record_reason_name(enum record_reason reason) {
+    static const char *const names[REASON_COUNT] = {
+        [REASON_NONE] = "none",
+        [REASON_NO_ROUTE] = "no_route",
+        [REASON_NO_ENDPOINT] = "no_endpoint",
+        [REASON_CONNECT_FAILED] = "connect_failed",
+        [REASON_UPSTREAM_CLOSED] = "upstream_closed",
+        [REASON_UPSTREAM_CUT] = "upstream_cut",
+        [REASON_UPSTREAM_BAD] = "upstream_bad",
+        [REASON_TIMEOUT_CONNECT] = "timeout_connect",
+        [REASON_TIMEOUT_FIRST_BYTE] = "timeout_first_byte",
+        [REASON_TIMEOUT_IDLE] = "timeout_idle",
+        [REASON_TIMEOUT_TOTAL] = "timeout_total",
+        [REASON_OVERLOAD] = "overload",
+        [REASON_CLIENT_TIMEOUT] = "client_timeout",
+        [REASON_BAD_REQUEST] = "bad_request",
+        [REASON_TOO_LARGE] = "too_large",
+    };
+    return reason < REASON_COUNT ? names[reason] : "unknown";
+}

@@ -1,0 +1,593 @@
+"""Services that fail: what is retried, where to, and what is never sent twice."""
+import threading
+import time
+
+import pytest
+
+from lib.proxy import Proxy, Service, free_port
+
+POST = "POST /order HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\norder"
+
+
+class Dying(Service):
+    """Reads each request, counts it, and breaks the connection off."""
+
+    def __init__(self, how="close", **options):
+        self.how = how
+        super().__init__(self.die, **options)
+
+    def die(self, one):
+        self.requests.append(one.read_request())
+        getattr(one, self.how)()
+
+
+def post(proxy):
+    with proxy.connect() as client:
+        client.send(POST)
+        return client.read_response()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_get_without_an_answer_goes_to_another_endpoint(how):
+    with Dying(how) as bad, Service() as good, Proxy(bad.port, good.port) as proxy:
+        for i in range(20):
+            assert proxy.get(f"/{i}").body == f"/{i}".encode()
+        assert len(good.requests) == 20
+        assert len(bad.requests) >= 1 and proxy.vitals()["retries"] == len(bad.requests)
+
+
+def test_a_put_is_replayed_whole():
+    body = "x" * 60000
+    with Dying() as bad, Service() as good, Proxy(bad.port, good.port) as proxy:
+        for _ in range(10):
+            with proxy.connect() as client:
+                client.send(f"PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n" + body)
+                assert client.read_response().body == body.encode()
+        assert len(bad.requests) >= 1
+
+
+def test_a_chunked_put_is_replayed_with_its_trailers():
+    with Dying() as bad, Service() as good, Proxy(bad.port, good.port) as proxy:
+        for _ in range(10):
+            with proxy.connect() as client:
+                client.send("PUT /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            "3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n")
+                assert client.read_response().body == b"abc"
+        assert len(bad.requests) >= 1
+        assert all(r.trailers == [("x-t", "1")] for r in good.requests)
+
+
+def test_what_is_too_large_to_keep_is_not_replayed():
+    body = "x" * 100000
+
+    def read_some(one):
+        one.raw.read_exactly(90000)
+        one.close()
+
+    with Service(read_some) as service, Proxy(service.port) as proxy, proxy.connect() as client:
+        client.send(f"PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n" + body)
+        assert client.read_response().status == 502
+        assert service.connections == 1
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_post_is_never_sent_twice(how):
+    with Dying(how) as a, Dying(how) as b, Proxy(a.port, b.port) as proxy:
+        for _ in range(10):
+            assert post(proxy).status == 502
+        assert len(a.requests) + len(b.requests) == 10
+        assert proxy.vitals()["retries"] == 0
+
+
+def test_a_post_that_was_never_sent_goes_elsewhere():
+    with Service() as good:
+        for _ in range(10):
+            with Proxy(free_port(), good.port) as proxy:  # nobody listens on the first
+                assert post(proxy).body == b"order"
+        assert len(good.requests) == 10
+
+
+def test_a_post_does_not_ride_on_a_connection_about_to_close():
+    """A service that closes a connection idle for a second, in the very moment a request comes."""
+    def impatient(one):
+        while True:
+            request = one.read_request()
+            one.answer(request.body or request.target)
+            since = time.monotonic()
+            one.raw.fill()
+            if time.monotonic() - since > 1:
+                one.reset()
+
+    with Service(impatient) as service, Proxy(service.port, limits={"pool_idle_ms": 60000}) as proxy:
+        assert post(proxy).body == post(proxy).body == b"order"
+        assert service.connections == 1  # used a moment ago: it is reused
+        time.sleep(1.1)
+        assert post(proxy).body == b"order"
+        assert service.connections == 2
+        time.sleep(1.1)
+        assert proxy.get("/x").body == b"/x"  # what may be repeated, may try
+        assert proxy.vitals()["failed"] == 0
+
+
+def test_a_stale_idle_connection_costs_nothing():
+    def once(one):
+        request = one.read_request()
+        service.requests.append(request)
+        one.answer(request.target)
+        time.sleep(0.02)  # closes without having said so
+
+    with Service(once) as service, Proxy(service.port) as proxy, proxy.connect() as client:
+        for i in range(30):
+            assert client.get(f"/{i}").body == f"/{i}".encode()
+            time.sleep(0.019 if i % 2 else 0.03)
+        assert proxy.vitals()["failed"] == 0
+
+
+def test_retries_have_a_limit():
+    with Dying() as bad, Proxy(bad.port, limits={"retries": 2}) as proxy:
+        assert proxy.get().status == 502
+        assert len(bad.requests) == 3
+
+
+def test_retries_have_a_budget():
+    """However many requests fail, retries stay a tenth of them beyond the floor."""
+    with Dying() as bad, Proxy(bad.port, limits={"retries": 3}) as proxy:
+        clients = [proxy.connect() for _ in range(10)]
+        for _ in range(100):
+            for client in clients:
+                client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            for client in clients:
+                assert client.read_response().status == 502
+        for client in clients:
+            client.close()
+        requests = len(bad.requests)
+        assert 1000 <= requests < 1000 + 200 + 150 + 200, requests
+
+
+def test_500_is_an_answer_and_is_not_retried():
+    def broken(one):
+        while True:
+            service.requests.append(one.read_request())
+            one.answer("sorry", "500 Internal Server Error")
+
+    with Service(broken) as service, Service() as other, Proxy(service.port, f"127.0.0.1:{other.port},draining") as proxy:
+        assert proxy.get().body == b"sorry"
+        assert (len(service.requests), len(other.requests)) == (1, 0)
+
+
+# ---- dead, hung and leaving endpoints ----
+
+def test_a_refused_connection_ejects_the_endpoint_for_all():
+    with Service() as good, Proxy(free_port(), good.port) as proxy:
+        for _ in range(200):
+            assert proxy.get().status == 200
+        failures = proxy.vitals()["endpoints"][0]["connect_failures"]
+        assert 1 <= failures < 20, "it was asked again and again"
+
+
+def test_a_spare_takes_over_at_once():
+    with Service() as spare:
+        with Proxy(free_port(), f"127.0.0.1:{spare.port},warm") as proxy:
+            started = time.monotonic()
+            assert proxy.get("/now").body == b"/now"
+            assert time.monotonic() - started < 0.05
+            assert post(proxy).status == 200
+
+
+def test_a_spare_is_not_used_while_others_serve():
+    with Service() as serving, Service() as spare, \
+            Proxy(serving.port, f"127.0.0.1:{spare.port},warm") as proxy:
+        for _ in range(50):
+            assert proxy.get().status == 200
+        assert spare.connections == 0
+
+
+def test_requests_wait_for_an_endpoint_to_come():
+    with Service() as service, Proxy(f"127.0.0.1:{service.port},starting") as proxy:
+        clients = [proxy.connect() for _ in range(5)]
+        for client in clients:
+            client.send(POST)
+        proxy.wait(lambda v: v["waiting"] == 5)
+        proxy.publish("state 0 serving")
+        for client in clients:
+            assert client.read_response().body == b"order"
+            client.close()
+        assert len(service.requests) == 5 and proxy.vitals()["waiting"] == 0
+
+
+def test_without_an_endpoint_visitors_are_told_when_to_come_back():
+    with Proxy("127.0.0.1:1,starting", limits={"patience_ms": 100}) as proxy:
+        started = time.monotonic()
+        response = proxy.get()
+        assert response.status == 503 and int(response.field("retry-after")) >= 1
+        assert 0.08 < time.monotonic() - started < 1
+        v = proxy.vitals()
+        assert v["offered"] == 1 and v["refused"] == 1 and v["served"] == 0  # demand is counted
+
+
+def test_requests_stuck_at_an_ejected_endpoint_are_rescued():
+    """A hung instance: its GETs go elsewhere the moment the controller ejects it, its POSTs wait."""
+    release = threading.Event()
+
+    def hung(one):
+        bad.requests.append(one.read_request())
+        release.wait(10)
+
+    with Service(hung) as bad, Service() as good:
+        with Proxy(bad.port, f"127.0.0.1:{good.port},warm") as proxy:
+            clients = [proxy.connect() for _ in range(20)]
+            for i, client in enumerate(clients):
+                client.send(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n")
+            poster = proxy.connect()
+            poster.send(POST)
+            proxy.wait(lambda v: v["endpoints"][0]["in_flight"] == 21)
+            v = proxy.vitals()
+            assert 0 < v["endpoints"][0]["oldest_start_us"] <= time.monotonic() * 1e6
+            started = time.monotonic()
+            proxy.publish("state 0 ejected", "state 1 serving")
+            for i, client in enumerate(clients):
+                assert client.read_response().body == f"/{i}".encode()
+                client.close()
+            assert time.monotonic() - started < 0.5
+            assert poster.silent(0.1), "a POST is never sent twice"
+            assert [r.method for r in good.requests].count("POST") == 0
+            release.set()
+            assert poster.read_response().status == 502
+            poster.close()
+            v = proxy.vitals()
+            assert v["endpoints"][0]["in_flight"] == v["endpoints"][1]["in_flight"] == 0
+
+
+def test_a_draining_endpoint_finishes_and_gets_nothing_new():
+    gate = threading.Event()
+
+    def slow(one):
+        old.requests.append(one.read_request())
+        gate.wait(5)
+        one.answer("old")
+
+    with Service(slow) as old, Service() as new, Proxy(old.port, f"127.0.0.1:{new.port},warm") as proxy:
+        first = proxy.connect()
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["endpoints"][0]["in_flight"] == 1)
+        proxy.publish("state 0 draining", "state 1 serving")
+        for _ in range(20):
+            assert proxy.get("/new").body == b"/new"
+        gate.set()
+        assert first.read_response().body == b"old"
+        first.close()
+        proxy.wait(lambda v: v["upstream_open"] <= 1)  # its connection is not kept
+        assert len(old.requests) == 1
+
+
+def test_a_slot_that_another_endpoint_takes_starts_from_nothing():
+    gate = threading.Event()
+
+    def slow(one):
+        one.read_request()
+        gate.wait(5)
+        one.answer("old")
+
+    with Service(slow) as old, Service() as new, Proxy(old.port) as proxy:
+        first = proxy.connect()
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["endpoints"][0]["in_flight"] == 1)
+        proxy.publish(f"replace 0 127.0.0.1:{new.port}")
+        assert proxy.get("/new").body == b"/new"
+        assert proxy.vitals()["endpoints"][0]["in_flight"] == 0
+        gate.set()
+        assert first.read_response().body == b"old"
+        first.close()
+        v = proxy.wait(lambda v: v["in_flight"] == 0)
+        assert v["endpoints"][0] | {"answers": 1} == v["endpoints"][0]
+
+
+def test_load_goes_where_it_is_answered_fast():
+    def at_speed(seconds):
+        def script(one):
+            while True:
+                one.read_request()
+                time.sleep(seconds)
+                one.answer(str(seconds))
+        return script
+
+    with Service(at_speed(0.002)) as fast, Service(at_speed(0.1)) as slow, \
+            Proxy(fast.port, slow.port) as proxy:
+        def ask():
+            with proxy.connect() as client:
+                for _ in range(100):
+                    client.get()
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        requests = [e["requests"] for e in proxy.vitals()["endpoints"]]
+        assert sum(requests) == 800 and requests[1] < 80, requests
+
+
+def test_an_endpoint_that_fails_fast_draws_no_traffic():
+    def failing(one):
+        while True:
+            one.read_request()
+            one.answer("no", "500 Internal Server Error")
+
+    with Service(failing) as bad, Service() as good, Proxy(bad.port, good.port) as proxy:
+        statuses = [proxy.get().status for _ in range(300)]
+        assert statuses.count(500) <= 15, statuses.count(500)
+        assert statuses[-50:].count(500) <= 2
+
+
+# ---- a killed service and a killed worker ----
+
+def test_a_service_killed_under_load_costs_no_get():
+    """Three services at about 600 requests/s; one dies with its connections, twenty times."""
+    services = [Service() for _ in range(3)]
+    with Proxy(*(one.port for one in services)) as proxy:
+        stop, failures, counts = threading.Event(), [], []
+
+        def load():
+            done = 0
+            with proxy.connect() as client:
+                while not stop.is_set():
+                    response = client.get(f"/{done}")
+                    if response.status != 200:
+                        failures.append(response)
+                    done += 1
+                    time.sleep(0.01)
+            counts.append(done)
+
+        threads = [threading.Thread(target=load) for _ in range(6)]
+        for one in threads:
+            one.start()
+        for i in range(20):
+            victim = i % 3
+            port = services[victim].port
+            services[victim].stop()
+            time.sleep(0.1)
+            services[victim] = Service(port=port)
+            time.sleep(0.05)
+        stop.set()
+        for one in threads:
+            one.join()
+        for one in services:
+            one.stop()
+        assert failures == [] and sum(counts) > 500
+
+
+def test_a_killed_worker_is_replaced_and_goes_on():
+    with Service() as service, Proxy(service.port) as proxy:
+        client = proxy.connect()
+        client.get()
+        offered = proxy.vitals()["offered"]
+        proxy.command("kill")
+        assert client.ended()
+        waiting = proxy.connect()  # the supervisor's socket still listens
+        waiting.send("GET /after HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.command("restart")
+        assert waiting.read_response().body == b"/after"
+        assert proxy.vitals()["offered"] == offered + 1  # numbers go on
+        waiting.close()
+        client.close()
+
+
+# ---- more than can be carried ----
+
+def test_what_waits_has_an_order_a_bound_and_a_patience():
+    gate = threading.Event()
+
+    def slow(one):
+        while True:
+            service.requests.append(one.read_request())
+            gate.wait(5)
+            one.answer()
+
+    limits = {"concurrency": 2, "queue": 3, "patience_ms": 3000}
+    with Service(slow) as service, Proxy(service.port, limits=limits,
+                                         routes=["/=0:1", "/checkout=0:5"]) as proxy:
+        clients = []
+        for i in range(5):
+            clients.append(proxy.connect())
+            clients[-1].send(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n")
+            proxy.wait(lambda v: v["in_flight"] + v["waiting"] == i + 1)
+        v = proxy.vitals()
+        assert (v["in_flight"], v["waiting"]) == (2, 3)
+        assert proxy.get("/one-more").status == 503
+        buyer = proxy.connect()
+        buyer.send("GET /checkout HTTP/1.1\r\nHost: a\r\n\r\n")
+        # Worth more than any who wait: one of them makes room.
+        proxy.wait(lambda v: v["refused"] == 2)
+        assert proxy.vitals()["waiting"] == 3
+        gate.set()
+        assert buyer.read_response().status == 200
+        statuses = [client.read_response().status for client in clients]
+        assert sorted(statuses) == [200] * 4 + [503]
+        assert [r.target for r in service.requests][2] == "/checkout"
+        for one in clients + [buyer]:
+            one.close()
+
+
+def test_patience_ends():
+    def slow(one):
+        one.read_request()
+        time.sleep(1.5)
+        one.answer()
+
+    limits = {"concurrency": 1, "queue": 10, "patience_ms": 200}
+    with Service(slow) as service, Proxy(service.port, limits=limits) as proxy:
+        first, second = proxy.connect(), proxy.connect()
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["in_flight"] == 1)
+        started = time.monotonic()
+        assert second.get().status == 503
+        assert 0.15 < time.monotonic() - started < 1
+        assert second.get().status == 503  # and the connection stays usable
+        assert first.read_response().status == 200
+        first.close()
+        second.close()
+
+
+def test_who_leaves_the_queue_makes_room():
+    gate = threading.Event()
+
+    def slow(one):
+        while True:
+            one.read_request()
+            gate.wait(5)
+            one.answer()
+
+    limits = {"concurrency": 1, "queue": 10, "patience_ms": 5000}
+    with Service(slow) as service, Proxy(service.port, limits=limits) as proxy:
+        first, second = proxy.connect(), proxy.connect()
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["in_flight"] == 1)
+        second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["waiting"] == 1)
+        second.close()
+        proxy.wait(lambda v: v["waiting"] == 0)
+        gate.set()
+        assert first.read_response().status == 200
+        first.close()
+
+
+def test_who_has_been_in_the_cart_goes_before_who_has_not():
+    gate = threading.Event()
+    gate.set()
+
+    def slow(one):
+        while True:
+            service.requests.append(one.read_request())
+            gate.wait(5)
+            one.answer()
+
+    limits = {"concurrency": 1, "queue": 10, "patience_ms": 5000}
+    with Service(slow) as service, Proxy(service.port, limits=limits,
+                                         routes=["/=0:1", "/cart=0:4"]) as proxy:
+        assert proxy.get("/cart", "Cookie: sid=buyer\r\n").status == 200
+        gate.clear()
+        clients = []
+        for i, session in enumerate(["any", "new", "buyer"]):
+            clients.append(proxy.connect())
+            clients[-1].send(f"GET /{i} HTTP/1.1\r\nHost: a\r\nCookie: sid={session}\r\n\r\n")
+            proxy.wait(lambda v: v["in_flight"] + v["waiting"] == i + 1)
+        gate.set()
+        for one in clients:
+            assert one.read_response().status == 200
+            one.close()
+        assert [r.target for r in service.requests] == ["/cart", "/0", "/2", "/1"]
+
+
+def test_among_equal_stages_the_better_customer_goes_first():
+    gate = threading.Event()
+
+    def slow(one):
+        while True:
+            service.requests.append(one.read_request())
+            gate.wait(5)
+            one.answer()
+
+    limits = {"concurrency": 1, "queue": 10, "patience_ms": 5000}
+    with Service(slow) as service, Proxy(service.port, limits=limits, routes=["/=0:1"],
+                                         customers=["rich=900", "poor=1"]) as proxy:
+        clients = []
+        for i, cookie in enumerate(["", "customer=poor", "customer=nobody", "a=b; customer=rich"]):
+            clients.append(proxy.connect())
+            clients[-1].send(f"GET /{i} HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n")
+            proxy.wait(lambda v: v["in_flight"] + v["waiting"] == i + 1)
+        gate.set()
+        for one in clients:
+            assert one.read_response().status == 200
+            one.close()
+        assert [r.target for r in service.requests] == ["/0", "/3", "/2", "/1"]
+        assert [r["flags"] & 32 for r in proxy.records()] == [0, 32, 0, 32]
+
+
+def test_the_limit_is_learned_where_the_plan_knows_none():
+    """A service that does one thing at a time, 10 ms each: more than 25 at once are late."""
+    one_at_a_time = threading.Lock()
+
+    def serial(one):
+        while True:
+            one.read_request()
+            with one_at_a_time:
+                time.sleep(0.01)
+            one.answer()
+
+    limits = {"patience_ms": 5000, "queue": 1000}
+    with Service(serial) as service, Proxy(service.port, limits=limits) as proxy:
+        assert proxy.vitals()["limit"] == 64
+        stop = threading.Event()
+
+        def load():
+            with proxy.connect() as client:
+                while not stop.is_set():
+                    assert client.get().status == 200
+        threads = [threading.Thread(target=load) for _ in range(60)]
+        for one in threads:
+            one.start()
+        try:
+            v = proxy.wait(lambda v: v["limit"] < 32, seconds=8)
+            assert v["limit"] >= 8
+            v = proxy.wait(lambda v: v["in_flight"] <= v["limit"] and v["waiting"] > 0)
+        finally:
+            stop.set()
+            for one in threads:
+                one.join()
+
+
+# ---- several workers ----
+
+def spread(proxy, count):
+    """Connections, opened so that every worker gets some."""
+    clients = [proxy.connect() for _ in range(count)]
+    proxy.wait(lambda v: v["accepted"] >= count)
+    return clients
+
+
+def test_workers_share_one_limit():
+    gate = threading.Event()
+
+    def slow(one):
+        while True:
+            one.read_request()
+            gate.wait(10)
+            one.answer()
+
+    limits = {"concurrency": 3, "queue": 100, "patience_ms": 8000}
+    with Service(slow) as service, Proxy(service.port, limits=limits, workers=3) as proxy:
+        clients = spread(proxy, 24)
+        for one in clients:
+            one.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        v = proxy.wait(lambda v: v["in_flight"] + v["waiting"] == 24)
+        # Each worker decides by what the others had a moment ago: at most one too many each.
+        assert 3 <= v["in_flight"] <= 5, v
+        gate.set()
+        for one in clients:
+            assert one.read_response().status == 200
+            one.close()
+        proxy.wait(lambda v: v["in_flight"] == v["waiting"] == 0)
+
+
+def test_workers_share_what_they_know_of_an_endpoint():
+    with Service() as good, Proxy(free_port(), good.port, workers=3) as proxy:
+        clients = spread(proxy, 24)
+        for _ in range(10):
+            for one in clients:
+                assert one.get().status == 200
+        assert proxy.vitals()["endpoints"][0]["connect_failures"] <= 20
+        for one in clients:
+            one.close()
+
+
+def test_all_workers_take_up_a_new_plan():
+    with Service() as old, Service() as new, Proxy(old.port, f"127.0.0.1:{new.port},warm",
+                                                   workers=3) as proxy:
+        clients = spread(proxy, 24)
+        for one in clients:
+            one.get()
+        proxy.publish("state 0 draining", "state 1 serving")
+        before = len(old.requests)
+        for one in clients:
+            assert one.get().status == 200
+            one.close()
+        assert len(old.requests) == before and len(new.requests) == 24
