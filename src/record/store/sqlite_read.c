@@ -1,0 +1,167 @@
+/* Reading: each query is one statement, its rows go to the caller one by one. */
+#include <assert.h>
+
+#include "record/store/sqlite_internal.h"
+
+static void bind_slice(sqlite3_stmt *statement, int index, struct slice text) {
+    sqlite3_bind_text(statement, index, text.len > 0 ? text.data : "", (int)text.len,
+                      SQLITE_STATIC);
+}
+
+/* Steps through the rows until `row` returns false; finalises the statement. */
+static bool each_row(struct sqlite_store *s, sqlite3_stmt *statement,
+                     bool (*row)(sqlite3_stmt *statement, void *self), void *self,
+                     struct error *err) {
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW && row(statement, self)) {
+    }
+    bool done = code == SQLITE_ROW || code == SQLITE_DONE;
+    if (!done) {
+        sqlite_fail(s, code, err);
+    }
+    sqlite3_finalize(statement);
+    return done;
+}
+
+/* ---- samples ---- */
+
+#define SAMPLE_MEANS                                                                               \
+    "SELECT service, time_ms - time_ms % ?4 AS bucket, avg(offered_rps) AS offered,"               \
+    " avg(served_rps) AS served, avg(refused_rps) AS refused, avg(failed_rps) AS failed,"          \
+    " avg(latency_ms_p50) AS p50, max(latency_ms_p99) AS p99, avg(forecast_rps) AS forecast,"      \
+    " avg(capacity_rps) AS capacity FROM samples"                                                  \
+    " WHERE step_s = ?1 AND time_ms >= ?2 AND time_ms < ?3"
+
+static const char one_service[] =
+    SAMPLE_MEANS " AND service = ?5 GROUP BY bucket ORDER BY bucket LIMIT ?6";
+static const char all_services[] =
+    "SELECT '', bucket, sum(offered), sum(served), sum(refused), sum(failed), NULL, max(p99),"
+    " sum(forecast), sum(capacity) FROM (" SAMPLE_MEANS
+    " AND ?5 = '' GROUP BY service, bucket) GROUP BY bucket ORDER BY bucket LIMIT ?6";
+
+struct sample_rows {
+    uint32_t step_s;
+    store_each_sample *each;
+    void *self;
+};
+
+static bool sample_row(sqlite3_stmt *statement, void *self) {
+    const struct sample_rows *rows = self;
+    struct store_sample sample = {
+        .step_s = rows->step_s,
+        .time_ms = sqlite3_column_int64(statement, 1),
+        .offered_rps = sqlite_take_number(statement, 2),
+        .served_rps = sqlite_take_number(statement, 3),
+        .refused_rps = sqlite_take_number(statement, 4),
+        .failed_rps = sqlite_take_number(statement, 5),
+        .latency_ms_p50 = sqlite_take_number(statement, 6),
+        .latency_ms_p99 = sqlite_take_number(statement, 7),
+        .forecast_rps = sqlite_take_number(statement, 8),
+        .capacity_rps = sqlite_take_number(statement, 9),
+    };
+    sqlite_take_text(statement, 0, sample.service, sizeof sample.service);
+    return rows->each(rows->self, &sample);
+}
+
+bool sqlite_read_samples(void *self, const struct store_sample_query *query,
+                         store_each_sample *each, void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    assert(query->step_s > 0);
+    bool all = query->service.len == 0;
+    sqlite3_stmt *statement = sqlite_prepare(s, all ? all_services : one_service, err);
+    if (statement == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, query->step_s % 60 == 0 ? 60 : 1);
+    sqlite3_bind_int64(statement, 2, query->from_ms);
+    sqlite3_bind_int64(statement, 3, query->to_ms);
+    sqlite3_bind_int64(statement, 4, (int64_t)query->step_s * 1000);
+    bind_slice(statement, 5, query->service);
+    sqlite3_bind_int64(statement, 6, STORE_QUERY_ROWS_MAX);
+    struct sample_rows rows = { .step_s = query->step_s, .each = each, .self = each_self };
+    return each_row(s, statement, sample_row, &rows, err);
+}
+
+/* ---- decisions ---- */
+
+struct decision_rows {
+    store_each_decision *each;
+    void *self;
+};
+
+/* The newest word about healing counts; what the decision itself said, when there is none. */
+static bool decision_row(sqlite3_stmt *statement, void *self) {
+    const struct decision_rows *rows = self;
+    struct decision d;
+    sqlite_take_decision(statement, &d);
+    if (sqlite3_column_int64(statement, SQLITE_DECISION_COLUMN_COUNT) != 0) {
+        d.noticed_ms = sqlite_take_number(statement, SQLITE_DECISION_COLUMN_COUNT + 1);
+        d.healed_ms = sqlite_take_number(statement, SQLITE_DECISION_COLUMN_COUNT + 2);
+    }
+    return rows->each(rows->self, &d);
+}
+
+bool sqlite_read_decisions(void *self, const struct store_decision_query *query,
+                           store_each_decision *each, void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    sqlite3_stmt *statement =
+        sqlite_prepare(s,
+                       "SELECT " SQLITE_DECISION_COLUMNS ", h.sequence, h.noticed_ms, h.healed_ms"
+                       " FROM decisions d LEFT JOIN healed h ON h.sequence ="
+                       " (SELECT max(sequence) FROM healed WHERE decision = d.id)"
+                       " WHERE d.id > ?1 AND (?2 = 0 OR d.id < ?2) AND (?3 = '' OR d.service = ?3)"
+                       " AND (?4 = '' OR d.kind = ?4) ORDER BY d.id DESC LIMIT ?5",
+                       err);
+    if (statement == NULL) {
+        return false;
+    }
+    uint32_t limit = query->limit > STORE_QUERY_ROWS_MAX ? STORE_QUERY_ROWS_MAX : query->limit;
+    sqlite3_bind_int64(statement, 1, query->after_id);
+    sqlite3_bind_int64(statement, 2, query->before_id);
+    bind_slice(statement, 3, query->service);
+    bind_slice(statement, 4, query->kind);
+    sqlite3_bind_int64(statement, 5, limit);
+    struct decision_rows rows = { .each = each, .self = each_self };
+    return each_row(s, statement, decision_row, &rows, err);
+}
+
+/* ---- instances ---- */
+
+struct instance_rows {
+    store_each_instance *each;
+    void *self;
+};
+
+static bool instance_row(sqlite3_stmt *statement, void *self) {
+    const struct instance_rows *rows = self;
+    struct store_instance instance = {
+        .started_ms = sqlite3_column_int64(statement, 2),
+        .ready_ms = sqlite3_column_int64(statement, 3),
+        .stopped_ms = sqlite3_column_int64(statement, 4),
+        .startup_ms = sqlite_take_number(statement, 5),
+        .exit_status = sqlite3_column_int(statement, 6),
+    };
+    sqlite_take_text(statement, 0, instance.service, sizeof instance.service);
+    sqlite_take_text(statement, 1, instance.id, sizeof instance.id);
+    return rows->each(rows->self, &instance);
+}
+
+bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
+                           store_each_instance *each, void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    sqlite3_stmt *statement = sqlite_prepare(
+        s,
+        "SELECT service, id, started_ms, ready_ms, stopped_ms, startup_ms, exit_status"
+        " FROM instances WHERE started_ms >= ?1 AND started_ms < ?2 AND (?3 = '' OR service = ?3)"
+        " ORDER BY started_ms, id LIMIT ?4",
+        err);
+    if (statement == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, from_ms);
+    sqlite3_bind_int64(statement, 2, to_ms);
+    bind_slice(statement, 3, service);
+    sqlite3_bind_int64(statement, 4, STORE_QUERY_ROWS_MAX);
+    struct instance_rows rows = { .each = each, .self = each_self };
+    return each_row(s, statement, instance_row, &rows, err);
+}
