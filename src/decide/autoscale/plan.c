@@ -1,0 +1,220 @@
+#include <assert.h>
+#include <math.h>
+
+#include "decide/autoscale/autoscale.h"
+
+#define ROUNDING 1e-9 /* 300 rps on instances of 100 are 3, not 4 */
+
+void autoscale_policy_init(struct autoscale_policy *p) {
+    *p = (struct autoscale_policy){
+        .instances_min = 1,
+        .instances_max = 10,
+        .price_per_hour = NAN,
+        .margin_per_request = NAN,
+        .headroom_ratio = 0.1,
+        .down_stabilisation_ms = 300000,
+        .interval_ms = 1000,
+        .stale_ms = 15000,
+    };
+}
+
+void autoscale_state_init(struct autoscale_state *s) {
+    *s = (struct autoscale_state){ 0 };
+}
+
+double autoscale_quantile(const struct autoscale_policy *p, double capacity_rps) {
+    double price_per_second = p->price_per_hour / 3600;
+    double earned_per_second = p->margin_per_request * capacity_rps;
+    if (!(price_per_second > 0) || !(earned_per_second > 0)) {
+        return AUTOSCALE_QUANTILE_DEFAULT;
+    }
+    double ratio = (earned_per_second - price_per_second) / earned_per_second;
+    return fmin(fmax(ratio, AUTOSCALE_QUANTILE_MIN), AUTOSCALE_QUANTILE_MAX);
+}
+
+int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, int64_t step_ms) {
+    return (int64_t)fmax(lead_ms, 0) + p->interval_ms + step_ms;
+}
+
+static uint32_t instances_for(double rps, double capacity_rps) {
+    double wanted = ceil(rps / capacity_rps - ROUNDING);
+    return (uint32_t)fmin(fmax(wanted, 0), (double)UINT32_MAX);
+}
+
+struct peak {
+    double rps; /* NaN: nothing is forecast in that time */
+    int64_t at_ms;
+};
+
+static struct peak highest_ahead(const struct autoscale_input *in, int64_t horizon_ms) {
+    struct peak peak = { NAN, 0 };
+    for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
+        int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
+        bool touches = at_ms + in->forecast_step_ms > in->now_ms && at_ms < in->now_ms + horizon_ms;
+        /* Equal peaks: the first one counts. NaN never does. */
+        if (touches &&
+            (in->forecast_rps[i] > peak.rps || (isnan(peak.rps) && !isnan(in->forecast_rps[i])))) {
+            peak = (struct peak){ in->forecast_rps[i], at_ms };
+        }
+    }
+    return peak;
+}
+
+static bool demand_known(const struct autoscale_policy *p, const struct autoscale_input *in) {
+    return in->demand_rps >= 0 && isfinite(in->demand_rps) && in->demand_age_ms <= p->stale_ms;
+}
+
+static int64_t bucket_ms(const struct autoscale_policy *p) {
+    int64_t ms = p->down_stabilisation_ms / (AUTOSCALE_WINDOW_BUCKETS - 1);
+    return ms > 0 ? ms : 1;
+}
+
+static void window_note(const struct autoscale_policy *p, struct autoscale_state *s, int64_t now_ms,
+                        uint32_t wanted) {
+    int64_t start_ms = now_ms - now_ms % bucket_ms(p);
+    size_t i = (size_t)((uint64_t)(now_ms / bucket_ms(p)) % AUTOSCALE_WINDOW_BUCKETS);
+    if (!s->bucket_used[i] || s->bucket_start_ms[i] != start_ms) {
+        s->bucket_used[i] = true;
+        s->bucket_start_ms[i] = start_ms;
+        s->bucket_wanted[i] = 0;
+    }
+    if (wanted > s->bucket_wanted[i]) {
+        s->bucket_wanted[i] = wanted;
+    }
+}
+
+static uint32_t window_most(const struct autoscale_policy *p, const struct autoscale_state *s,
+                            int64_t now_ms) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS; i++) {
+        int64_t end_ms = s->bucket_start_ms[i] + bucket_ms(p);
+        if (s->bucket_used[i] && end_ms > now_ms - p->down_stabilisation_ms &&
+            s->bucket_wanted[i] > most) {
+            most = s->bucket_wanted[i];
+        }
+    }
+    return most;
+}
+
+/* After a start or a jump of the clock the window knows nothing: what runs now counts as wanted. */
+static void window_resume(const struct autoscale_policy *p, const struct autoscale_input *in,
+                          struct autoscale_state *s, uint32_t current) {
+    int64_t passed_ms = in->now_ms - s->decided_ms;
+    int64_t jump_ms = p->stale_ms > 10 * p->interval_ms ? p->stale_ms : 10 * p->interval_ms;
+    if (s->decided_ms != 0 && passed_ms >= 0 && passed_ms <= jump_ms) {
+        return;
+    }
+    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS; i++) {
+        s->bucket_used[i] = false;
+    }
+    window_note(p, s, in->now_ms, current);
+}
+
+static uint32_t clamp_instances(const struct autoscale_policy *p, uint32_t wanted) {
+    uint32_t least = wanted > p->instances_min ? wanted : p->instances_min;
+    return least < p->instances_max ? least : p->instances_max;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+static enum autoscale_reason why(const struct autoscale_policy *p,
+                                 const struct autoscale_decision *d, uint32_t current, bool blind) {
+    uint32_t wanted = larger(d->wanted_reactive, d->wanted_forecast);
+    bool ahead = d->wanted_forecast > d->wanted_reactive;
+    if (wanted > p->instances_max) {
+        return AUTOSCALE_AT_MAX;
+    }
+    if (blind && d->instances > wanted) {
+        return AUTOSCALE_BLIND;
+    }
+    if (d->instances < current) {
+        return AUTOSCALE_SHRINK;
+    }
+    if (wanted < p->instances_min && d->instances == p->instances_min) {
+        return AUTOSCALE_AT_MIN;
+    }
+    if (wanted < d->instances) {
+        return AUTOSCALE_HOLDING;
+    }
+    if (ahead) {
+        return d->campaign != NULL ? AUTOSCALE_CAMPAIGN : AUTOSCALE_FORECAST;
+    }
+    return d->instances > current ? AUTOSCALE_DEMAND : AUTOSCALE_STEADY;
+}
+
+static uint32_t startable(const struct autoscale_policy *p, const struct autoscale_input *in,
+                          uint32_t missing) {
+    if (p->starting_max == 0) {
+        return missing;
+    }
+    uint32_t room = in->starting < p->starting_max ? p->starting_max - in->starting : 0;
+    return missing < room ? missing : room;
+}
+
+/* What would be right if nothing were held back: from demand now and from the forecast. */
+static struct autoscale_decision wish(const struct autoscale_policy *policy,
+                                      const struct autoscale_input *in, struct peak ahead,
+                                      bool known) {
+    struct autoscale_decision d = {
+        .spares = policy->spares,
+        .demand_rps = in->demand_rps,
+        .forecast_rps = ahead.rps,
+        .forecast_at_ms = ahead.at_ms,
+        .quantile = in->quantile,
+        .capacity_rps = in->capacity_rps,
+        .lead_ms = in->lead_ms,
+    };
+    if (known) {
+        d.wanted_reactive =
+            instances_for(in->demand_rps * (1 + policy->headroom_ratio), in->capacity_rps);
+    }
+    if (!isnan(ahead.rps)) {
+        d.wanted_forecast = instances_for(ahead.rps, in->capacity_rps);
+    }
+    if (d.wanted_forecast > d.wanted_reactive) {
+        d.campaign =
+            calendar_strongest(in->calendar, ahead.at_ms, ahead.at_ms + in->forecast_step_ms);
+    }
+    return d;
+}
+
+/* Up at once; down only as far as the window lets it; blind not at all. */
+static uint32_t hold(const struct autoscale_policy *policy, const struct autoscale_state *state,
+                     int64_t now_ms, uint32_t wanted, uint32_t before, bool blind) {
+    if (wanted >= before) {
+        return wanted;
+    }
+    uint32_t most = larger(window_most(policy, state, now_ms), wanted);
+    return blind || most > before ? before : most;
+}
+
+struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy,
+                                           const struct autoscale_input *in,
+                                           struct autoscale_state *state) {
+    assert(in->capacity_rps > 0);
+    uint32_t current = in->serving + in->starting;
+    bool foresees = !policy->reactive && in->forecast_rps != NULL;
+    bool known = demand_known(policy, in), blind = !known || (!policy->reactive && !foresees);
+    int64_t horizon_ms = autoscale_horizon_ms(policy, in->lead_ms, in->forecast_step_ms);
+    struct peak ahead = { NAN, 0 }, keep = { NAN, 0 };
+    if (foresees) {
+        ahead = highest_ahead(in, horizon_ms);
+        keep = highest_ahead(in, horizon_ms * AUTOSCALE_KEEP_RATIO);
+    }
+    struct autoscale_decision d = wish(policy, in, ahead, known);
+    uint32_t wanted = larger(d.wanted_reactive, d.wanted_forecast), kept = wanted;
+    if (!isnan(keep.rps)) {
+        kept = larger(wanted, instances_for(keep.rps, in->capacity_rps));
+    }
+    uint32_t before = larger(state->decided_ms != 0 ? state->instances : 0, current);
+    window_resume(policy, in, state, current);
+    window_note(policy, state, in->now_ms, blind ? larger(kept, current) : kept);
+    d.instances = clamp_instances(policy, hold(policy, state, in->now_ms, wanted, before, blind));
+    d.reason = why(policy, &d, current, blind);
+    d.start_now = startable(policy, in, d.instances > current ? d.instances - current : 0);
+    state->instances = d.instances;
+    state->decided_ms = in->now_ms;
+    return d;
+}

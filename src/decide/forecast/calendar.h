@@ -1,0 +1,76 @@
+/* Calendar: what is known ahead about demand. Campaigns and events, each a span with a name, a kind
+ * and perhaps a multiplier (the marketer's own guess); public holidays by rule.
+ * Read from iCalendar (RFC 5545: SUMMARY = name, first of CATEGORIES = kind, X-TIDEGATE-MULTIPLIER,
+ * RRULE expanded within a window) or CSV `start,end,name,kind,multiplier` (also `label` for name).
+ * Parsed from memory; a bad line is an error with its place, and nothing is half read.
+ * Not here: how much a kind without a multiplier is worth (effects.h), who edits calendars. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+#define CALENDAR_EVENTS_MAX 20000 /* after expansion of recurrences */
+#define CALENDAR_BYTES_MAX (16u << 20)
+#define CALENDAR_RECURRENCES_MAX 5000 /* instances tried of one RRULE */
+#define CALENDAR_MULTIPLIER_MAX 1000.0
+#define CALENDAR_KINDS_MAX 32 /* further kinds share the last */
+
+struct calendar_event {
+    int64_t start_ms, end_ms; /* end is exclusive, > start */
+    struct slice name, kind;  /* kind "campaign" when the source has none */
+    double multiplier;        /* of the baseline demand; NaN: not given, to be learned */
+    uint32_t kind_index;      /* into calendar.kinds */
+};
+
+struct calendar {
+    struct calendar_event *events; /* by start */
+    size_t len, capacity;
+    struct slice kinds[CALENDAR_KINDS_MAX];
+    size_t kind_count;
+    int64_t longest_ms; /* of any event: bounds the search */
+    struct arena arena;
+};
+
+/* Recurrences are expanded inside [from_ms, to_ms); single events are all kept. */
+struct calendar_window {
+    int64_t from_ms, to_ms;
+};
+
+void calendar_init(struct calendar *c); /* empty */
+void calendar_fini(struct calendar *c);
+
+/* Adds the events of `text`: iCalendar when it begins with BEGIN:VCALENDAR, else CSV.
+ * On failure `c` is as before. `name` is for errors only. */
+bool calendar_parse(struct calendar *c, struct slice text, const char *name,
+                    struct calendar_window window, struct error *err);
+bool calendar_read(struct calendar *c, const char *path, struct calendar_window window,
+                   struct error *err);
+
+/* Adds one event (name and kind are copied); the table of kinds grows with it. */
+bool calendar_add(struct calendar *c, const struct calendar_event *event, struct error *err);
+
+/* Sorts after calendar_add; calendar_parse and calendar_add_holidays do it themselves. */
+void calendar_sort(struct calendar *c);
+
+/* Public holidays of a country by rule (DE AT GB US FR AU), whole days of the clock of the series,
+ * kind "holiday", multiplier to be learned. Fails with ERROR_INVALID naming the countries known. */
+bool calendar_add_holidays(struct calendar *c, struct slice country, struct calendar_window window,
+                           struct error *err);
+bool calendar_country_known(struct slice country);
+
+/* Product of the given multipliers over [from_ms, to_ms), each by the share of the slot it covers;
+ * 1 without events. With `lead_ms` every event counts from that much earlier on. NULL: 1. */
+double calendar_multiplier(const struct calendar *c, int64_t from_ms, int64_t to_ms,
+                           int64_t lead_ms);
+
+/* The event that raises demand most in [from_ms, to_ms) (given multipliers above 1; unknown ones
+ * count as 1.0 and come last); NULL without any. */
+const struct calendar_event *calendar_strongest(const struct calendar *c, int64_t from_ms,
+                                                int64_t to_ms);
+
+/* Index of the first event that can still touch times from `from_ms` on. */
+size_t calendar_first_touching(const struct calendar *c, int64_t from_ms);

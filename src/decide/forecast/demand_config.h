@@ -1,0 +1,30 @@
+/* The block `demand:` of the configuration: what is known about demand besides its measurement. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decide/forecast/forecast.h"
+
+#define DEMAND_HOLIDAYS_MAX 16 /* countries */
+#define DEMAND_STEP_MS 60000
+
+struct demand_config {
+    const char *campaigns;                      /* iCalendar or CSV; NULL: none */
+    const char *history;                        /* CSV imported at the first start; NULL: none */
+    struct slice holidays[DEMAND_HOLIDAYS_MAX]; /* see calendar_country_known */
+    size_t holiday_count;
+    double margin_per_request;               /* money; NaN: unknown */
+    int64_t step_ms;                         /* of the forecast */
+    int64_t season_ms[FORECAST_SEASONS_MAX]; /* ascending */
+    size_t season_count;
+};
+
+void demand_config_init(struct demand_config *c); /* nothing known, a minute, day and week */
+
+/* Steps and seasons that fit each other; sorts the seasons. Fails with ERROR_INVALID saying what
+ * was expected (where it stands is the caller's to say). */
+bool demand_config_check(struct demand_config *c, struct error *err);
+
+/* Fills `out` (initialised) with the campaigns and the holidays within the window. */
+bool demand_config_calendar(const struct demand_config *c, struct calendar_window window,
+                            struct calendar *out, struct error *err);

@@ -1,0 +1,414 @@
+#include "decide/forecast/forecast.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decide/forecast/calendar_internal.h"
+#include "decide/forecast/combination.h"
+#include "decide/forecast/effects.h"
+#include "decide/forecast/history.h"
+#include "decide/forecast/members.h"
+#include "decide/forecast/spread.h"
+
+#define MS_PER_DAY INT64_C(86400000)
+#define RUNGS_MAX 24      /* of the ladder of horizons */
+#define RUNG_RATIO 1.7    /* one to the next */
+#define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
+#define SPREAD_SEASONS 28 /* … and errors */
+#define STEPS_WITHOUT_SEASON 100
+#define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
+#define REGRESSOR_VALUES 3       /* effects of the values 1, 2, 3 of a column */
+
+/* One horizon of the ladder: who is trusted there, and how far off it was. */
+struct rung {
+    uint32_t ahead;
+    struct member_fade fade;
+    struct combination combination;
+    struct spread spread;
+};
+
+struct regressor {
+    const double *values;
+    size_t len;
+    int64_t start_ms;
+    uint8_t effect; /* of the value 1 */
+};
+
+struct forecast {
+    struct forecast_options options;
+    int64_t first_ms;  /* of slot 0 */
+    int64_t next_slot; /* the first not yet seen */
+    uint32_t day_steps, season_steps;
+    struct members members;
+    struct history history; /* without what the calendar explains */
+    struct origin *origins; /* ring of the last horizon_steps + 1 */
+    struct rung rungs[RUNGS_MAX];
+    size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
+    uint32_t reweigh_steps;
+    struct spread_scale scale;
+    struct effects effects;
+    const struct calendar *calendar;
+    struct regressor regressors[FORECAST_REGRESSORS_MAX];
+    size_t regressor_count;
+    size_t observed, scored;
+    double covered90;
+};
+
+void forecast_default_seasons(struct forecast_options *options) {
+    bool daily = options->step_ms >= MS_PER_DAY;
+    options->season_ms[0] = daily ? 7 * MS_PER_DAY : MS_PER_DAY;
+    options->season_ms[1] = daily ? 364 * MS_PER_DAY : 7 * MS_PER_DAY;
+    options->season_count = 2;
+}
+
+static void add_rung(struct forecast *f, uint32_t ahead) {
+    struct rung *r = &f->rungs[f->rung_count++];
+    double season = f->season_steps;
+    r->ahead = ahead;
+    r->fade = members_fade(&f->members, ahead);
+    combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
+    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * season));
+    if (ahead <= f->season_steps) {
+        f->effect_rung = f->rung_count - 1;
+    }
+}
+
+static void build_ladder(struct forecast *f) {
+    double ahead = 1;
+    while (ahead < f->options.horizon_steps && f->rung_count < RUNGS_MAX - 1) {
+        add_rung(f, (uint32_t)ahead);
+        ahead = fmax(ceil(ahead * RUNG_RATIO), ahead + 1);
+    }
+    add_rung(f, f->options.horizon_steps);
+}
+
+static size_t usable_seasons(const struct forecast_options *o, uint32_t *steps) {
+    size_t count = 0;
+    for (size_t i = 0; i < o->season_count; i++) {
+        int64_t season = (o->season_ms[i] + o->step_ms / 2) / o->step_ms;
+        if (season >= 2 && season <= FORECAST_HISTORY_STEPS_MAX / 2 &&
+            (count == 0 || season > steps[count - 1])) {
+            steps[count++] = (uint32_t)season;
+        }
+    }
+    return count;
+}
+
+static bool options_valid(const struct forecast_options *o, struct error *err) {
+    if (o->step_ms <= 0 || o->step_ms > 366 * MS_PER_DAY) {
+        return error_set(err, ERROR_INVALID, "expected a step between 1 ms and a year");
+    }
+    if (o->horizon_steps < 1 || o->horizon_steps > FORECAST_HORIZON_STEPS_MAX) {
+        return error_set(err, ERROR_INVALID, "expected a horizon of 1 to %d steps, found %u",
+                         FORECAST_HORIZON_STEPS_MAX, o->horizon_steps);
+    }
+    if (o->season_count > FORECAST_SEASONS_MAX) {
+        return error_set(err, ERROR_INVALID, "expected at most %d seasons", FORECAST_SEASONS_MAX);
+    }
+    if (o->history_steps > FORECAST_HISTORY_STEPS_MAX) {
+        return error_set(err, ERROR_LIMIT, "expected at most %d steps of history",
+                         FORECAST_HISTORY_STEPS_MAX);
+    }
+    return true;
+}
+
+static bool allocate(struct forecast *f, size_t keep, struct error *err) {
+    f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
+    if (f->origins == NULL || !history_init(&f->history, keep)) {
+        return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
+    }
+    return true;
+}
+
+struct forecast *forecast_new(const struct forecast_options *options, struct error *err) {
+    uint32_t steps[FORECAST_SEASONS_MAX];
+    if (!options_valid(options, err)) {
+        return NULL;
+    }
+    struct forecast *f = calloc(1, sizeof *f);
+    if (f == NULL) {
+        error_set(err, ERROR_LIMIT, "no memory");
+        return NULL;
+    }
+    f->options = *options;
+    size_t seasons = usable_seasons(options, steps);
+    size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
+    f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
+    f->day_steps = (uint32_t)fmax((double)MS_PER_DAY / (double)options->step_ms, 1);
+    f->reweigh_steps = f->season_steps / 96 + 1;
+    members_init(&f->members, steps, seasons);
+    build_ladder(f);
+    spread_scale_init(&f->scale, f->season_steps);
+    effects_init(&f->effects, f->day_steps);
+    size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
+    if (!allocate(f, keep > 64 ? keep : 64, err)) {
+        forecast_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+void forecast_free(struct forecast *f) {
+    if (f != NULL) {
+        history_fini(&f->history);
+        free(f->origins);
+        free(f);
+    }
+}
+
+void forecast_set_calendar(struct forecast *f, const struct calendar *calendar) {
+    f->calendar = calendar;
+}
+
+bool forecast_add_regressor(struct forecast *f, const double *values, size_t len, int64_t start_ms,
+                            struct error *err) {
+    if (f->regressor_count == FORECAST_REGRESSORS_MAX) {
+        return error_set(err, ERROR_LIMIT, "expected at most %d columns known ahead",
+                         FORECAST_REGRESSORS_MAX);
+    }
+    size_t effect = CALENDAR_KINDS_MAX + f->regressor_count * REGRESSOR_VALUES;
+    f->regressors[f->regressor_count++] =
+        (struct regressor){ values, len, start_ms, (uint8_t)effect };
+    return true;
+}
+
+static int64_t slot_ms(const struct forecast *f, int64_t slot) {
+    return f->first_ms + slot * f->options.step_ms;
+}
+
+static void add_active(struct effects_active *active, size_t effect, double share) {
+    if (active->len < EFFECTS_ACTIVE_MAX && share > 0) {
+        active->index[active->len] = (uint8_t)effect;
+        active->share[active->len++] = (uint8_t)(share * 255);
+    }
+}
+
+static void find_events(const struct forecast *f, int64_t from_ms, int64_t to_ms, int64_t lead_ms,
+                        struct effects_active *active) {
+    const struct calendar *c = f->calendar;
+    for (size_t i = calendar_first_touching(c, from_ms); i < c->len; i++) {
+        const struct calendar_event *e = &c->events[i];
+        if (e->start_ms - lead_ms >= to_ms) {
+            break;
+        }
+        if (isnan(e->multiplier)) {
+            add_active(active, e->kind_index, calendar_share(e, from_ms, to_ms, lead_ms));
+        }
+    }
+}
+
+/* Small whole numbers are flags: each value has its own effect. */
+static void find_flags(const struct forecast *f, int64_t from_ms, struct effects_active *active) {
+    for (size_t i = 0; i < f->regressor_count; i++) {
+        const struct regressor *r = &f->regressors[i];
+        int64_t row = (from_ms - r->start_ms) / f->options.step_ms;
+        if (row < 0 || row >= (int64_t)r->len) {
+            continue;
+        }
+        for (int value = 1; value <= REGRESSOR_VALUES; value++) {
+            if (fabs(r->values[row] - value) < 1e-9) {
+                add_active(active, (size_t)r->effect + (size_t)value - 1, 1);
+            }
+        }
+    }
+}
+
+/* What the calendar says of one slot. */
+struct expectation {
+    struct effects_active active;
+    uint32_t time;  /* place in the day */
+    double given;   /* product of the multipliers that were given */
+    double learned; /* factor of the kinds without one */
+};
+
+static void expect(const struct forecast *f, int64_t slot, int64_t lead_ms,
+                   struct expectation *out) {
+    int64_t from_ms = slot_ms(f, slot), to_ms = from_ms + f->options.step_ms;
+    int64_t of_day_ms = (from_ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY;
+    out->active.len = 0;
+    out->time = (uint32_t)(of_day_ms / f->options.step_ms) % f->day_steps;
+    out->given = calendar_multiplier(f->calendar, from_ms, to_ms, lead_ms);
+    if (f->calendar != NULL) {
+        find_events(f, from_ms, to_ms, lead_ms, &out->active);
+    }
+    find_flags(f, from_ms, &out->active);
+    out->learned = effects_factor(&f->effects, &out->active, out->time);
+}
+
+static struct origin *origin_of(const struct forecast *f, int64_t slot) {
+    return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
+}
+
+/* Scores one rung with a value that it forecast `ahead` steps ago. */
+static void score_rung(struct forecast *f, struct rung *r, const double *forecasts, int64_t slot,
+                       double factor, double value) {
+    double said = combination_forecast(&r->combination, &f->members, forecasts);
+    combination_observe(&r->combination, &f->members, forecasts, factor, value);
+    if (isnan(said)) {
+        return;
+    }
+    double scale = spread_scale_at(&f->scale, slot, said) * factor;
+    if (r == &f->rungs[f->effect_rung]) {
+        double q90 = said * factor + spread_quantile(&r->spread, 0.9) * scale;
+        f->covered90 += ((value <= q90 ? 1 : 0) - f->covered90) /
+                        fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
+        spread_scale_observe(&f->scale, slot, said * factor, value);
+    }
+    spread_observe(&r->spread, value - said * factor, scale, f->scale.mean_error);
+}
+
+static void score(struct forecast *f, int64_t slot, const struct expectation *e, double value,
+                  bool learn_only_effects) {
+    struct profile_values profiles;
+    double forecasts[MEMBERS_MAX];
+    uint32_t computed_for = 0;
+    double expected = NAN;
+    for (size_t i = 0; i < f->rung_count; i++) {
+        struct rung *r = &f->rungs[i];
+        if (slot < (int64_t)r->ahead) {
+            break;
+        }
+        if (computed_for == 0 || !members_profiles_equal(&f->members, r->ahead, computed_for)) {
+            members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+            computed_for = r->ahead;
+        }
+        members_predict(&f->members, &profiles, origin_of(f, slot - r->ahead), r->fade, forecasts);
+        if (i == f->effect_rung) {
+            expected = combination_forecast(&r->combination, &f->members, forecasts) * e->given;
+        }
+        if (!learn_only_effects) {
+            score_rung(f, r, forecasts, slot, e->given * e->learned, value);
+        }
+    }
+    effects_observe(&f->effects, &e->active, e->time, expected, value);
+}
+
+static void observe_one(struct forecast *f, int64_t slot, double value) {
+    double ordinary = NAN; /* what is left when the calendar's part is taken out */
+    if (!isnan(value)) {
+        struct expectation e;
+        expect(f, slot, 0, &e);
+        double factor = e.given * e.learned;
+        bool unknown = effects_unknown(&f->effects, &e.active);
+        score(f, slot, &e, value, unknown);
+        if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
+            ordinary = value / factor;
+        }
+        f->observed++;
+    }
+    members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
+    history_append(&f->history, ordinary);
+    if (slot % f->reweigh_steps == 0) {
+        for (size_t i = 0; i < f->rung_count; i++) {
+            combination_reweigh(&f->rungs[i].combination, &f->members);
+        }
+    }
+}
+
+bool forecast_observe(struct forecast *f, int64_t at_ms, double value) {
+    if (value < 0 || isinf(value)) {
+        value = NAN; /* not a demand that anybody can have had */
+    }
+    if (f->next_slot == 0) {
+        f->first_ms = at_ms;
+    }
+    int64_t slot = (at_ms - f->first_ms) / f->options.step_ms;
+    if (at_ms < f->first_ms || slot < f->next_slot) {
+        return false;
+    }
+    /* A clock that jumps far ahead: the gap is cut at the length of the history, whose every value
+     * would be gone anyway. The seasons' phase moves with the clock. */
+    int64_t gap_max = (int64_t)f->history.keep;
+    if (slot - f->next_slot > gap_max) {
+        f->first_ms += (slot - f->next_slot - gap_max) * f->options.step_ms;
+        slot = f->next_slot + gap_max;
+    }
+    for (; f->next_slot < slot; f->next_slot++) {
+        observe_one(f, f->next_slot, NAN);
+    }
+    observe_one(f, slot, value);
+    f->next_slot = slot + 1;
+    return true;
+}
+
+int64_t forecast_next_ms(const struct forecast *f) {
+    return f->next_slot == 0 ? 0 : slot_ms(f, f->next_slot);
+}
+
+size_t forecast_observed(const struct forecast *f) {
+    return f->observed;
+}
+
+/* Between two rungs everything is interpolated along the logarithm of the horizon. */
+struct place {
+    size_t low, high;
+    double part; /* of high */
+};
+
+static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, size_t from) {
+    size_t low = from;
+    while (low + 1 < f->rung_count && f->rungs[low + 1].ahead <= ahead) {
+        low++;
+    }
+    size_t high = low + 1 < f->rung_count ? low + 1 : low;
+    double a = f->rungs[low].ahead, b = f->rungs[high].ahead;
+    return (struct place){ low, high, high == low ? 0 : log(ahead / a) / log(b / a) };
+}
+
+static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
+                             const struct place *at) {
+    struct profile_values profiles;
+    double forecasts[MEMBERS_MAX];
+    members_profiles(&f->members, &f->history, slot, ahead, &profiles);
+    members_predict(&f->members, &profiles, origin_of(f, f->next_slot - 1),
+                    members_fade(&f->members, ahead), forecasts);
+    double low = combination_forecast(&f->rungs[at->low].combination, &f->members, forecasts);
+    double high = combination_forecast(&f->rungs[at->high].combination, &f->members, forecasts);
+    double point = low + at->part * (high - low);
+    return isnan(point) ? fmax(f->members.recent_fast, 0) : point;
+}
+
+bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
+                      double *mean, double *values) {
+    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    assert(steps <= f->options.horizon_steps);
+    assert(quantiles.len <= FORECAST_QUANTILES_MAX);
+    if (isnan(f->members.recent_fast)) {
+        return false;
+    }
+    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
+    for (size_t i = 0; i <= last_rung; i++) {
+        for (size_t q = 0; q < quantiles.len; q++) {
+            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
+        }
+    }
+    struct place at = { 0 };
+    for (size_t i = 0; i < steps; i++) {
+        uint32_t ahead = (uint32_t)i + 1;
+        int64_t slot = f->next_slot + (int64_t)i;
+        struct expectation e;
+        expect(f, slot, f->options.lead_ms, &e);
+        at = place_on_ladder(f, ahead, at.low);
+        double point = point_forecast(f, slot, ahead, &at);
+        double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
+        for (size_t q = 0; q < quantiles.len; q++) {
+            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
+            floor = fmax(floor, (point + error * scale) * e.given * e.learned);
+            values[i * quantiles.len + q] = floor;
+        }
+        if (mean != NULL) {
+            mean[i] = point * e.given * e.learned;
+        }
+    }
+    return true;
+}
+
+struct forecast_health forecast_health(const struct forecast *f) {
+    const struct combination *c = &f->rungs[f->effect_rung].combination;
+    return (struct forecast_health){
+        .loss_ratio = combination_loss_ratio(c, &f->members),
+        .coverage90_ratio = f->scored > 0 ? f->covered90 : (double)NAN,
+        .scored = f->scored,
+    };
+}

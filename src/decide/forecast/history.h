@@ -1,0 +1,30 @@
+/* History: the last values of a series by slot number, NaN where missing, with running sums so that
+ * the mean of any stretch costs the same. Slots count from the first ever seen; old ones fall off.
+ */
+#pragma once
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct history {
+    float *values;
+    double *sums;     /* of recorded values before this slot */
+    uint32_t *counts; /* of them */
+    size_t base;      /* slot number of values[0] */
+    size_t len, capacity, keep;
+};
+
+/* Keeps at least the last `keep` slots. False without memory. */
+bool history_init(struct history *h, size_t keep);
+void history_fini(struct history *h);
+void history_append(struct history *h, double value);
+
+/* NaN when it is not recorded, not yet there, or has fallen off. */
+static inline double history_at(const struct history *h, int64_t slot) {
+    int64_t i = slot - (int64_t)h->base;
+    return i < 0 || i >= (int64_t)h->len ? (double)NAN : (double)h->values[i];
+}
+
+/* Mean of what is recorded in [from, to), NaN when that is nothing. */
+double history_mean(const struct history *h, int64_t from, int64_t to);

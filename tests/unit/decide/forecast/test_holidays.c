@@ -1,0 +1,76 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "decide/forecast/calendar.h"
+
+static void expect_days(const char *country, int year, const char *const *days, size_t len) {
+    struct calendar c;
+    calendar_init(&c);
+    struct calendar_window window = { clock_days_from_civil(year, 1, 1) * 86400000,
+                                      clock_days_from_civil(year + 1, 1, 1) * 86400000 };
+    assert_true(calendar_add_holidays(&c, slice_from(country), window, NULL));
+    for (size_t i = 0; i < c.len; i++) {
+        char day[CLOCK_ISO8601_BYTES];
+        clock_format_iso8601(c.events[i].start_ms, day);
+        day[10] = '\0';
+        if (i >= len) {
+            fail_msg("%s %s is one too many", country, day);
+        }
+        assert_string_equal(day, days[i]);
+        assert_int_equal(c.events[i].end_ms - c.events[i].start_ms, 86400000);
+    }
+    assert_int_equal(c.len, len);
+    calendar_fini(&c);
+}
+
+#define EXPECT(country, year, ...)                                                                 \
+    do {                                                                                           \
+        static const char *const days[] = { __VA_ARGS__ };                                         \
+        expect_days(country, year, days, sizeof days / sizeof days[0]);                            \
+    } while (0)
+
+/* Checked against the official lists of these years. */
+static void known_years(void **state) {
+    (void)state;
+    EXPECT("DE", 2026, "2026-01-01", "2026-04-03", "2026-04-06", "2026-05-01", "2026-05-14",
+           "2026-05-25", "2026-10-03", "2026-12-25", "2026-12-26");
+    EXPECT("AT", 2025, "2025-01-01", "2025-01-06", "2025-04-21", "2025-05-01", "2025-05-29",
+           "2025-06-09", "2025-06-19", "2025-08-15", "2025-10-26", "2025-11-01", "2025-12-08",
+           "2025-12-25", "2025-12-26");
+    EXPECT("FR", 2024, "2024-01-01", "2024-04-01", "2024-05-01", "2024-05-08", "2024-05-09",
+           "2024-05-20", "2024-07-14", "2024-08-15", "2024-11-01", "2024-11-11", "2024-12-25");
+    /* Christmas on a Sunday: the Tuesday instead. */
+    EXPECT("gb", 2016, "2016-01-01", "2016-03-25", "2016-03-28", "2016-05-02", "2016-05-30",
+           "2016-08-29", "2016-12-25", "2016-12-26", "2016-12-27");
+    /* Christmas on a Saturday: Monday and Tuesday. */
+    EXPECT("GB", 2021, "2021-01-01", "2021-04-02", "2021-04-05", "2021-05-03", "2021-05-31",
+           "2021-08-30", "2021-12-25", "2021-12-26", "2021-12-27", "2021-12-28");
+    EXPECT("US", 2015, "2015-01-01", "2015-01-19", "2015-02-16", "2015-05-25", "2015-07-03",
+           "2015-07-04", "2015-09-07", "2015-10-12", "2015-11-11", "2015-11-26", "2015-12-25");
+    EXPECT("AU", 2025, "2025-01-01", "2025-01-27", "2025-03-10", "2025-04-18", "2025-04-19",
+           "2025-04-21", "2025-04-25", "2025-06-09", "2025-11-04", "2025-12-25", "2025-12-26");
+}
+
+static void an_unknown_country_is_an_error(void **state) {
+    (void)state;
+    struct calendar c;
+    struct error err = { 0 };
+    calendar_init(&c);
+    assert_false(calendar_add_holidays(&c, SLICE("XX"), (struct calendar_window){ 0, 1 }, &err));
+    assert_string_equal(err.text, "'XX': expected a country of DE, AT, GB, US, FR, AU");
+    assert_true(calendar_country_known(SLICE("at")));
+    calendar_fini(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_years),
+        cmocka_unit_test(an_unknown_country_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
