@@ -1,0 +1,343 @@
+/* tidegate backtest FILE: what each scaling policy would have cost and dropped on recorded demand.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "config/units.h"
+#include "tool/cli/verbs.h"
+#include "tool/sim/backtest.h"
+#include "tool/sim/recorded.h"
+#include "tool/sim/report.h"
+
+static const char help[] =
+    "usage: tidegate backtest FILE [--config shop.yaml] [OPTION…]\n"
+    "FILE is CSV of requests per interval, plain or gzip, as for forecast. A request is unserved "
+    "when\n"
+    "it would have waited longer than 2 s. Options override the configuration.\n\n"
+    "  --config FILE        min, max, price, margin, campaigns, holidays from there\n"
+    "  --service NAME       which service of the configuration (default: the first)\n"
+    "  --policy P           predictive, reactive, hpa, fixed:N or oracle; may be repeated\n"
+    "                       (default: predictive, reactive, hpa and oracle)\n"
+    "  --unit-capacity R    what one instance carries: 10/s\n"
+    "  --startup D          from order to first request (default 90s)\n"
+    "  --min N --max N      instances (default 1, and twice what the peak needs)\n"
+    "  --price N            an hour of an instance (default 0.10)\n"
+    "  --margin N           what a request earns\n"
+    "  --column NAME        of the requests (default: the first numeric column)\n"
+    "  --step D             coarser intervals than the file's\n"
+    "  --season D           a season, at most twice (default: a day and a week)\n"
+    "  --events FILE        iCalendar or CSV start,end,name,kind,multiplier\n"
+    "  --holidays CC[,CC]   public holidays by rule\n"
+    "  --report FILE.html   charts and a verdict\n"
+    "  --json               for programs\n";
+
+struct request {
+    struct recorded_options source;
+    struct backtest_input input;
+    struct backtest_policy policies[BACKTEST_POLICIES_MAX];
+    size_t policy_count;
+    bool max_given, json;
+    const char *config_path, *service, *report_path;
+};
+
+enum choice {
+    CONFIG,
+    SERVICE,
+    POLICY,
+    UNIT,
+    STARTUP,
+    MIN,
+    MAX,
+    PRICE,
+    MARGIN,
+    COLUMN,
+    STEP,
+    SEASON,
+    EVENTS,
+    HOLIDAYS,
+    REPORT,
+    JSON,
+    HELP
+};
+
+static const struct option options[] = {
+    { "config", required_argument, NULL, CONFIG },
+    { "service", required_argument, NULL, SERVICE },
+    { "policy", required_argument, NULL, POLICY },
+    { "unit-capacity", required_argument, NULL, UNIT },
+    { "startup", required_argument, NULL, STARTUP },
+    { "min", required_argument, NULL, MIN },
+    { "max", required_argument, NULL, MAX },
+    { "price", required_argument, NULL, PRICE },
+    { "margin", required_argument, NULL, MARGIN },
+    { "column", required_argument, NULL, COLUMN },
+    { "step", required_argument, NULL, STEP },
+    { "season", required_argument, NULL, SEASON },
+    { "events", required_argument, NULL, EVENTS },
+    { "holidays", required_argument, NULL, HOLIDAYS },
+    { "report", required_argument, NULL, REPORT },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { 0 },
+};
+
+static bool parse_span(const char *option, const char *text, int64_t *ms, struct error *err) {
+    return (units_parse_duration_ms(slice_from(text), ms) && *ms > 0) ||
+           error_set(err, ERROR_INVALID,
+                     "--%s: expected a duration such as 90s, 5m or 24h, found "
+                     "'%s'",
+                     option, text);
+}
+
+static bool parse_count(const char *option, const char *text, uint32_t *count, struct error *err) {
+    uint64_t number;
+    if (!parse_uint(slice_from(text), &number) || number > 1000000) {
+        return error_set(err, ERROR_INVALID, "--%s: expected a number of instances, found '%s'",
+                         option, text);
+    }
+    *count = (uint32_t)number;
+    return true;
+}
+
+static bool parse_amount(const char *option, const char *text, double *amount, struct error *err) {
+    return (parse_double(slice_from(text), amount) && *amount > 0) ||
+           error_set(err, ERROR_INVALID, "--%s: expected an amount above 0, found '%s'", option,
+                     text);
+}
+
+static bool add_policy(struct request *q, const char *text, struct error *err) {
+    if (q->policy_count == BACKTEST_POLICIES_MAX) {
+        return error_set(err, ERROR_INVALID, "--policy: expected at most %d",
+                         BACKTEST_POLICIES_MAX);
+    }
+    return backtest_policy_parse(&q->policies[q->policy_count++], text, err) ||
+           error_wrap(err, "--policy");
+}
+
+static bool add_season(struct request *q, const char *text, struct error *err) {
+    struct backtest_input *in = &q->input;
+    int64_t ms;
+    if (in->season_count == FORECAST_SEASONS_MAX) {
+        return error_set(err, ERROR_INVALID, "--season: expected at most %d", FORECAST_SEASONS_MAX);
+    }
+    if (!parse_span("season", text, &ms, err)) {
+        return false;
+    }
+    in->season_ms[in->season_count++] = ms;
+    if (in->season_count == 2 && in->season_ms[1] < in->season_ms[0]) {
+        in->season_ms[1] = in->season_ms[0];
+        in->season_ms[0] = ms;
+    }
+    return true;
+}
+
+static bool take_option(struct request *q, int option, const char *value, struct error *err) {
+    struct backtest_input *in = &q->input;
+    switch ((enum choice)option) {
+    case CONFIG: q->config_path = value; return true;
+    case SERVICE: q->service = value; return true;
+    case POLICY: return add_policy(q, value, err);
+    case UNIT:
+        return (units_parse_rate_rps(slice_from(value), &in->unit_rps) && in->unit_rps > 0) ||
+               error_set(err, ERROR_INVALID,
+                         "--unit-capacity: expected a rate such as 10/s, found "
+                         "'%s'",
+                         value);
+    case STARTUP: return parse_span("startup", value, &in->startup_ms, err);
+    case MIN: return parse_count("min", value, &in->policy.instances_min, err);
+    case MAX: q->max_given = true; return parse_count("max", value, &in->policy.instances_max, err);
+    case PRICE: return parse_amount("price", value, &in->policy.price_per_hour, err);
+    case MARGIN: return parse_amount("margin", value, &in->policy.margin_per_request, err);
+    case COLUMN: q->source.column = value; return true;
+    case STEP: return parse_span("step", value, &q->source.step_ms, err);
+    case SEASON: return add_season(q, value, err);
+    case EVENTS: q->source.events_path = value; return true;
+    case HOLIDAYS: q->source.holidays = value; return true;
+    case REPORT: q->report_path = value; return true;
+    case JSON: q->json = true; return true;
+    case HELP: break;
+    }
+    return false;
+}
+
+static bool add_default_policies(struct request *q, struct error *err) {
+    static const char *const names[] = { "predictive", "reactive", "hpa", "oracle" };
+    for (size_t i = 0; i < 4 && q->policy_count < 4; i++) {
+        if (!add_policy(q, names[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?') {
+            return error_set(err, ERROR_INVALID,
+                             "'%s' is not an option of backtest, or lacks its "
+                             "value",
+                             argv[optind - 1]);
+        }
+        if (!take_option(q, option, optarg, err)) {
+            return false;
+        }
+    }
+    if (optind != argc - 1) {
+        return error_set(err, ERROR_INVALID, "expected one FILE");
+    }
+    q->source.path = argv[optind];
+    return q->policy_count > 0 || add_default_policies(q, err);
+}
+
+static double peak_rps(const struct recorded *r) {
+    double peak = 0;
+    for (size_t i = 0; i < r->len; i++) {
+        peak = fmax(peak, r->values[i] * 1000 / (double)r->step_ms);
+    }
+    return peak;
+}
+
+static bool complete(struct request *q, const struct recorded *r, struct error *err) {
+    struct backtest_input *in = &q->input;
+    in->counts = r->values;
+    in->len = r->len;
+    in->start_ms = r->start_ms;
+    in->step_ms = r->step_ms;
+    in->calendar = &r->calendar;
+    if (!(in->unit_rps > 0)) {
+        return error_set(err, ERROR_INVALID, "expected --unit-capacity, such as 10/s");
+    }
+    if (!q->max_given) {
+        double most = ceil(peak_rps(r) / in->unit_rps) * 2 + 1;
+        in->policy.instances_max = most < 1000000 ? (uint32_t)most : 1000000;
+    }
+    return in->policy.instances_min <= in->policy.instances_max ||
+           error_set(err, ERROR_INVALID, "expected a minimum of instances not above the maximum");
+}
+
+static json_t *to_json(const struct backtest_result *r) {
+    return json_pack(
+        "{s:f, s:f, s:f, s:I, s:f, s:f, s:I, s:i}", "instance_hours", r->totals.instance_hours,
+        "ideal_instance_hours", r->ideal_instance_hours, "cost", r->cost, "unserved_requests",
+        (json_int_t)llround(r->totals.unserved), "unserved_share", r->unserved_share,
+        "violation_minutes", r->totals.violation_minutes, "scale_actions",
+        (json_int_t)r->totals.scale_actions, "max_instances", (int)r->totals.max_instances);
+}
+
+static void print_json(const struct backtest_result *results, size_t len) {
+    json_t *all = json_object();
+    for (size_t i = 0; i < len; i++) {
+        json_object_set_new(all, results[i].policy.name, to_json(&results[i]));
+    }
+    json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
+    putchar('\n');
+    json_decref(all);
+}
+
+static void print_table(const struct backtest_result *results, size_t len, const char *verdict) {
+    printf("%-14s %14s %10s %12s %10s %10s %8s %6s\n", "policy", "instance-hours", "cost",
+           "unserved", "share", "over min.", "changes", "most");
+    for (size_t i = 0; i < len; i++) {
+        const struct backtest_result *r = &results[i];
+        printf("%-14s %14.1f %10.2f %12.0f %9.4f%% %10.1f %8llu %6u\n", r->policy.name,
+               r->totals.instance_hours, r->cost, r->totals.unserved, 100 * r->unserved_share,
+               r->totals.violation_minutes, (unsigned long long)r->totals.scale_actions,
+               r->totals.max_instances);
+    }
+    printf("ideal, without start-up and headroom: %.1f instance-hours\n",
+           len > 0 ? results[0].ideal_instance_hours : 0);
+    if (verdict != NULL) {
+        printf("%s\n", verdict);
+    }
+}
+
+static const struct backtest_result *find(const struct backtest_result *results, size_t len,
+                                          enum backtest_kind kind) {
+    for (size_t i = 0; i < len; i++) {
+        if (results[i].policy.kind == kind) {
+            return &results[i];
+        }
+    }
+    return NULL;
+}
+
+static bool publish(const struct request *q, const struct backtest_result *results,
+                    struct error *err) {
+    const struct backtest_result *predictive = find(results, q->policy_count, BACKTEST_PREDICTIVE);
+    const struct backtest_result *reactive = find(results, q->policy_count, BACKTEST_REACTIVE);
+    struct backtest_verdict verdict = { 0 };
+    bool judged = predictive != NULL && reactive != NULL;
+    if (judged) {
+        verdict = backtest_judge(predictive, reactive, q->input.policy.margin_per_request);
+    }
+    const char *text = judged ? verdict.text : NULL;
+    if (q->json) {
+        print_json(results, q->policy_count);
+    } else {
+        print_table(results, q->policy_count, text);
+    }
+    struct report report = { &q->input, results, q->policy_count, q->source.path, text };
+    return q->report_path == NULL || report_write(&report, q->report_path, err);
+}
+
+static bool run_policies(const struct request *q, struct error *err) {
+    struct backtest_result results[BACKTEST_POLICIES_MAX];
+    size_t done = 0;
+    bool ok = true;
+    while (ok && done < q->policy_count) {
+        ok = backtest_run(&q->input, &q->policies[done], &results[done], err);
+        done += ok;
+    }
+    ok = ok && publish(q, results, err);
+    for (size_t i = 0; i < done; i++) {
+        backtest_result_fini(&results[i]);
+    }
+    return ok;
+}
+
+static bool answer_request(struct request *q, struct error *err) {
+    struct recorded recorded; /* borrowed by q->input until this returns */
+    if (!recorded_init(&recorded, &q->source, err)) {
+        return false;
+    }
+    bool ok = complete(q, &recorded, err) && run_policies(q, err);
+    recorded_fini(&recorded);
+    q->input.counts = NULL;
+    q->input.calendar = NULL;
+    return ok;
+}
+
+static bool wants_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int cli_backtest(int argc, char **argv) {
+    struct request request = { 0 };
+    struct error err = { 0 };
+    if (wants_help(argc, argv)) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    autoscale_policy_init(&request.input.policy);
+    request.input.startup_ms = BACKTEST_STARTUP_MS;
+    request.input.patience_ms = BACKTEST_PATIENCE_MS;
+    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        fprintf(stderr, "tidegate backtest: %s\n", err.text);
+        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
+        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
+                                                                               : EXIT_BROKE;
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,339 @@
+/* tidegate forecast FILE: demand ahead as quantiles, or how good that would have been. */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "config/units.h"
+#include "decide/forecast/evaluate.h"
+#include "decide/forecast/forecast.h"
+#include "tool/cli/forecast_output.h"
+#include "tool/cli/verbs.h"
+#include "tool/sim/recorded.h"
+
+#define EVALUATE_ORIGINS 40
+#define HISTORY_SEASONS 9 /* of the longest season: what the profiles look back, and one */
+
+static const char help[] =
+    "usage: tidegate forecast FILE --horizon 24h [OPTION…]\n"
+    "FILE is CSV with a header, plain or gzip; its first column named time, timestamp or date "
+    "holds\n"
+    "the time. Empty cells are missing, not zero. Columns of small whole numbers that go on past\n"
+    "the origin are schedules known ahead; their effect is learned.\n\n"
+    "  --horizon D          how far ahead: 24h, 14d, 900s\n"
+    "  --step D             step of the forecast, a multiple of the file's (default: the file's)\n"
+    "  --mean               a coarser step is the mean of its parts, not their sum\n"
+    "  --column NAME        what to forecast (default: the first numeric column)\n"
+    "  --origin TIME        forecast from here on; later rows count as known ahead only\n"
+    "                       (default: after the last recorded value)\n"
+    "  --events FILE        iCalendar or CSV start,end,name,kind,multiplier\n"
+    "  --holidays CC[,CC]   public holidays by rule: DE AT GB US FR AU\n"
+    "  --quantiles Q,…      default 0.1,0.5,0.9\n"
+    "  --season D           a season, at most twice (default: a day and a week)\n"
+    "  --evaluate           instead: accuracy at rolling origins, seasonal naive beside it\n"
+    "  --plot FILE.svg      draw it\n"
+    "  --json               for programs\n";
+
+static bool parse_quantiles(struct forecast_request *q, const char *text, struct error *err) {
+    struct slice rest = slice_from(text), item;
+    q->level_count = 0;
+    while (slice_cut(&rest, ',', &item)) {
+        double level;
+        bool ascends = parse_double(slice_trim(item), &level) && level > 0 && level < 1 &&
+                       (q->level_count == 0 || level > q->levels[q->level_count - 1]);
+        if (!ascends || q->level_count == FORECAST_QUANTILES_MAX) {
+            return error_set(err, ERROR_INVALID,
+                             "--quantiles: expected up to %d ascending numbers "
+                             "between 0 and 1, found '%s'",
+                             FORECAST_QUANTILES_MAX, text);
+        }
+        q->levels[q->level_count++] = level;
+    }
+    return q->level_count > 0 ||
+           error_set(err, ERROR_INVALID, "--quantiles: expected numbers such as 0.1,0.5,0.9");
+}
+
+static bool parse_span(const char *option, const char *text, int64_t *ms, struct error *err) {
+    if (!units_parse_duration_ms(slice_from(text), ms) || *ms <= 0) {
+        return error_set(err, ERROR_INVALID,
+                         "--%s: expected a duration such as 90s, 5m, 24h or "
+                         "14d, found '%s'",
+                         option, text);
+    }
+    return true;
+}
+
+static bool parse_origin(struct forecast_request *q, const char *text, struct error *err) {
+    q->origin_given = true;
+    return clock_parse_iso8601(slice_from(text), &q->origin_ms) ||
+           error_set(err, ERROR_INVALID,
+                     "--origin: expected a time such as 2015-03-11T20:57:00Z, "
+                     "found '%s'",
+                     text);
+}
+
+static bool add_season(struct forecast_request *q, const char *text, struct error *err) {
+    if (q->season_count == FORECAST_SEASONS_MAX) {
+        return error_set(err, ERROR_INVALID, "--season: expected at most %d", FORECAST_SEASONS_MAX);
+    }
+    int64_t ms;
+    if (!parse_span("season", text, &ms, err)) {
+        return false;
+    }
+    bool first = q->season_count == 0 || ms > q->season_ms[0];
+    q->season_ms[q->season_count++] = ms;
+    if (!first) { /* ascending */
+        q->season_ms[1] = q->season_ms[0];
+        q->season_ms[0] = ms;
+    }
+    return true;
+}
+
+enum choice {
+    HORIZON,
+    STEP,
+    MEAN,
+    COLUMN,
+    ORIGIN,
+    EVENTS,
+    HOLIDAYS,
+    QUANTILES,
+    SEASON,
+    EVALUATE,
+    PLOT,
+    JSON,
+    HELP
+};
+
+static const struct option options[] = {
+    { "horizon", required_argument, NULL, HORIZON },
+    { "step", required_argument, NULL, STEP },
+    { "mean", no_argument, NULL, MEAN },
+    { "column", required_argument, NULL, COLUMN },
+    { "origin", required_argument, NULL, ORIGIN },
+    { "events", required_argument, NULL, EVENTS },
+    { "holidays", required_argument, NULL, HOLIDAYS },
+    { "quantiles", required_argument, NULL, QUANTILES },
+    { "season", required_argument, NULL, SEASON },
+    { "evaluate", no_argument, NULL, EVALUATE },
+    { "plot", required_argument, NULL, PLOT },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { 0 },
+};
+
+static bool take_option(struct forecast_request *q, int option, const char *value,
+                        struct error *err) {
+    switch ((enum choice)option) {
+    case HORIZON: return parse_span("horizon", value, &q->horizon_ms, err);
+    case STEP: return parse_span("step", value, &q->source.step_ms, err);
+    case MEAN: q->source.how = SERIES_MEAN; return true;
+    case COLUMN: q->source.column = value; return true;
+    case ORIGIN: return parse_origin(q, value, err);
+    case EVENTS: q->source.events_path = value; return true;
+    case HOLIDAYS: q->source.holidays = value; return true;
+    case QUANTILES: return parse_quantiles(q, value, err);
+    case SEASON: return add_season(q, value, err);
+    case EVALUATE: q->evaluate = true; return true;
+    case PLOT: q->plot_path = value; return true;
+    case JSON: q->json = true; return true;
+    case HELP: break;
+    }
+    return false;
+}
+
+static bool parse_arguments(struct forecast_request *q, int argc, char **argv, struct error *err) {
+    *q = (struct forecast_request){ .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?') {
+            return error_set(err, ERROR_INVALID,
+                             "'%s' is not an option of forecast, or lacks its "
+                             "value",
+                             argv[optind - 1]);
+        }
+        if (!take_option(q, option, optarg, err)) {
+            return false;
+        }
+    }
+    if (optind != argc - 1) {
+        return error_set(err, ERROR_INVALID, "expected one FILE");
+    }
+    if (q->horizon_ms == 0) {
+        return error_set(err, ERROR_INVALID, "expected --horizon, such as --horizon 24h");
+    }
+    q->source.path = argv[optind];
+    q->source.ahead_ms = q->horizon_ms + (q->source.step_ms > 0 ? q->source.step_ms : 0);
+    return true;
+}
+
+static size_t after_last_recorded(const struct recorded *r) {
+    size_t end = r->len;
+    while (end > 0 && isnan(r->values[end - 1])) {
+        end--;
+    }
+    return end;
+}
+
+static bool find_origin(const struct forecast_request *q, const struct recorded *r, size_t *first,
+                        struct error *err) {
+    if (!q->origin_given) {
+        *first = after_last_recorded(r);
+        return *first > 0 || error_set(err, ERROR_INVALID,
+                                       "%s: expected a recorded value in "
+                                       "column '%.*s'",
+                                       r->series.name, SLICE_ARG(r->column->name));
+    }
+    int64_t ahead_ms = q->origin_ms - r->start_ms;
+    int64_t limit = (int64_t)r->len + FORECAST_HORIZON_STEPS_MAX;
+    if (ahead_ms <= 0 || ahead_ms / r->step_ms > limit) {
+        return error_set(err, ERROR_INVALID,
+                         "--origin: expected a time after the first row and at "
+                         "most %d steps after the last",
+                         FORECAST_HORIZON_STEPS_MAX);
+    }
+    *first = (size_t)((ahead_ms + r->step_ms - 1) / r->step_ms);
+    return true;
+}
+
+static struct forecast_options model_options(const struct forecast_request *q,
+                                             const struct recorded *r, size_t known) {
+    struct forecast_options o = { .step_ms = r->step_ms };
+    int64_t steps = (q->horizon_ms + r->step_ms - 1) / r->step_ms;
+    o.horizon_steps = (uint32_t)(steps > UINT32_MAX ? UINT32_MAX : steps);
+    forecast_default_seasons(&o);
+    if (q->season_count > 0) {
+        memcpy(o.season_ms, q->season_ms, sizeof o.season_ms);
+        o.season_count = q->season_count;
+    }
+    int64_t useful = HISTORY_SEASONS * (o.season_ms[o.season_count - 1] / r->step_ms + 1);
+    o.history_steps = (uint32_t)(useful < (int64_t)known ? (size_t)useful : known);
+    return o;
+}
+
+static struct forecast *learn(const struct forecast_request *q, const struct recorded *r,
+                              size_t first, struct error *err) {
+    struct forecast_options o = model_options(q, r, first);
+    const double *known[FORECAST_REGRESSORS_MAX];
+    struct forecast *f = forecast_new(&o, err);
+    if (f == NULL) {
+        return NULL;
+    }
+    forecast_set_calendar(f, &r->calendar);
+    size_t count = recorded_known_ahead(r, first, known);
+    for (size_t i = 0; i < count; i++) {
+        forecast_add_regressor(f, known[i], r->len, r->start_ms, NULL); /* within the limit */
+    }
+    for (size_t i = 0; i < first; i++) {
+        double value = i < r->len ? r->values[i] : NAN;
+        forecast_observe(f, r->start_ms + (int64_t)i * r->step_ms, value);
+    }
+    return f;
+}
+
+static bool answer_init(struct forecast_answer *a, const struct forecast_request *q,
+                        const struct recorded *r, size_t first, struct error *err) {
+    *a = (struct forecast_answer){ .first = first };
+    struct forecast *f = learn(q, r, first, err);
+    if (f == NULL) {
+        return false;
+    }
+    a->steps = model_options(q, r, first).horizon_steps;
+    a->mean = calloc(a->steps, sizeof *a->mean);
+    a->values = calloc(a->steps * q->level_count, sizeof *a->values);
+    bool ok = a->mean != NULL && a->values != NULL;
+    if (!ok) {
+        error_set(err, ERROR_LIMIT, "no memory for %zu steps", a->steps);
+    } else if (!forecast_predict(f, a->steps,
+                                 (struct forecast_quantiles){ q->levels, q->level_count }, a->mean,
+                                 a->values)) {
+        ok = error_set(err, ERROR_INVALID, "%s: expected a recorded value before the origin",
+                       r->series.name);
+    }
+    forecast_free(f);
+    return ok;
+}
+
+static void answer_fini(struct forecast_answer *a) {
+    free(a->mean);
+    free(a->values);
+}
+
+static bool evaluate(const struct forecast_request *q, const struct recorded *r, size_t first,
+                     struct error *err) {
+    const double *known[FORECAST_REGRESSORS_MAX];
+    struct evaluation e;
+    struct evaluate_input in = {
+        .options = model_options(q, r, first),
+        .values = r->values,
+        .len = first < r->len ? first : r->len,
+        .start_ms = r->start_ms,
+        .calendar = &r->calendar,
+        .regressors = known,
+        .regressor_count = recorded_known_ahead(r, first, known),
+        .quantiles = { q->levels, q->level_count },
+        .origins = EVALUATE_ORIGINS,
+    };
+    if (!forecast_evaluate(&in, &e, err)) {
+        return error_wrap(err, "%s", r->series.name);
+    }
+    forecast_print_evaluation(q, &e);
+    return true;
+}
+
+static bool foretell(const struct forecast_request *q, const struct recorded *r, size_t first,
+                     struct error *err) {
+    struct forecast_answer a;
+    bool ok = answer_init(&a, q, r, first, err);
+    if (ok && q->json) {
+        forecast_print_json(q, r, &a);
+    } else if (ok) {
+        forecast_print_csv(q, r, &a);
+    }
+    if (ok && q->plot_path != NULL) {
+        ok = forecast_plot(q, r, &a, err);
+    }
+    answer_fini(&a);
+    return ok;
+}
+
+static bool answer_request(const struct forecast_request *q, struct error *err) {
+    struct recorded r;
+    size_t first = 0;
+    if (!recorded_init(&r, &q->source, err)) {
+        return false;
+    }
+    bool ok = find_origin(q, &r, &first, err) &&
+              (q->evaluate ? evaluate(q, &r, first, err) : foretell(q, &r, first, err));
+    recorded_fini(&r);
+    return ok;
+}
+
+static bool wants_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int cli_forecast(int argc, char **argv) {
+    struct forecast_request request;
+    struct error err = { 0 };
+    if (wants_help(argc, argv)) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        fprintf(stderr, "tidegate forecast: %s\n", err.text);
+        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
+        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
+                                                                               : EXIT_BROKE;
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,81 @@
+#include "tool/sim/recorded.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ARENA_BYTES_MAX ((size_t)1 << 30)
+#define FLAG_MAX 3 /* see forecast_add_regressor */
+
+static bool add_holidays(struct recorded *r, const char *countries, struct calendar_window window,
+                         struct error *err) {
+    struct slice rest = slice_from(countries), country;
+    while (slice_cut(&rest, ',', &country)) {
+        if (!calendar_add_holidays(&r->calendar, slice_trim(country), window, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load(struct recorded *r, const struct recorded_options *o, struct error *err) {
+    if (!series_read(&r->series, o->path, err) ||
+        !series_column(&r->series, slice_from(o->column), &r->column, err)) {
+        return false;
+    }
+    r->start_ms = r->series.start_ms;
+    r->step_ms = o->step_ms > 0 ? o->step_ms : r->series.step_ms;
+    if (!series_resample(&r->series, r->column, r->step_ms, o->how, &r->arena, &r->values, &r->len,
+                         err)) {
+        return false;
+    }
+    struct calendar_window window = { r->start_ms,
+                                      r->start_ms + (int64_t)r->len * r->step_ms + o->ahead_ms };
+    return (o->events_path == NULL || calendar_read(&r->calendar, o->events_path, window, err)) &&
+           (o->holidays == NULL || add_holidays(r, o->holidays, window, err));
+}
+
+bool recorded_init(struct recorded *r, const struct recorded_options *options, struct error *err) {
+    memset(r, 0, sizeof *r);
+    calendar_init(&r->calendar);
+    arena_init(&r->arena, ARENA_BYTES_MAX);
+    if (!load(r, options, err)) {
+        recorded_fini(r);
+        return false;
+    }
+    return true;
+}
+
+void recorded_fini(struct recorded *r) {
+    if (r != NULL) {
+        calendar_fini(&r->calendar);
+        arena_fini(&r->arena);
+        series_fini(&r->series);
+    }
+}
+
+static bool is_schedule(const struct recorded *r, const double *values, size_t origin) {
+    bool goes_on = false;
+    for (size_t i = 0; i < r->len; i++) {
+        double value = values[i];
+        if (!isnan(value) && (value != floor(value) || value < 0 || value > FLAG_MAX)) {
+            return false;
+        }
+        goes_on |= i >= origin && !isnan(value);
+    }
+    return goes_on;
+}
+
+size_t recorded_known_ahead(const struct recorded *r, size_t origin,
+                            const double *out[FORECAST_REGRESSORS_MAX]) {
+    size_t count = 0;
+    if (r->step_ms != r->series.step_ms) {
+        return 0;
+    }
+    for (size_t i = 0; i < r->series.column_count && count < FORECAST_REGRESSORS_MAX; i++) {
+        const struct series_column *c = &r->series.columns[i];
+        if (c != r->column && c->values != NULL && is_schedule(r, c->values, origin)) {
+            out[count++] = c->values;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,36 @@
+/* Recorded demand for `forecast` and `backtest`: a column of a file at a step, with the events and
+ * holidays that belong to it. */
+#pragma once
+#include "base/error.h"
+#include "decide/forecast/calendar.h"
+#include "decide/forecast/forecast.h"
+#include "record/series/series.h"
+
+struct recorded_options {
+    const char *path;
+    const char *column;      /* NULL: the first numeric one */
+    int64_t step_ms;         /* 0: that of the file */
+    enum series_how how;     /* of a coarser step */
+    const char *events_path; /* NULL: none */
+    const char *holidays;    /* countries, parted by commas; NULL: none */
+    int64_t ahead_ms;        /* recurring events are expanded this far past the end */
+};
+
+struct recorded {
+    struct series series;
+    const struct series_column *column;
+    struct calendar calendar;
+    struct arena arena;
+    double *values; /* NaN where not recorded */
+    size_t len;
+    int64_t start_ms, step_ms;
+};
+
+/* Errors are ERROR_INVALID with file, line and column. */
+bool recorded_init(struct recorded *r, const struct recorded_options *options, struct error *err);
+void recorded_fini(struct recorded *r);
+
+/* Columns besides the demand that go on past row `origin` and are whole numbers: schedules known
+ * ahead. Up to FORECAST_REGRESSORS_MAX, each r->len long; only at the step of the file. */
+size_t recorded_known_ahead(const struct recorded *r, size_t origin,
+                            const double *out[FORECAST_REGRESSORS_MAX]);

@@ -1,0 +1,94 @@
+"""tidegate backtest on the real binary: policies over recorded demand."""
+import json
+
+import pytest
+
+from lib.tidegate import ROOT, run_cli
+
+TWEETS = ROOT / "tests/data/tweets_amazon_2weeks.csv"
+FIELDS = {"instance_hours", "ideal_instance_hours", "cost", "unserved_requests", "unserved_share",
+          "violation_minutes", "scale_actions", "max_instances"}
+COMMON = [TWEETS, "--unit-capacity", "0.1/s"]
+
+
+def backtest(*arguments):
+    result = run_cli("backtest", *COMMON, "--json", *arguments)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_every_policy_has_the_fields_of_the_contract():
+    policies = ["predictive", "reactive", "hpa", "fixed:30", "oracle"]
+    answer = backtest(*[a for p in policies for a in ("--policy", p)])
+    assert list(answer) == policies
+    for result in answer.values():
+        assert set(result) == FIELDS
+        assert result["instance_hours"] > 0 and 0 <= result["unserved_share"] < 1
+    assert answer["fixed:30"]["instance_hours"] == pytest.approx(30 * 14 * 24, rel=0.01)
+    assert answer["oracle"]["unserved_requests"] == 0
+
+
+def test_the_oracle_is_the_cheapest_that_serves_everything():
+    answer = backtest("--startup", "300s")
+    assert list(answer) == ["predictive", "reactive", "hpa", "oracle"]
+    for name, result in answer.items():
+        assert result["ideal_instance_hours"] <= answer["oracle"]["instance_hours"] + 1e-6
+        if result["unserved_requests"] == 0:
+            assert result["instance_hours"] >= answer["oracle"]["instance_hours"] - 1e-6, name
+
+
+def test_a_slower_start_costs_or_drops_more():
+    fast, slow = backtest("--startup", "10s"), backtest("--startup", "600s")
+    for name in ("reactive", "hpa"):
+        assert slow[name]["unserved_requests"] > fast[name]["unserved_requests"]
+    assert slow["oracle"]["instance_hours"] > fast["oracle"]["instance_hours"]
+
+
+def test_min_and_max_hold():
+    answer = backtest("--min", "5", "--max", "7")
+    for result in answer.values():
+        assert result["max_instances"] <= 7
+        assert result["instance_hours"] >= 5 * 14 * 24 - 10
+
+
+def test_prices_and_the_same_run_twice():
+    dear, again = backtest("--price", "0.2"), backtest("--price", "0.2")
+    assert dear == again
+    assert dear["hpa"]["cost"] == pytest.approx(0.2 * dear["hpa"]["instance_hours"])
+
+
+def test_the_report_stands_alone_and_says_whether_prediction_pays(tmp_path):
+    report = tmp_path / "report.html"
+    result = run_cli("backtest", *COMMON, "--report", report, "--margin", "0.01")
+    assert result.returncode == 0, result.stderr
+    html = report.read_text()
+    assert html.count("<svg") == 4 and "<script" not in html and "http://" not in html.replace(
+        "http://www.w3.org/2000/svg", "")
+    verdict = [line for line in result.stdout.splitlines() if line.startswith("Prediction ")]
+    assert len(verdict) == 1 and verdict[0].split(":")[0] in html
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "expected one FILE"),
+    ([TWEETS], "expected --unit-capacity"),
+    ([*COMMON, "--policy", "magic"], "--policy: 'magic': expected predictive"),
+    ([*COMMON, "--policy", "fixed:0"], "--policy: 'fixed:0': expected"),
+    ([*COMMON, "--startup", "-3"], "--startup: expected a duration"),
+    ([TWEETS, "--unit-capacity", "lots"], "--unit-capacity: expected a rate"),
+    ([*COMMON, "--min", "9", "--max", "3"], "a minimum of instances not above the maximum"),
+    ([*COMMON, "--price", "0"], "--price: expected an amount above 0"),
+    ([*COMMON, "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+    ([*COMMON, "--report", "/nowhere/r.html"], "/nowhere/r.html"),
+])
+def test_bad_usage_exits_2_and_says_why(arguments, message):
+    result = run_cli("backtest", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_a_bad_file_names_line_and_column(tmp_path):
+    file = tmp_path / "bad.csv"
+    file.write_text("time,n\n2026-01-01,1\n2026-01-02,x\n")
+    result = run_cli("backtest", file, "--unit-capacity", "1/s", "--column", "n")
+    assert result.returncode == 2
+    assert f"{file}:3:12: expected a number in column 'n', found 'x'" in result.stderr

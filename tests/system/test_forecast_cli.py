@@ -1,0 +1,149 @@
+"""tidegate forecast on the real binary: the contract of DESIGN §4, and what it says of bad input."""
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from lib.tidegate import ROOT, run_cli
+
+BIKES = ROOT / "tests/data/bike_share_8weeks.csv"
+ORIGIN = "2011-02-21T00:00:00"
+
+
+def forecast(*arguments):
+    result = run_cli("forecast", *arguments)
+    assert result.returncode == 0, result.stderr
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_rows_from_the_origin_on_with_the_asked_quantiles():
+    rows = forecast(BIKES, "--column", "rentals", "--horizon", "24h", "--origin", ORIGIN,
+                    "--quantiles", "0.05,0.5,0.95")
+    assert list(rows[0]) == ["time", "mean", "q0.05", "q0.5", "q0.95"]
+    assert [r["time"] for r in rows] == [f"2011-02-21T{h:02d}:00:00" for h in range(24)]
+    for row in rows:
+        low, middle, high = (float(row[q]) for q in ("q0.05", "q0.5", "q0.95"))
+        assert 0 <= low <= middle <= high and math.isfinite(float(row["mean"]))
+
+
+def test_what_lies_after_the_origin_is_not_used(tmp_path):
+    lines = BIKES.read_text().splitlines()
+    cut = next(i for i, line in enumerate(lines) if line.startswith(ORIGIN))
+    changed = tmp_path / "changed.csv"
+    changed.write_text("\n".join(lines[:cut] + [",".join([f[0], "99999"] + f[2:]) for f in
+                                               (line.split(",") for line in lines[cut:])]) + "\n")
+    arguments = ["--column", "rentals", "--horizon", "24h", "--origin", ORIGIN]
+    assert forecast(BIKES, *arguments) == forecast(changed, *arguments)
+
+
+def test_without_origin_it_begins_after_the_last_recorded_value(tmp_path):
+    file = tmp_path / "f.csv"
+    file.write_text("timestamp,n\n" + "".join(
+        f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{h % 24 if h < 90 else ''}\n"
+        for h in range(96)))
+    rows = forecast(file, "--horizon", "2h")
+    assert [r["time"] for r in rows] == ["2026-01-04T18:00:00Z", "2026-01-04T19:00:00Z"]
+    assert abs(float(rows[0]["q0.5"]) - 18) < 2
+
+
+def test_dates_are_written_as_dates(tmp_path):
+    file = tmp_path / "f.csv"
+    file.write_text("date,n\n" + "".join(f"2026-01-{d:02d},{d}\n" for d in range(1, 29)))
+    rows = forecast(file, "--horizon", "14d")
+    assert rows[0]["time"] == "2026-01-29" and len(rows) == 14
+
+
+def test_gzip_and_a_coarser_step(tmp_path):
+    import gzip
+    file = tmp_path / "bikes.csv.gz"
+    file.write_bytes(gzip.compress(BIKES.read_bytes()))
+    rows = forecast(file, "--column", "rentals", "--horizon", "24h", "--step", "3h")
+    assert len(rows) == 8
+
+
+def test_a_campaign_multiplies(tmp_path):
+    events = tmp_path / "events.csv"
+    events.write_text("start,end,name,kind,multiplier\n"
+                      "2011-02-21T10:00:00,2011-02-21T12:00:00,Spring sale,mail,4\n")
+    arguments = [BIKES, "--column", "rentals", "--horizon", "24h", "--origin", ORIGIN]
+    without, told = forecast(*arguments), forecast(*arguments, "--events", events)
+    for hour, (a, b) in enumerate(zip(without, told)):
+        factor = 4 if 10 <= hour < 12 else 1
+        assert float(b["q0.5"]) == pytest.approx(float(a["q0.5"]) * factor, rel=1e-3)
+
+
+def test_evaluate_puts_seasonal_naive_beside_it():
+    result = run_cli("forecast", BIKES, "--column", "rentals", "--horizon", "24h", "--evaluate",
+                     "--json")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert scores["origins"] == 40
+    assert scores["forecast"]["mase"] < scores["seasonal_naive"]["mase"]
+    assert 0.8 < scores["forecast"]["coverage"]["q0.9"] < 0.98
+    text = run_cli("forecast", BIKES, "--column", "rentals", "--horizon", "24h", "--evaluate")
+    assert all(word in text.stdout for word in ("MASE", "WAPE", "pinball", "covers", "naive"))
+
+
+def test_json_and_plot(tmp_path):
+    plot = tmp_path / "f.svg"
+    result = run_cli("forecast", BIKES, "--column", "rentals", "--horizon", "6h", "--json",
+                     "--plot", plot)
+    answer = json.loads(result.stdout)
+    assert answer["column"] == "rentals" and answer["step_s"] == 3600
+    assert set(answer["rows"][0]) == {"time", "mean", "q0.1", "q0.5", "q0.9"}
+    assert plot.read_text().startswith("<svg") and "</svg>" in plot.read_text()
+
+
+@pytest.mark.parametrize("text, message", [
+    ("", ":1:1: expected a header line"),
+    ("a,b\n1,2\n", ":1:1: expected a column named time, timestamp or date, found 'a'"),
+    ("time,n\n2026-01-01,1\n", ":3:1: expected at least two rows"),
+    ("time,n\n2026-01-01,1\n2026-01-02,many\n", ":3:12: expected a number in column 'n', found 'many'"),
+    ("time,n\n2026-01-01,1\nsoon,2\n", ":3:1: expected a time"),
+    ("time,n\n2026-01-02,1\n2026-01-01,2\n", ":3:1: expected a time after the one of the row above"),
+    ("time,n\n2026-01-01,\"1\n", ":2:12: expected a closing quote"),
+])
+def test_a_bad_file_names_line_and_column(tmp_path, text, message):
+    file = tmp_path / "bad.csv"
+    file.write_text(text)
+    result = run_cli("forecast", file, "--horizon", "24h", "--column", "n")
+    assert result.returncode == 2
+    assert f"{file}{message}" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "expected one FILE"),
+    ([BIKES], "expected --horizon"),
+    ([BIKES, "--horizon", "soon"], "--horizon: expected a duration"),
+    ([BIKES, "--horizon", "24h", "--quantiles", "0.9,0.1"], "--quantiles: expected"),
+    ([BIKES, "--horizon", "24h", "--quantiles", "1.5"], "--quantiles: expected"),
+    ([BIKES, "--horizon", "24h", "--origin", "never"], "--origin: expected a time"),
+    ([BIKES, "--horizon", "24h", "--origin", "1999-01-01"], "--origin: expected a time after"),
+    ([BIKES, "--horizon", "24h", "--column", "cars"], "expected a numeric column named 'cars'"),
+    ([BIKES, "--horizon", "24h", "--step", "90m"], "expected a multiple of the 3600 s"),
+    ([BIKES, "--horizon", "24h", "--holidays", "XX"], "'XX': expected a country of"),
+    ([BIKES, "--horizon", "24h", "--events", "/nowhere.ics"], "/nowhere.ics: open"),
+    (["/nowhere.csv", "--horizon", "24h"], "/nowhere.csv: open"),
+    ([BIKES, "--horizon", "24h", "--frobnicate"], "--frobnicate"),
+])
+def test_bad_usage_exits_2_and_says_why(arguments, message):
+    result = run_cli("forecast", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr and result.stdout == ""
+
+
+def test_a_bad_calendar_names_line_and_column(tmp_path):
+    events = tmp_path / "c.ics"
+    events.write_text("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:tomorrow\r\nEND:VEVENT\r\n"
+                      "END:VCALENDAR\r\n")
+    result = run_cli("forecast", BIKES, "--horizon", "24h", "--events", events)
+    assert result.returncode == 2
+    assert f"{events}:3:9: expected a date or time such as 20261127T080000Z" in result.stderr
+
+
+def test_help():
+    result = run_cli("forecast", "--help")
+    assert result.returncode == 0 and "--horizon" in result.stdout
