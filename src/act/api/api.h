@@ -1,0 +1,162 @@
+/* The admin API: HTTP/JSON under /api/v1, server-sent events, /metrics, /healthz and the dashboard,
+ * in the controller's event loop. On TCP (admin.address) anybody who reaches it may read; whatever
+ * changes something goes over the Unix socket in the state folder (docs/decisions/0005).
+ *
+ * It knows nothing of the controller: that fills a struct api_view each tick and hands it over
+ * (api_tick), with struct api_source for what is asked for only now and then. What was, comes from
+ * the store; what is, from the view. Contract: openapi.json in this folder, served by the binary.
+ * Not here: measuring or deciding anything. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "act/shm/plan.h"
+#include "act/shm/vitals.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "record/store/store.h"
+#include "record/telemetry/decision.h"
+#include "wire/net/loop.h"
+
+#define API_CONNECTIONS_MAX 64
+#define API_EVENT_CLIENTS_MAX 16       /* of the connections, those that hear events */
+#define API_EVENT_PENDING_BYTES 524288 /* a reader that is further behind is dropped */
+#define API_HEAD_TIMEOUT_US 10000000
+#define API_IDLE_TIMEOUT_US 60000000
+#define API_BODY_BYTES_MAX 65536
+#define API_ANSWER_BYTES_MAX (8u << 20)
+#define API_DECISIONS 1024      /* newest ones kept in memory */
+#define API_HISTORY_SECONDS 900 /* of each service, kept in memory, one row a second */
+#define API_CAMPAIGNS_MAX 64
+#define API_LEDGER_MAX 8
+#define API_TEXT_BYTES 256
+
+/* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
+
+struct api_stage {
+    double offered_rps, served_rps;
+    double latency_ms_p50, latency_ms_p95,
+        latency_ms_p99; /* of the last second; NaN: none served */
+};
+
+struct api_forecast {
+    int64_t start_ms; /* unix, of step 0 */
+    int64_t step_ms;
+    size_t steps; /* 0: the forecaster is silent */
+    /* Of `steps` values, rps; borrowed until the next api_tick. `quantiles` holds q0.1, q0.5, q0.9
+     * and the one to provision, step by step, `quantile_stride` doubles apart. */
+    const double *mean;
+    const double *quantiles;
+    size_t quantile_stride;
+    double provision_quantile;
+};
+
+struct api_service {
+    char name[PLAN_NAME_BYTES];
+    char fleet[16];                   /* "process", "static" */
+    char trouble[2 * API_TEXT_BYTES]; /* why its instances do not come up; empty: none */
+    /* The last whole second. */
+    double demand_rps; /* offered, before admission */
+    double served_rps, refused_rps, failed_rps;
+    double latency_ms_p50, latency_ms_p95, latency_ms_p99;
+    struct api_stage stages[STAGE_COUNT];
+    uint32_t in_flight, waiting;
+    /* What is thought of it. */
+    double forecast_rps, forecast_rps_low, forecast_rps_high; /* q0.5, q0.1, q0.9 of this moment */
+    double capacity_rps; /* of all that serve, within the objective */
+    double instance_capacity_rps;
+    double objective_ms, objective_share_ratio; /* configured */
+    double within_objective_ratio;              /* of the last minute's answers; NaN: none */
+    double lead_ms;                             /* high quantile of the start-up time */
+    uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
+    char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
+    struct api_forecast forecast;
+};
+
+struct api_instance {
+    char id[PLAN_NAME_BYTES], version[PLAN_NAME_BYTES], address[64];
+    uint16_t service; /* index into view.services */
+    uint8_t state;    /* enum endpoint_state */
+    pid_t pid;        /* 0: not a process of ours */
+    uint32_t in_flight;
+    double latency_ms; /* smoothed time to first byte; NaN: nothing answered yet */
+    double requests_rps, errors_rps;
+    double cpu_ratio;          /* of one CPU; NaN: not measured */
+    double memory_bytes;       /* NaN: not measured */
+    double startup_ms;         /* NaN: not ready yet, or adopted */
+    int64_t started_ms;        /* unix; 0: not known */
+    char note[API_TEXT_BYTES]; /* why it is ejected or draining; empty */
+};
+
+struct api_campaign {
+    char name[API_TEXT_BYTES], kind[PLAN_NAME_BYTES];
+    int64_t start_ms, end_ms; /* end exclusive */
+    double multiplier;        /* NaN: learned */
+};
+
+/* What a policy would have cost and dropped since `ledger_since_ms`; the first row is what was. */
+struct api_ledger_row {
+    char policy[PLAN_NAME_BYTES]; /* "tidegate", "hpa", "static_peak", "oracle" */
+    double instance_hours, cost, unserved_requests;
+};
+
+struct api_view {
+    int64_t now_ms; /* unix, when it was filled */
+    pid_t supervisor, controller;
+    pid_t workers[PLAN_WORKERS_MAX];
+    uint32_t worker_count;
+    uint64_t plan_version;
+    int64_t started_ms; /* of this controller */
+    bool draining;
+    char currency[8]; /* "EUR"; empty: no price known */
+    uint32_t service_count, instance_count, campaign_count, ledger_count;
+    int64_t ledger_since_ms;
+    struct api_service services[PLAN_SERVICES_MAX];
+    struct api_instance instances[PLAN_ENDPOINTS_MAX];
+    struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
+    struct api_ledger_row ledger[API_LEDGER_MAX];
+};
+
+/* ---- what control does for the API ---- */
+
+struct api_source {
+    void *self;
+    /* Last lines of output of the instance, oldest first, each ended by \n. False: no such one. */
+    bool (*instance_output)(void *self, struct slice id, struct buffer *out);
+    /* Reads the configuration again. False: it has errors; `report` has them, a line each, and
+     * nothing was changed. */
+    bool (*reload)(void *self, struct buffer *report);
+    /* Lets everything finish, then ends Tidegate. */
+    void (*drain)(void *self);
+    /* Takes one instance out of rotation, lets it finish and replaces it. */
+    bool (*drain_instance)(void *self, struct slice id, struct error *err);
+};
+
+struct api_options {
+    struct loop *loop;
+    struct slice tcp_address; /* "127.0.0.1:9900"; empty: none */
+    const char *socket_path;  /* absolute; NULL: none */
+    /* Further names under which a browser may ask for us (Host), besides numeric addresses and
+     * localhost: against DNS rebinding. */
+    const struct slice *hosts;
+    size_t host_count;
+    struct store *store;         /* NULL: no history */
+    const struct vitals *vitals; /* for /metrics; NULL: fewer metrics */
+    struct api_source source;
+};
+
+struct api;
+
+/* Listens. Fails when an address cannot be had; options are copied but for what they point to. */
+struct api *api_new(const struct api_options *options, struct error *err);
+void api_free(struct api *api); /* closes all connections */
+
+/* Once a second: the view is borrowed until the next call; sends the `tick` event. */
+void api_tick(struct api *api, const struct api_view *view);
+/* A decision was taken (it has its id): kept, and sent as an event at once. */
+void api_decided(struct api *api, const struct decision *decision);
+/* The fault behind that decision is over. */
+void api_healed(struct api *api, int64_t decision_id, double noticed_ms, double healed_ms);

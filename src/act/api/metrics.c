@@ -1,0 +1,274 @@
+/* /metrics. Each family is one row of a table: name, type, help, and where its number is. Labels
+ * are bounded: services, stages, states, reasons and workers by their limits, instances by the
+ * slots. */
+#include <stdio.h>
+#include <string.h>
+
+#include "act/api/api_internal.h"
+#include "record/telemetry/exposition.h"
+
+#define METRICS_BYTES_MAX (8u << 20)
+#define LABELS(...)                                                                                \
+    ((struct metric_labels){ (const struct metric_label[]){ __VA_ARGS__ },                         \
+                             sizeof((const struct metric_label[]){ __VA_ARGS__ }) /                \
+                                 sizeof(struct metric_label) })
+
+/* Counters of a service by stage, in the vitals. */
+#define STAGE_METRICS(X)                                                                           \
+    X(offered, "tidegate_requests_offered_total", "requests that came, before admission")          \
+    X(served, "tidegate_requests_served_total", "requests answered by an instance, below 500")     \
+    X(refused, "tidegate_requests_refused_total", "requests turned away by admission")             \
+    X(failed, "tidegate_requests_failed_total", "requests whose visitor saw a failure")
+
+#define SERVICE_COUNTERS(X)                                                                        \
+    X(retries, "tidegate_retries_total", "requests sent again to another instance")                \
+    X(retries_refused, "tidegate_retries_refused_total", "retries that the budget did not allow")
+
+/* Counters and gauges of a worker, in the vitals. */
+#define WORKER_METRICS(X)                                                                          \
+    X(connections_accepted, COUNTER, "tidegate_connections_accepted_total", "client connections")  \
+    X(connections_refused, COUNTER, "tidegate_connections_refused_total",                          \
+      "client connections closed at a limit")                                                      \
+    X(connections_open, GAUGE, "tidegate_connections_open", "client connections now")              \
+    X(upstream_opened, COUNTER, "tidegate_upstream_connections_opened_total",                      \
+      "connections to instances")                                                                  \
+    X(upstream_open, GAUGE, "tidegate_upstream_connections_open", "connections to instances now")  \
+    X(bytes_in, COUNTER, "tidegate_received_bytes_total", "bytes of bodies from clients")          \
+    X(bytes_out, COUNTER, "tidegate_sent_bytes_total", "bytes of bodies to clients")               \
+    X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
+      "request records lost because the controller did not keep up")                               \
+    X(plan_version, GAUGE, "tidegate_worker_plan_version", "plan that the worker uses")
+
+/* Gauges of a service, in the view. */
+#define SERVICE_GAUGES(X)                                                                          \
+    X(demand_rps, "tidegate_demand_requests_per_second", "offered demand of the last second")      \
+    X(forecast_rps, "tidegate_forecast_requests_per_second", "median forecast for now")            \
+    X(forecast_rps_low, "tidegate_forecast_low_requests_per_second", "quantile 0.1 of it")         \
+    X(forecast_rps_high, "tidegate_forecast_high_requests_per_second", "quantile 0.9 of it")       \
+    X(capacity_rps, "tidegate_capacity_requests_per_second", "what the instances can carry")       \
+    X(in_flight, "tidegate_requests_in_flight", "requests being served now")                       \
+    X(waiting, "tidegate_requests_waiting", "requests in the admission queue now")                 \
+    X(instances_wanted, "tidegate_instances_wanted", "instances that the last plan wants")         \
+    X(within_objective_ratio, "tidegate_within_objective_ratio",                                   \
+      "share of the last minute's answers within the latency objective")
+
+#define INSTANCE_GAUGES(X)                                                                         \
+    X(cpu_ratio, "tidegate_instance_cpu_ratio", "CPU that the instance uses, 1 is one CPU")        \
+    X(memory_bytes, "tidegate_instance_memory_bytes", "resident memory of the instance")
+
+#define STORE_METRICS(X)                                                                           \
+    X(writing, GAUGE, "tidegate_store_writing", "1 while the store can be written")                \
+    X(queued_rows, GAUGE, "tidegate_store_queued_rows", "rows that wait to be written")            \
+    X(written_rows, COUNTER, "tidegate_store_written_rows_total", "rows written")                  \
+    X(failed_attempts, COUNTER, "tidegate_store_failed_attempts_total", "writes that failed")      \
+    X(dropped_samples, COUNTER, "tidegate_store_dropped_samples_total",                            \
+      "samples lost because the queue was full")                                                   \
+    X(dropped_decisions, COUNTER, "tidegate_store_dropped_decisions_total",                        \
+      "decisions lost because the queue was full")                                                 \
+    X(bytes, GAUGE, "tidegate_store_bytes", "size of the database")
+
+#define API_METRICS(X)                                                                             \
+    X(requests, "tidegate_api_requests_total", "requests to this API")                             \
+    X(connections_refused, "tidegate_api_connections_refused_total",                               \
+      "connections to this API closed at a limit")                                                 \
+    X(event_clients_dropped, "tidegate_api_event_clients_dropped_total",                           \
+      "readers of events that did not keep up")
+
+/* ---- the vitals ---- */
+
+static struct slice service_name(const struct api *api, uint32_t index) {
+    return slice_from(api->view->services[index].name);
+}
+
+static uint64_t sum_stage(const struct vitals *vitals, uint32_t service, size_t offset) {
+    uint64_t sum = 0;
+    for (uint32_t w = 0; w < vitals->worker_count; w++) {
+        const char *from = (const char *)&vitals->workers[w].services[service];
+        sum += vitals_get((const _Atomic uint64_t *)(from + offset));
+    }
+    return sum;
+}
+
+static void write_by_stage(struct exposition *e, const struct api *api, size_t offset) {
+    for (uint32_t s = 0; s < api->view->service_count; s++) {
+        for (size_t stage = 0; stage < STAGE_COUNT && service_name(api, s).len > 0; stage++) {
+            uint64_t value = sum_stage(api->vitals, s, offset + stage * sizeof(_Atomic uint64_t));
+            exposition_value(e,
+                             LABELS({ "service", service_name(api, s) },
+                                    { "stage", slice_from(stage_name((enum stage)stage)) }),
+                             (double)value);
+        }
+    }
+}
+
+static void write_by_service(struct exposition *e, const struct api *api, size_t offset) {
+    for (uint32_t s = 0; s < api->view->service_count; s++) {
+        if (service_name(api, s).len > 0) {
+            exposition_value(e, LABELS({ "service", service_name(api, s) }),
+                             (double)sum_stage(api->vitals, s, offset));
+        }
+    }
+}
+
+static void write_durations(struct exposition *e, const struct api *api) {
+    static struct histogram sum; /* 8 KiB: not for the stack */
+    for (uint32_t s = 0; s < api->view->service_count; s++) {
+        for (int stage = 0; stage < STAGE_COUNT && service_name(api, s).len > 0; stage++) {
+            memset(&sum, 0, sizeof sum);
+            for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+                histogram_add(&sum, &api->vitals->workers[w].services[s].latency_us[stage]);
+            }
+            exposition_histogram(e,
+                                 LABELS({ "service", service_name(api, s) },
+                                        { "stage", slice_from(stage_name((enum stage)stage)) }),
+                                 &sum);
+        }
+    }
+}
+
+static void write_by_worker(struct exposition *e, const struct api *api, size_t offset) {
+    for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+        char number[12];
+        const char *from = (const char *)&api->vitals->workers[w];
+        snprintf(number, sizeof number, "%u", w);
+        exposition_value(e, LABELS({ "worker", slice_from(number) }),
+                         (double)vitals_get((const _Atomic uint64_t *)(from + offset)));
+    }
+}
+
+static void write_problems(struct exposition *e, const struct api *api) {
+    for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+        uint64_t sum = 0;
+        for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+            sum += vitals_get(&api->vitals->workers[w].reasons[reason]);
+        }
+        struct slice name = slice_from(record_reason_name((enum record_reason)reason));
+        exposition_value(e, LABELS({ "reason", name }), (double)sum);
+    }
+}
+
+static void write_vitals(struct exposition *e, const struct api *api) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    write_by_stage(e, api, offsetof(struct vitals_service, field));
+    STAGE_METRICS(WRITE)
+#undef WRITE
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    write_by_service(e, api, offsetof(struct vitals_service, field));
+    SERVICE_COUNTERS(WRITE)
+#undef WRITE
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_request_duration_seconds", METRIC_HISTOGRAM,
+                                              "whole request, of those that were served" });
+    write_durations(e, api);
+#define WRITE(field, type, family, help)                                                           \
+    exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
+    write_by_worker(e, api, offsetof(struct vitals_worker, field));
+    WORKER_METRICS(WRITE)
+#undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_request_problems_total", METRIC_COUNTER,
+                                                 "requests that did not end well, by why" });
+    write_problems(e, api);
+}
+
+/* ---- the view ---- */
+
+static void write_instances(struct exposition *e, const struct api_view *view) {
+    static uint32_t counts[PLAN_SERVICES_MAX][ENDPOINT_STATES];
+    memset(counts, 0, sizeof counts);
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        counts[view->instances[i].service][view->instances[i].state]++;
+    }
+    exposition_family(
+        e, &(const struct metric){ "tidegate_instances", METRIC_GAUGE, "instances by state" });
+    for (uint32_t s = 0; s < view->service_count; s++) {
+        for (int state = ENDPOINT_STARTING; state < ENDPOINT_STATES; state++) {
+            if (view->services[s].name[0] != '\0') {
+                struct slice name = slice_from(endpoint_state_name((enum endpoint_state)state));
+                exposition_value(
+                    e, LABELS({ "service", slice_from(view->services[s].name) }, { "state", name }),
+                    counts[s][state]);
+            }
+        }
+    }
+}
+
+static void write_view(struct exposition *e, const struct api_view *view) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
+    for (uint32_t i = 0; i < view->service_count; i++) {                                           \
+        if (view->services[i].name[0] != '\0') {                                                   \
+            exposition_value(e, LABELS({ "service", slice_from(view->services[i].name) }),         \
+                             (double)view->services[i].field);                                     \
+        }                                                                                          \
+    }
+    SERVICE_GAUGES(WRITE)
+#undef WRITE
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
+    for (uint32_t i = 0; i < view->instance_count; i++) {                                          \
+        const struct api_instance *instance = &view->instances[i];                                 \
+        exposition_value(e,                                                                        \
+                         LABELS({ "service", slice_from(view->services[instance->service].name) }, \
+                                { "instance", slice_from(instance->id) }),                         \
+                         instance->field);                                                         \
+    }
+    INSTANCE_GAUGES(WRITE)
+#undef WRITE
+    write_instances(e, view);
+    exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
+                                                 "newest published plan" });
+    exposition_value(e, METRIC_LABELS_NONE, (double)view->plan_version);
+    exposition_family(e, &(const struct metric){ "tidegate_controller_start_time_seconds",
+                                                 METRIC_GAUGE, "unix time of its start" });
+    exposition_value(e, METRIC_LABELS_NONE, (double)view->started_ms / 1000);
+    exposition_family(e, &(const struct metric){ "tidegate_build_info", METRIC_GAUGE,
+                                                 "always 1; its label is what runs" });
+    exposition_value(e, LABELS({ "version", SLICE(TIDEGATE_VERSION) }), 1);
+}
+
+static void write_ourselves(struct exposition *e, struct api *api) {
+    if (api->store != NULL) {
+        struct store_health health = store_health(api->store);
+#define WRITE(field, type, family, help)                                                           \
+    exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
+    exposition_value(e, METRIC_LABELS_NONE, (double)health.field);
+        STORE_METRICS(WRITE)
+#undef WRITE
+    }
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    exposition_value(e, METRIC_LABELS_NONE, (double)api->counters.field);
+    API_METRICS(WRITE)
+#undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_api_event_clients", METRIC_GAUGE,
+                                                 "who hears events now" });
+    exposition_value(e, METRIC_LABELS_NONE, api->event_count);
+}
+
+void handle_metrics(struct api_connection *c) {
+    struct exposition e;
+    struct buffer out;
+    bool openmetrics = c->request.accepts_openmetrics;
+    buffer_init(&out, METRICS_BYTES_MAX);
+    exposition_begin(&e, &out, openmetrics);
+    if (c->api->vitals != NULL) {
+        write_vitals(&e, c->api);
+    }
+    write_view(&e, c->api->view);
+    write_ourselves(&e, c->api);
+    exposition_family(&e, &(const struct metric){ "tidegate_metrics_series_dropped", METRIC_GAUGE,
+                                                  "series left out of this answer at the limit" });
+    exposition_value(&e, METRIC_LABELS_NONE, (double)e.series_dropped);
+    exposition_end(&e);
+    if (e.failed) {
+        answer_problem(c, 500, "the metrics take more than %u bytes", METRICS_BYTES_MAX);
+    } else {
+        answer_send(c, &(struct api_answer){ .status = 200,
+                                             .type = openmetrics ? EXPOSITION_TYPE_OPENMETRICS
+                                                                 : EXPOSITION_TYPE_TEXT,
+                                             .body = buffer_slice(&out) });
+    }
+    buffer_fini(&out);
+}

@@ -1,0 +1,264 @@
+/* The view as JSON: status, services, instances, campaigns. */
+#include <math.h>
+#include <string.h>
+
+#include "act/api/api_internal.h"
+
+static json_t *latency_json(double p50, double p95, double p99) {
+    json_t *latency = json_object();
+    json_put(latency, "p50", json_known(p50));
+    json_put(latency, "p95", json_known(p95));
+    json_put(latency, "p99", json_known(p99));
+    return latency;
+}
+
+static json_t *stages_json(const struct api_service *s) {
+    json_t *stages = json_array();
+    for (int i = 0; i < STAGE_COUNT; i++) {
+        const struct api_stage *stage = &s->stages[i];
+        json_t *json = json_object();
+        json_put(json, "stage", json_string(stage_name((enum stage)i)));
+        json_put(json, "offered_rps", json_known(stage->offered_rps));
+        json_put(json, "served_rps", json_known(stage->served_rps));
+        json_put(json, "latency_ms",
+                 latency_json(stage->latency_ms_p50, stage->latency_ms_p95, stage->latency_ms_p99));
+        json_array_append_new(stages, json);
+    }
+    return stages;
+}
+
+json_t *view_instance(const struct api_view *view, const struct api_instance *i) {
+    json_t *json = json_object();
+    json_put(json, "id", json_text(i->id));
+    json_put(json, "service", json_text(view->services[i->service].name));
+    json_put(json, "pid", i->pid > 0 ? json_integer(i->pid) : json_null());
+    json_put(json, "address", json_text(i->address));
+    json_put(json, "version", json_text(i->version));
+    json_put(json, "state", json_string(endpoint_state_name((enum endpoint_state)i->state)));
+    json_put(json, "in_flight", json_integer(i->in_flight));
+    json_put(json, "latency_ms", json_known(i->latency_ms));
+    json_put(json, "requests_rps", json_known(i->requests_rps));
+    json_put(json, "errors_rps", json_known(i->errors_rps));
+    json_put(json, "cpu_ratio", json_known(i->cpu_ratio));
+    json_put(json, "memory_bytes",
+             isfinite(i->memory_bytes) ? json_integer((json_int_t)i->memory_bytes) : json_null());
+    json_put(json, "startup_ms", json_known(i->startup_ms));
+    json_put(json, "started", json_time(i->started_ms));
+    json_put(json, "note", json_text(i->note));
+    return json;
+}
+
+static json_t *instances_of(const struct api_view *view, const struct api_service *service) {
+    json_t *instances = json_array();
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        const struct api_instance *instance = &view->instances[i];
+        if (service == NULL || &view->services[instance->service] == service) {
+            json_array_append_new(instances, view_instance(view, instance));
+        }
+    }
+    return instances;
+}
+
+json_t *view_service(const struct api_view *view, const struct api_service *s) {
+    json_t *json = json_object();
+    json_put(json, "name", json_text(s->name));
+    json_put(json, "fleet", json_text(s->fleet));
+    json_put(json, "trouble", json_text(s->trouble));
+    json_put(json, "demand_rps", json_known(s->demand_rps));
+    json_put(json, "served_rps", json_known(s->served_rps));
+    json_put(json, "refused_rps", json_known(s->refused_rps));
+    json_put(json, "failed_rps", json_known(s->failed_rps));
+    json_put(json, "forecast_rps", json_known(s->forecast_rps));
+    json_put(json, "forecast_rps_low", json_known(s->forecast_rps_low));
+    json_put(json, "forecast_rps_high", json_known(s->forecast_rps_high));
+    json_put(json, "capacity_rps", json_known(s->capacity_rps));
+    json_put(json, "instance_capacity_rps", json_known(s->instance_capacity_rps));
+    json_put(json, "objective_ms", json_known(s->objective_ms));
+    json_put(json, "objective_share_ratio", json_known(s->objective_share_ratio));
+    json_put(json, "within_objective_ratio", json_known(s->within_objective_ratio));
+    json_put(json, "latency_ms",
+             latency_json(s->latency_ms_p50, s->latency_ms_p95, s->latency_ms_p99));
+    json_put(json, "stages", stages_json(s));
+    json_put(json, "in_flight", json_integer(s->in_flight));
+    json_put(json, "waiting", json_integer(s->waiting));
+    json_put(json, "lead_ms", json_known(s->lead_ms));
+    json_put(json, "instances_min", json_integer(s->instances_min));
+    json_put(json, "instances_max", json_integer(s->instances_max));
+    json_put(json, "instances_wanted", json_integer(s->instances_wanted));
+    json_put(json, "spares_wanted", json_integer(s->spares_wanted));
+    json_put(json, "reason", json_text(s->reason));
+    json_put(json, "instances", instances_of(view, s));
+    return json;
+}
+
+json_t *view_campaigns(const struct api_view *view) {
+    json_t *campaigns = json_array();
+    for (uint32_t i = 0; i < view->campaign_count; i++) {
+        const struct api_campaign *campaign = &view->campaigns[i];
+        json_t *json = json_object();
+        json_put(json, "name", json_text(campaign->name));
+        json_put(json, "kind", json_text(campaign->kind));
+        json_put(json, "start", json_time(campaign->start_ms));
+        json_put(json, "end", json_time(campaign->end_ms));
+        json_put(json, "multiplier", json_known(campaign->multiplier));
+        json_array_append_new(campaigns, json);
+    }
+    return campaigns;
+}
+
+static json_t *store_json(struct store *store) {
+    if (store == NULL) {
+        return json_null();
+    }
+    struct store_health health = store_health(store);
+    json_t *json = json_object();
+    json_put(json, "writing", json_boolean(health.writing));
+    json_put(json, "trouble", json_text(health.trouble));
+    json_put(json, "queued_rows", json_integer((json_int_t)health.queued_rows));
+    json_put(json, "written_rows", json_integer((json_int_t)health.written_rows));
+    json_put(json, "failed_attempts", json_integer((json_int_t)health.failed_attempts));
+    json_put(json, "dropped_samples", json_integer((json_int_t)health.dropped_samples));
+    json_put(json, "dropped_decisions", json_integer((json_int_t)health.dropped_decisions));
+    json_put(json, "bytes", json_integer((json_int_t)health.bytes));
+    return json;
+}
+
+static json_t *ledger_json(const struct api_view *view) {
+    json_t *rows = json_array(), *ledger = json_object();
+    for (uint32_t i = 0; i < view->ledger_count; i++) {
+        const struct api_ledger_row *row = &view->ledger[i];
+        json_t *json = json_object();
+        json_put(json, "policy", json_text(row->policy));
+        json_put(json, "instance_hours", json_known(row->instance_hours));
+        json_put(json, "cost", json_known(row->cost));
+        json_put(json, "unserved_requests", json_known(row->unserved_requests));
+        json_array_append_new(rows, json);
+    }
+    json_put(ledger, "since", json_time(view->ledger_since_ms));
+    json_put(ledger, "policies", rows);
+    return ledger;
+}
+
+static json_t *services_json(const struct api_view *view) {
+    json_t *services = json_array();
+    for (uint32_t i = 0; i < view->service_count; i++) {
+        if (view->services[i].name[0] != '\0') { /* else the index is free */
+            json_array_append_new(services, view_service(view, &view->services[i]));
+        }
+    }
+    return services;
+}
+
+json_t *view_status(struct api *api) {
+    const struct api_view *view = api->view;
+    json_t *json = json_object(), *workers = json_array();
+    for (uint32_t i = 0; i < view->worker_count; i++) {
+        if (view->workers[i] > 0) {
+            json_array_append_new(workers, json_integer(view->workers[i]));
+        }
+    }
+    json_put(json, "release", json_string(TIDEGATE_VERSION));
+    json_put(json, "time", json_time(view->now_ms));
+    json_put(json, "started", json_time(view->started_ms));
+    json_put(json, "supervisor", json_integer(view->supervisor));
+    json_put(json, "controller", json_integer(view->controller));
+    json_put(json, "workers", workers);
+    json_put(json, "plan", json_integer((json_int_t)view->plan_version));
+    json_put(json, "draining", json_boolean(view->draining));
+    json_put(json, "currency", json_text(view->currency));
+    json_put(json, "verdict", verdict_json(api));
+    json_put(json, "store", store_json(api->store));
+    json_put(json, "services", services_json(view));
+    json_put(json, "campaigns", view_campaigns(view));
+    json_put(json, "ledger", ledger_json(view));
+    return json;
+}
+
+const struct api_service *find_service(const struct api_view *view, struct slice name) {
+    for (uint32_t i = 0; i < view->service_count; i++) {
+        if (name.len > 0 && slice_equal(name, slice_from(view->services[i].name))) {
+            return &view->services[i];
+        }
+    }
+    return NULL;
+}
+
+const struct api_instance *find_instance(const struct api_view *view, struct slice id) {
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        if (slice_equal(id, slice_from(view->instances[i].id))) {
+            return &view->instances[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- handlers ---- */
+
+void handle_status(struct api_connection *c) {
+    answer_json(c, 200, view_status(c->api));
+}
+
+static void answer_wrapped(struct api_connection *c, const char *key, json_t *value) {
+    json_t *json = json_object();
+    json_put(json, key, value);
+    answer_json(c, 200, json);
+}
+
+void handle_services(struct api_connection *c) {
+    answer_wrapped(c, "services", services_json(c->api->view));
+}
+
+void handle_service(struct api_connection *c) {
+    const struct api_service *service = find_service(c->api->view, c->request.rest);
+    if (service == NULL) {
+        answer_problem(c, 404, "no service '%.*s'", SLICE_ARG(c->request.rest));
+        return;
+    }
+    answer_json(c, 200, view_service(c->api->view, service));
+}
+
+void handle_instances(struct api_connection *c) {
+    answer_wrapped(c, "instances", instances_of(c->api->view, NULL));
+}
+
+void handle_campaigns(struct api_connection *c) {
+    answer_wrapped(c, "campaigns", view_campaigns(c->api->view));
+}
+
+#define OUTPUT_BYTES_MAX 65536
+
+static json_t *output_json(struct api *api, struct slice id) {
+    struct buffer output;
+    struct slice line, rest;
+    json_t *lines = json_array();
+    buffer_init(&output, OUTPUT_BYTES_MAX);
+    if (api->source.instance_output != NULL) {
+        api->source.instance_output(api->source.self, id, &output);
+    }
+    rest = buffer_slice(&output);
+    while (rest.len > 0 && slice_cut(&rest, '\n', &line)) {
+        char text[1024];
+        slice_copy_text(slice_sub(line, 0, sizeof text - 1), text, sizeof text);
+        json_array_append_new(lines, text[0] == '\0' ? json_string("") : json_text(text));
+    }
+    buffer_fini(&output);
+    return lines;
+}
+
+void handle_instance(struct api_connection *c) {
+    const struct api_instance *instance = find_instance(c->api->view, c->request.rest);
+    if (instance == NULL) {
+        answer_problem(c, 404, "no instance '%.*s'", SLICE_ARG(c->request.rest));
+        return;
+    }
+    json_t *json = view_instance(c->api->view, instance);
+    json_put(json, "output", output_json(c->api, c->request.rest));
+    answer_json(c, 200, json);
+}
+
+void handle_health(struct api_connection *c) {
+    bool up = c->api->view != NULL;
+    json_t *json = json_object();
+    json_put(json, "status", json_string(up ? "ok" : "starting"));
+    answer_json(c, up ? 200 : 503, json);
+}

@@ -1,0 +1,210 @@
+// The dashboard in Chromium, against a running Tidegate (TIDEGATE names the binary). Run it with
+//   node --test tests/web/        (after npm ci in web/)
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { createServer as listenTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+
+const root = resolve(import.meta.dirname, "../..");
+const require = createRequire(join(root, "web/package.json"));
+const { chromium } = require("playwright-core");
+const { AxeBuilder } = require("@axe-core/playwright");
+
+const BINARY = resolve(process.env.TIDEGATE ?? join(root, "build/tidegate"));
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--no-first-run"];
+const PATIENCE_MS = 20000;
+
+let folder, backend, tidegate, browser, load, log = "";
+const ports = {};
+
+const listening = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function freePort() {
+  const server = listenTcp();
+  const port = await listening(server);
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function until(what, condition) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(50)) {
+    const value = await condition().catch(() => undefined);
+    if (value) return value;
+  }
+  throw new Error(`not within ${PATIENCE_MS} ms: ${what}\n${log}`);
+}
+
+const api = async (path) => (await fetch(`http://127.0.0.1:${ports.admin}${path}`)).json();
+
+function start() {
+  tidegate = spawn(BINARY, ["run", "shop.yaml"], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  for (const stream of [tidegate.stdout, tidegate.stderr]) stream.on("data", (text) => { log += text; });
+}
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidegate-web-"));
+  backend = createServer((request, answer) => { setTimeout(() => answer.end("fine"), 5); });
+  ports.backend = await listening(backend);
+  ports.front = await freePort();
+  ports.admin = await freePort();
+  const campaign = (minutes) => new Date(Date.now() + minutes * 60000).toISOString().replace(/\.\d+/, "");
+  writeFileSync(join(folder, "campaigns.csv"), "start,end,name,kind,multiplier\n" +
+    `${campaign(1)},${campaign(2)},Spring sale,campaign,3\n`);
+  writeFileSync(join(folder, "shop.yaml"), [
+    "listen:", `  - { address: "127.0.0.1:${ports.front}" }`,
+    `admin: { address: "127.0.0.1:${ports.admin}" }`,
+    "workers: 1",
+    "services:",
+    "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
+    "    objective: { latency: 250ms, share: 99% }",
+    "routes:", "  - { path: /checkout, service: storefront, stage: checkout }",
+    "  - { path: /, service: storefront, stage: browse }",
+    "demand: { campaigns: campaigns.csv }", ""].join("\n"));
+  start();
+  await until("an instance serves", async () => {
+    const { services } = await api("/api/v1/status");
+    return services[0].instances.some((instance) => instance.state === "serving");
+  });
+  load = setInterval(() => {
+    for (const path of ["/", "/", "/checkout"]) fetch(`http://127.0.0.1:${ports.front}${path}`).then((a) => a.text(), () => undefined);
+  }, 50);
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+});
+
+after(async () => {
+  clearInterval(load);
+  await browser?.close();
+  if (tidegate !== undefined && tidegate.exitCode === null) {
+    tidegate.kill("SIGTERM");
+    await Promise.race([new Promise((done) => tidegate.once("exit", done)), sleep(10000).then(() => tidegate.kill("SIGKILL"))]);
+  }
+  backend?.closeAllConnections();
+  backend?.close();
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
+
+async function open(options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, ...options });
+  page.problems = [];
+  page.on("pageerror", (error) => page.problems.push(error.message));
+  page.on("console", (message) => { if (message.type() === "error") page.problems.push(message.text()); });
+  await page.goto(`http://127.0.0.1:${ports.admin}/`);
+  await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
+  return page;
+}
+
+test("draws what the API says", async () => {
+  const page = await open();
+  await page.waitForFunction(() => /[1-9]/.test(document.querySelector(".tile .value").textContent), null, { timeout: PATIENCE_MS });
+  // Both change once a second: they must agree at some moment.
+  const status = await until("page and API say the same", async () => {
+    const said = await api("/api/v1/status");
+    return await page.locator("#verdict-text").textContent() === said.verdict.text ? said : undefined;
+  });
+  assert.equal(await page.locator("#link").getAttribute("data-link"), "live");
+  const ids = status.services[0].instances.map((instance) => instance.id);
+  assert.deepEqual((await page.locator("#instances h3").allTextContents()).sort(), ids.sort());
+  assert.ok(await page.locator('#instances [data-state="serving"] .state', { hasText: "serving" }).count() > 0);
+  assert.match(await page.locator("#demand-chart").getAttribute("aria-label"), /requests per second offered/);
+  assert.match(await page.locator("#coming").textContent(), /Spring sale/);
+  assert.deepEqual(page.problems, [], "no error, nothing refused by the content security policy");
+  await page.close();
+});
+
+// Counts pixels that are not the panel's: the lines are really there.
+const painted = (page, id) => page.locator(`#${id} canvas`).evaluate((canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 3; i < data.length; i += 4) count += data[i] > 0 ? 1 : 0;
+  return count;
+});
+
+test("the charts move", async () => {
+  const page = await open();
+  for (const id of ["demand-chart", "latency-chart"]) assert.ok(await painted(page, id) > 2000, id);
+  const copy = () => page.locator("#demand-chart canvas").evaluate((canvas) => canvas.toDataURL());
+  const first = await copy();
+  await page.waitForTimeout(2500);
+  assert.notEqual(await copy(), first);
+  await page.close();
+});
+
+test("the stage of the latency chart is chosen by keyboard", async () => {
+  const page = await open();
+  const checkout = page.locator("#stages button", { hasText: "checkout" });
+  await checkout.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-pressed") === "true");
+  assert.match(await page.locator("#latency-chart").getAttribute("aria-label"), /checkout/);
+  await page.waitForTimeout(1500); // a tick later the focus is where it was
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /checkout/);
+  await page.close();
+});
+
+test("decisions carry reasons, and are filtered", async () => {
+  const { decisions } = await until("a decision", async () => {
+    const found = await api("/api/v1/decisions");
+    return found.decisions.length > 0 ? found : undefined;
+  });
+  const page = await open();
+  await page.waitForSelector("#log .decision");
+  assert.equal(await page.locator("#log .reason").first().textContent(), decisions[0].reason);
+  await page.fill("#filter-text", "no decision has these words");
+  assert.equal(await page.locator("#log .decision").count(), 0);
+  assert.equal(await page.locator("#log-empty").textContent(), "No decision fits the filter.");
+  await page.fill("#filter-text", "");
+  assert.ok(await page.locator("#log .decision").count() > 0);
+  await page.close();
+});
+
+for (const colorScheme of ["dark", "light"]) {
+  for (const [name, viewport] of [["desktop", { width: 1440, height: 1000 }], ["phone", { width: 360, height: 780 }]]) {
+    test(`accessible and not wider than the screen: ${colorScheme}, ${name}`, async () => {
+      const context = await browser.newContext({ colorScheme, viewport });
+      const page = await context.newPage();
+      await page.goto(`http://127.0.0.1:${ports.admin}/`);
+      await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
+      await page.waitForTimeout(1200);
+      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+      assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+      await context.close();
+    });
+  }
+}
+
+test("says when the controller is silent, and comes back by itself", async () => {
+  const page = await open();
+  const { controller } = await api("/api/v1/status");
+  process.kill(controller, "SIGSTOP");
+  try {
+    await page.waitForSelector('#link[data-link="lost"]', { timeout: PATIENCE_MS });
+    assert.match(await page.locator("#verdict-text").textContent(), /silent/);
+    assert.match(await page.locator("#link-text").textContent(), /no news for/);
+  } finally {
+    process.kill(controller, "SIGCONT");
+  }
+  await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
+  await page.waitForFunction(() => document.querySelector("#verdict").dataset.state !== "lost", null, { timeout: PATIENCE_MS });
+  process.kill((await api("/api/v1/status")).controller, "SIGKILL");
+  await page.waitForTimeout(500);
+  await until("the new controller is heard", async () => (await api("/api/v1/status")).controller !== controller);
+  await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
+  await page.close();
+});
+
+test("what happened is text, never markup", async () => {
+  const page = await open();
+  await page.fill("#filter-text", "<img src=x onerror=alert(1)>");
+  assert.equal(await page.locator("img").count(), 0);
+  assert.doesNotMatch(readFileSync(join(root, "web/src/dom.ts"), "utf8"), /innerHTML|insertAdjacentHTML/);
+  await page.close();
+});

@@ -1,0 +1,1 @@
+declare module "*.css"; // bundled by esbuild into app.css

@@ -1,0 +1,52 @@
+// The instances as a grid: state by glyph and word, load by a bar, the rest in small print.
+
+import type { Instance, Service } from "./api";
+import { byId, keyed, make, setAttribute, setText } from "./dom";
+import { bytes, count, milliseconds, percent, rate, span } from "./format";
+
+const ORDER: Instance["state"][] = ["ejected", "starting", "serving", "draining", "warm"];
+const WORDS: Record<Instance["state"], string> = {
+  serving: "serving", warm: "warm spare", starting: "starting", ejected: "ejected", draining: "draining",
+};
+
+function create(instance: Instance): HTMLElement {
+  const bar = make("div", { class: "bar", "aria-hidden": "true" }, make("div", { class: "level" }));
+  return make("li", { class: "instance" },
+    make("p", { class: "top" }, make("span", { class: "glyph", "aria-hidden": "true" }), make("span", { class: "state" })),
+    make("h3", {}, instance.id), bar, make("dl", { class: "numbers" },
+      ...["in flight", "latency", "load", "cpu", "memory"].map((name) => make("div", {}, make("dt", {}, name), make("dd", {})))),
+    make("p", { class: "note" }));
+}
+
+function update(element: HTMLElement, instance: Instance, service: Service, now: number): void {
+  setAttribute(element, "data-state", instance.state);
+  const age = instance.started === null ? "" : `, ${span(now - Date.parse(instance.started))}`;
+  setText(element.querySelector(".state") as Element, WORDS[instance.state] + age);
+  const numbers = [String(instance.in_flight), milliseconds(instance.latency_ms),
+    instance.requests_rps === null ? "–" : `${rate(instance.requests_rps)}/s`, percent(instance.cpu_ratio), bytes(instance.memory_bytes)];
+  element.querySelectorAll(".numbers dd").forEach((one, i) => setText(one, numbers[i] ?? ""));
+  const full = service.instance_capacity_rps ?? 0;
+  const load = full > 0 && instance.requests_rps !== null ? Math.min(1, instance.requests_rps / full) : 0;
+  (element.querySelector(".level") as HTMLElement).style.width = `${Math.round(load * 100)}%`;
+  const note = element.querySelector(".note") as HTMLElement;
+  setText(note, instance.note ?? "");
+  note.hidden = instance.note === null;
+  setAttribute(element, "title", [instance.address, instance.pid === null ? null : `pid ${instance.pid}`,
+    instance.version === null ? null : `version ${instance.version}`,
+    instance.startup_ms === null ? null : `ready after ${milliseconds(instance.startup_ms)}`].filter(Boolean).join(" · "));
+}
+
+export function drawInstances(service: Service, now: number): void {
+  const sorted = [...service.instances].sort((a, b) =>
+    ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.id.localeCompare(b.id, "en", { numeric: true }));
+  keyed(byId("instances"), sorted, (instance) => instance.id, create, (element, instance) => update(element, instance, service, now));
+  const by = (state: Instance["state"]): number => sorted.filter((one) => one.state === state).length;
+  const parts = ORDER.filter((state) => by(state) > 0).map((state) => `${by(state)} ${WORDS[state]}`);
+  setText(byId("instances-summary"), sorted.length === 0 ? "none" :
+    `${parts.join(", ")} · wanted ${service.instances_wanted} (${service.instances_min} to ${service.instances_max})` +
+    (service.spares_wanted > 0 ? ` and ${count(service.spares_wanted, "spare")}` : "") +
+    (service.lead_ms === null ? "" : ` · a start takes ${milliseconds(service.lead_ms)}`));
+  const trouble = byId("trouble");
+  trouble.hidden = service.trouble === null;
+  setText(trouble, service.trouble ?? "");
+}
