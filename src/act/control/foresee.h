@@ -1,0 +1,79 @@
+/* Foresee: what one service will be asked for and how many instances that takes. Ties the demand
+ * that was sensed to the forecaster, the learned capacity and lead time, and the plan of replicas.
+ * All of it is decided in decide/; this file only feeds it, second by second.
+ * Not here: which instance to start or stop (scale.c), what is ill (heal.c). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/control/sense.h"
+#include "base/error.h"
+#include "decide/autoscale/autoscale.h"
+#include "decide/autoscale/capacity.h"
+#include "decide/autoscale/lead_time.h"
+#include "decide/forecast/calendar.h"
+#include "decide/forecast/forecast.h"
+
+#define FORESEE_STEPS_MAX 240   /* of the forecast path that is kept */
+#define FORESEE_LEVELS 4        /* 0.1, 0.5, 0.9 and the one to provision */
+#define FORESEE_SHOW_MS 120000  /* the path goes at least so far, for people to see */
+#define FORESEE_LEAD_QUANTILE 0.9
+#define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load against the estimate, to be evidence */
+
+struct foresee_options {
+    struct autoscale_policy policy;
+    double objective_ms;
+    double capacity_rps;    /* configured guess; 0: unknown */
+    double lead_ms;         /* guess before anything was started; 0: unknown */
+    int64_t step_ms;        /* of the forecast */
+    int64_t season_ms[FORECAST_SEASONS_MAX];
+    size_t season_count;
+    const struct calendar *calendar; /* NULL: none; must outlive */
+};
+
+struct foresee {
+    struct autoscale_policy policy;
+    struct autoscale_state state;
+    struct autoscale_decision decision;
+    bool decided;
+    struct capacity capacity;
+    struct lead_time lead;
+    struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
+    int64_t step_ms;
+    const struct calendar *calendar;
+    int64_t slot_ms;           /* the step being summed up */
+    double slot_sum, slot_seconds;
+    double demand_rps;         /* of the last second; NaN: unknown */
+    int64_t demand_at_ms;
+    double quantile;           /* to provision */
+    size_t path_steps;         /* 0: no forecast */
+    int64_t path_start_ms;
+    double mean[FORESEE_STEPS_MAX];
+    double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
+    double provision[FORESEE_STEPS_MAX];
+};
+
+/* False when the forecaster cannot be made; f then works without it. */
+bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err);
+void foresee_fini(struct foresee *f);
+
+/* The policy or the calendar changed; what was learned stays. */
+void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
+                    const struct calendar *calendar);
+
+/* History from before this process: the rate of the slot that starts at slot_ms. In order. */
+void foresee_remember(struct foresee *f, int64_t slot_ms, double rps);
+
+/* One second of offered demand. */
+void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_second *second);
+
+/* What one instance carried and how fast: `load_rps` to it over `seconds`. */
+void foresee_observe_instance(struct foresee *f, double load_rps, double latency_ms_p99,
+                              double seconds);
+void foresee_observe_start(struct foresee *f, double took_ms);
+
+/* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. */
+void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting);
+
+/* The forecast of the step that covers `now_ms`, of the level with that index; NaN: none. */
+double foresee_at(const struct foresee *f, int64_t now_ms, unsigned level);

@@ -1,0 +1,508 @@
+#include "act/control/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "act/control/child.h"
+#include "act/control/controller.h"
+#include "act/control/state.h"
+#include "act/proxy/worker.h"
+#include "act/shm/plan.h"
+#include "act/shm/vitals.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/net/listener.h"
+#include "wire/net/loop.h"
+
+#define LISTENERS_MAX 64
+#define RESTART_QUICK_US 1000000    /* a child that lived shorter died quickly */
+#define RESTART_QUICK_FREE 3        /* so many quick deaths in a row are restarted at once */
+#define RESTART_DELAY_FIRST_US 50000
+#define RESTART_DELAY_MAX_US 5000000
+#define BIND_PATIENCE_US 3000000    /* workers of a dead supervisor may still hold the port */
+#define CONTROLLER_STOP_US 45000000 /* the controller stops the instances within this */
+
+/* running -> draining (workers finish) -> stopping (the controller stops the fleet) -> ended */
+enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_STOPPING };
+
+struct supervisor;
+
+struct child {
+    struct supervisor *supervisor;
+    const char *name;
+    int worker; /* index, or -1: the controller */
+    pid_t pid;  /* 0: not running */
+    int pidfd;
+    struct watch exited;
+    struct timer restart;
+    uint64_t started_us;
+    unsigned quick_deaths; /* in a row */
+};
+
+struct supervisor {
+    struct loop *loop;
+    struct shop *shop;
+    const char *config_path;
+    struct state_folder state;
+    struct plan_segment *plans;
+    struct vitals *vitals;
+    int plan_fd, vitals_fd, signal_fd;
+    int listen_fds[LISTENERS_MAX];
+    unsigned listen_count;
+    int wake_fds[PLAN_WORKERS_MAX];
+    unsigned worker_count;
+    struct child children[PLAN_WORKERS_MAX + 1]; /* workers, then the controller */
+    struct watch signals;
+    struct timer patience;
+    enum phase phase;
+};
+
+static struct child *controller_of(struct supervisor *s) {
+    return &s->children[s->worker_count];
+}
+
+/* ---- children ---- */
+
+static void reset_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd) {
+    struct worker_config config = {
+        .index = index,
+        .listen_fds = s->listen_fds,
+        .listen_count = s->listen_count,
+        .plans = s->plans,
+        .vitals = s->vitals,
+        .wake_fd = s->wake_fds[index],
+        .supervisor_fd = supervisor_fd,
+    };
+    struct error err;
+    if (!worker_run(&config, &err)) {
+        log_error("worker_failed", "error=\"%s\"", err.text);
+        return 1;
+    }
+    return 0;
+}
+
+static int run_controller(struct supervisor *s, int supervisor_fd) {
+    struct controller_config config = {
+        .shop = s->shop,
+        .config_path = s->config_path,
+        .state = &s->state,
+        .plans = s->plans,
+        .vitals = s->vitals,
+        .wake_fds = s->wake_fds,
+        .worker_count = s->worker_count,
+        .supervisor_fd = supervisor_fd,
+        .supervisor_pid = getppid(),
+    };
+    struct error err;
+    if (!controller_run(&config, &err)) {
+        log_error("controller_failed", "error=\"%s\"", err.text);
+        return 1;
+    }
+    return 0;
+}
+
+/* What a child keeps open: everything else, the supervisor's lock above all, is closed. */
+static void keep_only_needed(struct supervisor *s, const struct child *c, int supervisor_fd) {
+    int keep[LISTENERS_MAX + PLAN_WORKERS_MAX + 8];
+    unsigned count = 0;
+    keep[count++] = supervisor_fd;
+    keep[count++] = s->plan_fd;
+    keep[count++] = s->vitals_fd;
+    if (c->worker >= 0) {
+        keep[count++] = s->wake_fds[c->worker];
+        for (unsigned i = 0; i < s->listen_count; i++) {
+            keep[count++] = s->listen_fds[i];
+        }
+    } else {
+        for (unsigned i = 0; i < s->worker_count; i++) {
+            keep[count++] = s->wake_fds[i];
+        }
+    }
+    child_close_others(keep, count);
+}
+
+static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_pid) {
+    int supervisor_fd = child_watch_parent(supervisor_pid);
+    if (supervisor_fd < 0) {
+        _exit(0); /* it died between fork and here */
+    }
+    log_set_process(c->name);
+    keep_only_needed(s, c, supervisor_fd);
+    reset_signals();
+    int status = c->worker >= 0 ? run_worker(s, (unsigned)c->worker, supervisor_fd)
+                                : run_controller(s, supervisor_fd);
+    fflush(NULL);
+    _exit(status);
+}
+
+static void on_child_exit(struct watch *watch, unsigned events);
+
+static void child_start(struct child *c) {
+    struct supervisor *s = c->supervisor;
+    pid_t supervisor_pid = getpid();
+    struct error err = { 0 };
+    c->started_us = clock_monotonic_us();
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_main(s, c, supervisor_pid);
+    }
+    c->pid = pid;
+    c->pidfd = pid < 0 ? -1 : child_pidfd(pid);
+    if (c->pidfd < 0 ||
+        !loop_watch(s->loop, &c->exited, c->pidfd, WATCH_READ, on_child_exit, &err)) {
+        log_error("fork_failed", "child=%s error=\"%s\"", c->name, strerror(errno));
+        _exit(3); /* a child that nobody watches is worse than a restart by the service manager */
+    }
+}
+
+static void on_restart_due(struct timer *timer) {
+    struct child *c = (struct child *)((char *)timer - offsetof(struct child, restart));
+    if (c->supervisor->phase != PHASE_STOPPING) {
+        child_start(c);
+    }
+}
+
+/* The first deaths are restarted at once: an accident. One that goes on dying is given time. */
+static uint64_t restart_delay_us(struct child *c) {
+    bool quick = clock_monotonic_us() - c->started_us < RESTART_QUICK_US;
+    c->quick_deaths = quick ? c->quick_deaths + 1 : 0;
+    if (c->quick_deaths <= RESTART_QUICK_FREE) {
+        return 0;
+    }
+    unsigned doublings = c->quick_deaths - RESTART_QUICK_FREE;
+    uint64_t delay_us = (uint64_t)RESTART_DELAY_FIRST_US << (doublings > 7 ? 7 : doublings);
+    return delay_us > RESTART_DELAY_MAX_US ? RESTART_DELAY_MAX_US : delay_us;
+}
+
+static void reap(struct child *c) {
+    int status = 0;
+    loop_unwatch(c->supervisor->loop, &c->exited);
+    close(c->pidfd);
+    waitpid(c->pid, &status, 0);
+    c->pidfd = -1;
+    if (c->supervisor->phase == PHASE_RUNNING) {
+        log_warn("child_died", "child=%s pid=%d %s=%d action=restart", c->name, (int)c->pid,
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    }
+    c->pid = 0;
+    if (c->worker >= 0) {
+        plan_forget_worker(c->supervisor->plans, (unsigned)c->worker);
+        vitals_clear_in_flight(&c->supervisor->vitals->workers[c->worker]);
+    }
+}
+
+static bool workers_gone(const struct supervisor *s) {
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        if (s->children[i].pid != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_patience_over(struct timer *timer);
+
+static void stop_controller(struct supervisor *s) {
+    s->phase = PHASE_STOPPING;
+    if (controller_of(s)->pid == 0) {
+        loop_stop(s->loop);
+        return;
+    }
+    kill(controller_of(s)->pid, SIGTERM);
+    timer_start(s->loop, &s->patience, CONTROLLER_STOP_US, on_patience_over);
+}
+
+static void reap_orphans(struct supervisor *s);
+
+static void on_child_exit(struct watch *watch, unsigned events) {
+    struct child *c = (struct child *)((char *)watch - offsetof(struct child, exited));
+    struct supervisor *s = c->supervisor;
+    (void)events;
+    reap(c);
+    reap_orphans(s);
+    if (s->phase == PHASE_STOPPING && c->worker < 0) {
+        loop_stop(s->loop);
+    } else if (s->phase == PHASE_DRAINING && c->worker >= 0) {
+        if (workers_gone(s)) {
+            stop_controller(s);
+        }
+    } else if (s->phase != PHASE_STOPPING) {
+        uint64_t delay_us = restart_delay_us(c);
+        if (delay_us == 0) {
+            child_start(c);
+        } else {
+            timer_start(s->loop, &c->restart, delay_us, on_restart_due);
+        }
+    }
+}
+
+/* ---- signals ---- */
+
+static void signal_workers(struct supervisor *s, int signal_number) {
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        timer_stop(s->loop, &s->children[i].restart);
+        if (s->children[i].pid != 0) {
+            kill(s->children[i].pid, signal_number);
+        }
+    }
+}
+
+static void on_patience_over(struct timer *timer) {
+    struct supervisor *s =
+        (struct supervisor *)((char *)timer - offsetof(struct supervisor, patience));
+    if (s->phase == PHASE_DRAINING) {
+        log_warn("drain_timeout", "action=kill_workers");
+        signal_workers(s, SIGKILL);
+    } else if (controller_of(s)->pid != 0) {
+        log_warn("stop_timeout", "action=kill_controller");
+        kill(controller_of(s)->pid, SIGKILL);
+    }
+}
+
+static void begin_end(struct supervisor *s) {
+    if (s->phase == PHASE_RUNNING) {
+        s->phase = PHASE_DRAINING;
+        log_info("draining", "timeout_ms=%llu",
+                 (unsigned long long)s->shop->timeouts.drain_ms);
+        signal_workers(s, SIGTERM);
+        /* Workers keep to the drain timeout by themselves; this is for one that is stuck. */
+        timer_start(s->loop, &s->patience, s->shop->timeouts.drain_ms * 1000 + 2000000,
+                    on_patience_over);
+        if (workers_gone(s)) {
+            stop_controller(s);
+        }
+    } else if (s->phase == PHASE_DRAINING) {
+        signal_workers(s, SIGKILL);
+    } else if (controller_of(s)->pid != 0) {
+        kill(controller_of(s)->pid, SIGTERM); /* the second one: it does not wait for instances */
+    }
+}
+
+static void reload(struct supervisor *s) {
+    struct shop fresh;
+    struct config_report report = { 0 };
+    if (s->config_path == NULL) {
+        log_warn("reload_ignored", "reason=\"there is no configuration file\"");
+        return;
+    }
+    if (!shop_load(s->config_path, &fresh, &report)) {
+        config_report_print(&report, stderr);
+        log_error("reload_refused", "file=%s errors=%u action=keep_the_old_one", s->config_path,
+                  (unsigned)report.errors);
+        config_report_fini(&report);
+        return;
+    }
+    config_report_fini(&report);
+    shop_fini(s->shop);
+    *s->shop = fresh;
+    if (controller_of(s)->pid != 0) {
+        kill(controller_of(s)->pid, SIGHUP);
+    }
+}
+
+/* Instances of a dead controller are our children now (we are their subreaper). */
+static void reap_orphans(struct supervisor *s) {
+    siginfo_t info;
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
+            return;
+        }
+        for (unsigned i = 0; i <= s->worker_count; i++) {
+            if (s->children[i].pid == info.si_pid) {
+                return; /* its pidfd says so too, and reaps it in its own turn */
+            }
+        }
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
+}
+
+static void on_signal(struct watch *watch, unsigned events) {
+    struct supervisor *s =
+        (struct supervisor *)((char *)watch - offsetof(struct supervisor, signals));
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGHUP:
+            reload(s);
+            break;
+        case SIGCHLD:
+            reap_orphans(s);
+            break;
+        default:
+            begin_end(s);
+        }
+    }
+}
+
+/* ---- start and end ---- */
+
+static bool open_signals(struct supervisor *s, struct error *err) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (s->signal_fd < 0) {
+        return error_system(err, "signalfd");
+    }
+    return loop_watch(s->loop, &s->signals, s->signal_fd, WATCH_READ, on_signal, err);
+}
+
+/* The workers of a supervisor that was killed give its port back within moments. */
+static bool open_listener(struct supervisor *s, const struct listen_config *listen,
+                          struct error *err) {
+    uint64_t patience_until_us = clock_monotonic_us() + BIND_PATIENCE_US;
+    int fd;
+    for (;;) {
+        if (listener_open(&listen->address, &fd, err)) {
+            s->listen_fds[s->listen_count++] = fd;
+            return true;
+        }
+        if (err->system_errno != EADDRINUSE || clock_monotonic_us() > patience_until_us) {
+            return error_wrap(err, "listen on %s", listen->text);
+        }
+        usleep(20000);
+    }
+}
+
+static bool open_listeners(struct supervisor *s, struct error *err) {
+    for (size_t i = 0; i < s->shop->listen_count; i++) {
+        const struct listen_config *listen = &s->shop->listen[i];
+        if (listen_is_tls(listen)) {
+            continue; /* shop_load has warned: this version does not offer TLS */
+        }
+        if (s->listen_count == LISTENERS_MAX) {
+            return error_set(err, ERROR_LIMIT, "more than %d listeners", LISTENERS_MAX);
+        }
+        if (!open_listener(s, listen, err)) {
+            return false;
+        }
+    }
+    if (s->listen_count == 0) {
+        return error_set(err, ERROR_INVALID, "no listener that this version can open");
+    }
+    return true;
+}
+
+static bool open_wakers(struct supervisor *s, struct error *err) {
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        s->wake_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (s->wake_fds[i] < 0) {
+            return error_system(err, "eventfd");
+        }
+    }
+    return true;
+}
+
+static void name_children(struct supervisor *s) {
+    static char names[PLAN_WORKERS_MAX][16];
+    for (unsigned i = 0; i <= s->worker_count; i++) {
+        struct child *c = &s->children[i];
+        *c = (struct child){ .supervisor = s, .worker = (int)i, .pidfd = -1 };
+        c->exited.fd = -1;
+        if (i < s->worker_count) {
+            snprintf(names[i], sizeof names[i], "worker-%u", i);
+            c->name = names[i];
+        } else {
+            c->name = "controller";
+            c->worker = -1;
+        }
+    }
+}
+
+static bool supervisor_init(struct supervisor *s, struct error *err) {
+    s->worker_count = child_worker_count((unsigned)s->shop->workers, PLAN_WORKERS_MAX);
+    name_children(s);
+    if (!state_folder_find(s->config_path, &s->state, err) ||
+        !state_folder_lock(&s->state, err)) {
+        return false;
+    }
+    s->loop = loop_new(err);
+    if (s->loop == NULL || !open_signals(s, err) || !open_listeners(s, err) ||
+        !open_wakers(s, err)) {
+        return false;
+    }
+    s->plans = plan_segment_new(&s->plan_fd, err);
+    s->vitals = s->plans == NULL ? NULL : vitals_new(s->worker_count, &s->vitals_fd, err);
+    if (s->vitals == NULL) {
+        return false;
+    }
+    atomic_store(&s->vitals->supervisor_pid, (uint32_t)getpid());
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+        return error_system(err, "become the subreaper");
+    }
+    return true;
+}
+
+static void close_all(const int *fds, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
+
+static void supervisor_fini(struct supervisor *s) {
+    close_all(s->listen_fds, s->listen_count);
+    close_all(s->wake_fds, s->worker_count);
+    close_all((int[]){ s->signal_fd, s->plan_fd, s->vitals_fd }, 3);
+    plan_segment_free(s->plans);
+    vitals_free(s->vitals);
+    loop_free(s->loop);
+    state_folder_unlock(&s->state);
+}
+
+static void start_children(struct supervisor *s) {
+    for (unsigned i = 0; i <= s->worker_count; i++) {
+        child_start(&s->children[i]);
+    }
+    for (size_t i = 0; i < s->shop->listen_count; i++) {
+        if (!listen_is_tls(&s->shop->listen[i])) {
+            log_info("listening", "address=%s workers=%u", s->shop->listen[i].text,
+                     s->worker_count);
+        }
+    }
+}
+
+bool supervisor_run(struct shop *shop, const char *config_path, struct error *err) {
+    /* Large, and outlives nothing: one supervisor a process. */
+    static struct supervisor s;
+    s = (struct supervisor){
+        .shop = shop, .config_path = config_path, .plan_fd = -1, .vitals_fd = -1, .signal_fd = -1
+    };
+    memset(s.wake_fds, -1, sizeof s.wake_fds);
+    s.state.lock_fd = -1;
+    s.signals.fd = -1;
+    log_set_process("supervisor");
+    bool done = supervisor_init(&s, err);
+    if (done) {
+        start_children(&s);
+        done = loop_run(s.loop, err);
+        log_info("ended", "reason=told_to");
+    }
+    supervisor_fini(&s);
+    return done;
+}

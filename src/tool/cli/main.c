@@ -1,0 +1,54 @@
+/* tidegate VERB …: the table of verbs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/cli/verbs.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* NULL: works, but is not listed */
+} verbs[] = {
+    { "run", cli_run, "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
+    { "check", cli_check, "shop.yaml                     every error of a configuration at once" },
+    { "status", cli_status, "what runs now" },
+    { "top", cli_top, "what runs now, live in the terminal" },
+    { "reload", cli_reload, "take up the changed configuration; no connection is closed" },
+    { "replay", cli_replay, "TRACE --to URL                visitors from a real trace, open loop" },
+    { "forecast", cli_forecast, "FILE --horizon 24h            demand ahead, with its quantiles" },
+    { "backtest", cli_backtest, "FILE                          policies on recorded demand" },
+    { "audit", cli_audit, "list | verify                 the decisions, and whether they are whole" },
+    { "reference", cli_reference, NULL },
+};
+
+static int usage(FILE *to, int status) {
+    fputs("usage: tidegate VERB [ARGUMENT…]       tidegate VERB --help says more\n\n", to);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (verbs[i].help != NULL) {
+            fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+        }
+    }
+    fputs("\nexit status: 0 done, 1 the answer is no, 2 bad usage or input, 3 it broke\n", to);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        return usage(stderr, EXIT_USAGE);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        return usage(stdout, EXIT_DONE);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("tidegate " TIDEGATE_VERSION);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            return verbs[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "tidegate: '%s' is not a verb\n", argv[1]);
+    return usage(stderr, EXIT_USAGE);
+}

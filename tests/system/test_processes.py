@@ -1,0 +1,213 @@
+"""Processes die; visitors do not notice. Real kills under load, each repeated REPEATS times."""
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from lib.load import Load
+from lib.tidegate import Tidegate, alive, run_cli, wait_until
+
+REPEATS = int(os.environ.get("TIDEGATE_REPEATS", "20"))
+APP = pathlib.Path(__file__).parent / "lib" / "app.js"
+
+CONFIG = f"""
+listen:
+  - {{ address: "127.0.0.1:{{port}}" }}
+admin: {{ address: "127.0.0.1:{{admin}}" }}
+store: sqlite:var/tidegate.db
+workers: 2
+services:
+  storefront:
+    fleet: process
+    command: [node, {APP}, --port, "$PORT"]
+    instances: {{ min: 3, max: 6, spares: 1 }}
+    health: {{ path: /healthz, interval: 1s }}
+    objective: {{ latency: 250ms, share: 99% }}
+    unit: {{ cpu: 0.25, memory: 128MiB }}
+routes:
+  - {{ path: /, service: storefront }}
+"""
+
+
+def states(one, state):
+    return [i for i in one.instances() if i["state"] == state]
+
+
+def settled(one):
+    """Three serve and a spare is warm."""
+    one.wait_serving(3)
+    wait_until(lambda: states(one, "warm"), 20, f"a warm spare\n{one.log()}")
+
+
+def test_kill_the_controller_under_load(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    before = {i["pid"] for i in one.instances()}
+    load = Load(one.port, 200).start()
+    for _ in range(REPEATS):
+        controller = one.status()["controller"]
+        os.kill(controller, signal.SIGKILL)
+        killed = time.monotonic()
+
+        def back():
+            try:
+                status = one.status()
+            except OSError:
+                return False
+            serving = [i for s in status["services"] for i in s["instances"]
+                       if i["state"] == "serving"]
+            return status["controller"] != controller and len(serving) >= 3
+        wait_until(back, 5, f"the controller is back\n{one.log()}")
+        assert time.monotonic() - killed < 2.0
+        time.sleep(0.2)
+    load.stop()
+    assert load.failures() == []
+    assert {i["pid"] for i in one.instances()} == before, "the instances were adopted, not replaced"
+
+
+def test_kill_a_worker(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    for _ in range(REPEATS):
+        workers = one.status()["workers"]
+        os.kill(workers[0], signal.SIGKILL)
+        killed = time.monotonic()
+        assert one.get().status == 200, "a new connection succeeds at once"
+        assert time.monotonic() - killed < 0.5
+        wait_until(lambda: workers[0] not in one.status()["workers"] and
+                   len(one.status()["workers"]) == 2, 1, f"the worker is back\n{one.log()}")
+        # The exact time is in the log of the supervisor's restart: it forks within its event.
+        assert time.monotonic() - killed < 0.6
+        time.sleep(1.1)     # a worker that lives a second has not died "quickly"
+    assert one.process.poll() is None
+
+
+def test_kill_an_instance_under_load(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    load = Load(one.port, 600).start()
+    took_ms = []
+    for _ in range(REPEATS):
+        settled(one)
+        victim = states(one, "serving")[0]
+        spares = {i["id"] for i in states(one, "warm")}
+        seen = max((d["id"] for d in one.decisions()), default=0)
+        os.kill(victim["pid"], signal.SIGKILL)
+
+        def promoted():
+            return [d for d in one.decisions() if d["id"] > seen and d["action"] == "promote"
+                    and d["subject"] in spares]
+        decision = wait_until(promoted, 5, f"a spare takes over\n{one.log()}")[0]
+        took_ms.append(decision["healed_ms"])
+        wait_until(lambda: not any(i["id"] == victim["id"] for i in one.instances()), 10,
+                   "the dead one is gone")
+    load.stop()
+    assert load.failures() == [], f"{len(load.failures())} of {len(load.results)} failed"
+    assert max(took_ms) <= 50, took_ms
+
+
+def test_second_start_in_the_same_folder_says_so(tidegate):
+    one = tidegate(CONFIG)
+    second = run_cli("run", "shop.yaml", cwd=one.folder)
+    assert second.returncode == 3
+    assert "already runs" in second.stderr and str(one.process.pid) in second.stderr
+    assert one.get().status == 200
+
+
+def test_reload_closes_no_connection(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    load = Load(one.port, 100, threads=8).start()
+    plan = one.status()["plan"]
+    one.write_config(CONFIG.replace("min: 3", "min: 4"))
+    done = run_cli("reload", cwd=one.folder)
+    assert done.returncode == 0, done.stderr
+    one.wait_serving(4)
+    assert one.status()["plan"] > plan
+    load.stop()
+    assert load.failures() == []
+
+
+def test_reload_of_a_broken_file_changes_nothing(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    one.write_config(CONFIG.replace("min: 3", "minimum: 3"))
+    done = run_cli("reload", cwd=one.folder)
+    assert done.returncode == 1
+    assert "shop.yaml:" in done.stderr and "'min'" in done.stderr
+    one.signal(signal.SIGHUP)
+    wait_until(lambda: "reload_refused" in one.log(), 5, "the supervisor says so too")
+    assert one.get().status == 200
+
+
+def test_drain_on_sigterm(tidegate):
+    one = tidegate(CONFIG.replace('"$PORT"]', '"$PORT", --work-ms, 700]'))
+    settled(one)
+    pids = [i["pid"] for i in one.instances()]
+    load = Load(one.port, 20, threads=16).start()
+    time.sleep(1.5)
+    load.stopping.set()
+    time.sleep(0.1)
+    one.signal(signal.SIGTERM)      # about 14 requests are in flight now
+    load.stop()
+    assert one.process.wait(20) == 0
+    assert load.failures() == []
+    assert not [pid for pid in pids if alive(pid)], "the instances were stopped"
+
+
+def test_supervisor_killed_instances_are_adopted(tidegate):
+    one = tidegate(CONFIG)
+    settled(one)
+    before = {i["pid"] for i in one.instances()}
+    one.process.kill()
+    one.process.wait()
+    one.start()
+    settled(one)
+    assert before <= {i["pid"] for i in one.instances()}
+
+
+def test_command_that_does_not_exist(tidegate):
+    one = tidegate(CONFIG.replace("command: [node,", "command: [no-such-program,"), wait="up")
+    service = wait_until(lambda: [s for s in one.status()["services"] if s.get("trouble")], 10,
+                         f"the trouble is told\n{one.log()}")[0]
+    assert "no-such-program" in service["trouble"]
+    assert one.get().status == 503
+
+
+def test_command_that_dies_at_once_backs_off_and_shows_its_last_lines(tidegate):
+    broken = CONFIG.replace(f"command: [node, {APP}, --port, \"$PORT\"]",
+                            "command: [sh, -c, \"echo the database is not there >&2; exit 9\"]")
+    one = tidegate(broken, wait="up")
+    service = wait_until(lambda: [s for s in one.status()["services"]
+                                  if "the database is not there" in (s.get("trouble") or "")], 10,
+                         f"the last lines are told\n{one.log()}")[0]
+    assert "9" in service["trouble"]
+    time.sleep(3)
+    ids = [int(i["id"].rsplit("-", 1)[1]) for i in one.instances()]
+    assert max(ids, default=0) < 40, "it backs off"
+
+
+@pytest.mark.parametrize("fault", ["full", "locked"])
+def test_store_in_trouble_fails_no_request(tidegate, fault, tmp_path):
+    import sqlite3
+    one = tidegate(CONFIG)
+    settled(one)
+    database = tmp_path / "var" / "tidegate.db"
+    load = Load(one.port, 100).start()
+    if fault == "locked":
+        with sqlite3.connect(database, timeout=10, isolation_level=None) as connection:
+            connection.execute("begin exclusive")
+            time.sleep(4)
+            assert one.status()["plan"] > 0
+            connection.execute("rollback")
+    else:
+        # Below the size it has: every write that grows a file fails as on a full disk.
+        pid = one.status()["controller"]
+        os.system(f"prlimit --pid {pid} --fsize={max(database.stat().st_size // 2, 4096)}")
+        time.sleep(4)
+        assert one.status()["plan"] > 0
+    load.stop()
+    assert load.failures() == []
+    assert alive(one.process.pid)
