@@ -14,6 +14,7 @@
 
 #include "act/control/child.h"
 #include "act/control/controller.h"
+#include "act/control/inputs.h"
 #include "act/control/state.h"
 #include "act/proxy/worker.h"
 #include "act/shm/plan.h"
@@ -55,6 +56,7 @@ struct supervisor {
     struct state_folder state;
     struct plan_segment *plans;
     struct vitals *vitals;
+    struct notebook *notebook;
     int plan_fd, vitals_fd, signal_fd;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
@@ -104,6 +106,7 @@ static int run_controller(struct supervisor *s, int supervisor_fd) {
         .state = &s->state,
         .plans = s->plans,
         .vitals = s->vitals,
+        .notebook = s->notebook,
         .wake_fds = s->wake_fds,
         .worker_count = s->worker_count,
         .supervisor_fd = supervisor_fd,
@@ -302,7 +305,12 @@ static void reload(struct supervisor *s) {
         log_warn("reload_ignored", "reason=\"there is no configuration file\"");
         return;
     }
-    if (!shop_load(s->config_path, &fresh, &report)) {
+    bool good = shop_load(s->config_path, &fresh, &report);
+    if (good && !inputs_check(&fresh, clock_unix_ms(), &report)) {
+        shop_fini(&fresh);
+        good = false;
+    }
+    if (!good) {
         config_report_print(&report, stderr);
         log_error("reload_refused", "file=%s errors=%u action=keep_the_old_one", s->config_path,
                   (unsigned)report.errors);
@@ -418,7 +426,7 @@ static bool open_wakers(struct supervisor *s, struct error *err) {
 }
 
 static void name_children(struct supervisor *s) {
-    static char names[PLAN_WORKERS_MAX][16];
+    static char names[PLAN_WORKERS_MAX][24];
     for (unsigned i = 0; i <= s->worker_count; i++) {
         struct child *c = &s->children[i];
         *c = (struct child){ .supervisor = s, .worker = (int)i, .pidfd = -1 };
@@ -447,7 +455,8 @@ static bool supervisor_init(struct supervisor *s, struct error *err) {
     }
     s->plans = plan_segment_new(&s->plan_fd, err);
     s->vitals = s->plans == NULL ? NULL : vitals_new(s->worker_count, &s->vitals_fd, err);
-    if (s->vitals == NULL) {
+    s->notebook = s->vitals == NULL ? NULL : notebook_new(err);
+    if (s->notebook == NULL) {
         return false;
     }
     atomic_store(&s->vitals->supervisor_pid, (uint32_t)getpid());
@@ -471,6 +480,7 @@ static void supervisor_fini(struct supervisor *s) {
     close_all((int[]){ s->signal_fd, s->plan_fd, s->vitals_fd }, 3);
     plan_segment_free(s->plans);
     vitals_free(s->vitals);
+    notebook_free(s->notebook);
     loop_free(s->loop);
     state_folder_unlock(&s->state);
 }

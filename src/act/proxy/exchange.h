@@ -57,6 +57,7 @@ struct exchange {
     uint8_t tried_count;
     bool prepared;           /* the request's head is as it goes upstream */
     bool request_ended, response_ended;
+    bool idempotent;         /* the route promises it, whatever the method */
     bool body_overflowed;    /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
     bool admitted;           /* counted in the service's in-flight number */

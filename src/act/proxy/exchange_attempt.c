@@ -14,7 +14,7 @@ bool exchange_has_tried(const struct exchange *x, uint16_t slot) {
 }
 
 bool exchange_is_repeatable(const struct exchange *x) {
-    return http_method_is_idempotent(x->request.method) && !x->request.upgrade;
+    return (x->idempotent || http_method_is_idempotent(x->request.method)) && !x->request.upgrade;
 }
 
 /* Head, what has come of the body, and the end if that has come too. */

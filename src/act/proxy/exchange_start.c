@@ -60,6 +60,7 @@ static void offer(struct exchange *x, const struct plan_route *route) {
     x->service = &x->worker->services[route->service % PLAN_SERVICES_MAX];
     x->record.service = x->service->index;
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
+    x->idempotent = route->idempotent;
     worth_estimate(x);
     vitals_add(&x->service->vitals->offered[x->record.stage], 1);
     service_count_request(x->service);

@@ -69,6 +69,7 @@ struct plan_route {
     struct plan_text prefix; /* path prefix at a segment boundary, "/" matches all */
     uint16_t service;
     uint8_t stage; /* enum stage */
+    bool idempotent; /* a POST that got no answer may be sent again */
 };
 
 /* Open addressing by xxh3 of the customer id; key 0 is free (a hash of 0 is stored as 1). */

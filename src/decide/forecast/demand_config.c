@@ -1,6 +1,7 @@
 #include "decide/forecast/demand_config.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MS_PER_DAY INT64_C(86400000)
 
@@ -52,3 +53,39 @@ bool demand_config_calendar(const struct demand_config *c, struct calendar_windo
     }
     return true;
 }
+
+/* ---- the block in shop.yaml ---- */
+
+#define DEMAND(member) offsetof(struct demand_config, member)
+
+static void check(const struct config_place *place, void *item) {
+    struct demand_config *c = item;
+    struct error err;
+    if (!demand_config_check(c, &err)) {
+        /* "seasons: expected …" begins with the key that is wrong. */
+        char key[16] = "";
+        slice_copy_text(slice_of(err.text, strcspn(err.text, ":")), key, sizeof key);
+        config_place_error(place, key, "%s", err.text);
+    }
+}
+
+static const struct config_field fields[] = {
+    { "campaigns", CONFIG_PATH, DEMAND(campaigns),
+      .help = "calendar of campaigns: iCalendar, or CSV `start,end,name,kind,multiplier`" },
+    { "holidays", CONFIG_SLICE, DEMAND(holidays), .many = true, .items_max = DEMAND_HOLIDAYS_MAX,
+      .count_offset = DEMAND(holiday_count),
+      .help = "countries whose public holidays matter: DE, AT, GB, US, FR, AU" },
+    { "history", CONFIG_PATH, DEMAND(history),
+      .help = "CSV of requests per interval from before Tidegate: taken in when the store knows "
+              "nothing yet" },
+    { "margin", CONFIG_MONEY, DEMAND(margin_per_request),
+      .help = "what a request earns; with the unit's price it sets the quantile to provision" },
+    { "step", CONFIG_DURATION, DEMAND(step_ms), .fallback = "1m",
+      .help = "the forecast's interval" },
+    { "seasons", CONFIG_DURATION, DEMAND(season_ms), .many = true,
+      .items_max = FORECAST_SEASONS_MAX, .count_offset = DEMAND(season_count),
+      .fallback = "1d, 7d", .help = "after which time demand repeats" },
+};
+
+const struct config_table demand_config_table =
+    CONFIG_TABLE_CHECKED(struct demand_config, fields, check);

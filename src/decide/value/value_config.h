@@ -1,12 +1,17 @@
 /* `value:` of shop.yaml. */
 #pragma once
 #include "base/slice.h"
-
-#define VALUE_FLOOR_RATIO_DEFAULT 0.1
+#include "config/config.h"
 
 struct value_config {
-    struct slice customer_cookie, customer_header; /* either names the customer; empty: not asked */
-    struct slice session_cookie;
-    struct slice lifetime_path; /* CSV, decide/value/lifetime.h; empty: nobody is known */
-    double floor_ratio;         /* share of the capacity kept for unknown visitors, [0, 1] */
+    struct {
+        struct slice cookie; /* names the customer; empty: not asked */
+    } customer;
+    struct {
+        struct slice cookie; /* names the session */
+    } session;
+    const char *lifetime; /* CSV, decide/value/lifetime.h; NULL: nobody is known */
+    double floor_ratio;   /* share of the capacity kept for unknown visitors, [0, 1] */
 };
+
+extern const struct config_table value_config_table;

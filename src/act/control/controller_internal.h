@@ -1,0 +1,157 @@
+/* Inside of the controller: its state, and what its files share.
+ *
+ *   controller.c   loop, timers, signals, start and end
+ *   services.c     shop.yaml's services ↔ indices of plan and vitals; learning and remembering
+ *   members.c      instances ↔ slots of the plan, their states
+ *   planner.c      the plan: built, published, acknowledged
+ *   scale.c        how many: promote, start, drain
+ *   heal.c         who is ill: eject, replace
+ *   tell.c         decisions to log, store and API
+ *   view.c         what is, for the API */
+#pragma once
+#include "act/api/api.h"
+#include "act/control/controller.h"
+#include "act/control/foresee.h"
+#include "act/control/inputs.h"
+#include "act/control/sense.h"
+#include "act/fleet/fleet.h"
+#include "base/list.h"
+#include "decide/remediation/remedy.h"
+#include "record/store/store.h"
+
+#define CONTROLLER_HEAL_US 100000
+#define CONTROLLER_SECOND_US 1000000
+#define MEMBER_WINDOW_US 500000 /* evidence covers one to two of these */
+#define MEMBER_DRAIN_LEAST_US 250000 /* workers have the plan by then */
+#define MEMBER_RETURN_US 10000000    /* a static instance that was ill comes back after this */
+#define FAULTS_MAX 64                /* open at a time */
+#define OBJECTIVE_SECONDS 60
+
+/* An instance in a slot of the plan. */
+struct member {
+    struct instance *instance; /* NULL: the slot is free */
+    uint32_t generation;       /* of the slot; grows with each new instance in it */
+    enum endpoint_state state;
+    uint64_t state_since_us;
+    bool leaving; /* draining, ejected for good, or stopping: never back in rotation */
+    enum finding finding; /* for which it was ejected */
+    bool retire;  /* told by a person to be replaced */
+    char note[API_TEXT_BYTES];
+    /* evidence: `before` and `between` are readings at least MEMBER_WINDOW_US apart */
+    struct endpoint_reading before, between;
+    uint64_t before_us, between_us;
+    uint64_t slow_since_us; /* 0: it is not slow */
+    /* the last second, for the API and the capacity model */
+    struct endpoint_reading second;
+    uint64_t second_us;
+    double requests_rps, errors_rps;
+};
+
+struct controlled {
+    bool used;
+    char name[PLAN_NAME_BYTES];
+    const struct service_config *config; /* in the shop */
+    struct foresee foresee;
+    bool foresees; /* foresee was initialised */
+    bool decided;  /* for the first time since we started */
+    struct remedy_policy remedy;
+    struct service_reading last;
+    struct service_second second;
+    bool has_second;
+    uint32_t told_instances; /* of the last decision that was told */
+    enum autoscale_reason told_reason;
+    bool told;
+    /* answers within the objective in the last minute */
+    uint64_t answers[OBJECTIVE_SECONDS], late[OBJECTIVE_SECONDS];
+    unsigned minute_at;
+};
+
+/* Something is ill and not yet replaced by something well. */
+struct fault {
+    int64_t decision_id;       /* 0: free */
+    uint64_t happened_us, noticed_us;
+    unsigned service;
+    uint64_t plan_version; /* which heals it when all workers have it; 0: not built yet */
+};
+
+struct controller {
+    struct controller_config config;
+    struct loop *loop;
+    struct shop shop; /* ours, of the last good reload */
+    struct inputs inputs;
+    struct fleet *fleet;
+    struct store *store; /* NULL: it could not be opened */
+    struct api *api;
+    struct member members[PLAN_ENDPOINTS_MAX];
+    struct controlled services[PLAN_SERVICES_MAX];
+    struct fault faults[FAULTS_MAX];
+    struct api_view view;
+    bool plan_dirty, stopping;
+    struct task publish;
+    struct timer heal_tick, second_tick, follow_tick;
+    struct watch signals, supervisor_gone;
+    int signal_fd;
+    int64_t started_ms;
+    uint64_t now_us;    /* of this turn */
+};
+
+/* controller.c */
+bool controller_reload(struct controller *c);
+
+/* services.c */
+/* Puts the shop's services to indices: those that stay keep theirs. */
+void services_apply(struct controller *c);
+void services_second(struct controller *c, int64_t now_ms);
+void services_fini(struct controller *c);
+
+/* members.c */
+struct member *member_of(const struct instance *instance);
+unsigned member_slot(const struct controller *c, const struct member *m);
+/* Gives the instance a slot; the old plan's when it was in it. NULL: all are taken. */
+struct member *member_add(struct controller *c, struct instance *instance);
+void member_remove(struct controller *c, struct member *m);
+void member_move(struct controller *c, struct member *m, enum endpoint_state state,
+                 const char *note);
+/* Out of rotation, finishes what it has, then ends. */
+void member_drain(struct controller *c, struct member *m, const char *note);
+unsigned members_count(const struct controller *c, unsigned service, enum endpoint_state state);
+/* Drains that are done. */
+void members_tick(struct controller *c);
+#define EACH_MEMBER(c, m, service_index)                                                           \
+    for (struct member *m = (c)->members; m < (c)->members + PLAN_ENDPOINTS_MAX; m++)              \
+        if (m->instance != NULL && m->instance->service == (service_index))
+
+/* planner.c */
+/* The plan is out of date: a new one at the end of this turn. */
+void planner_change(struct controller *c);
+void planner_publish(struct controller *c);
+/* Looks again in a moment: whether a plan can be published, whether all workers have it. */
+void planner_follow(struct controller *c);
+/* The oldest version that any living worker uses. */
+uint64_t planner_version_in_use(const struct controller *c);
+
+/* scale.c */
+void scale_service(struct controller *c, unsigned service);
+/* As many in rotation as were wanted last, from those that are warm; what lacks is started. */
+void scale_fill(struct controller *c, unsigned service);
+bool member_is_outdated(const struct controller *c, const struct member *m);
+
+/* heal.c */
+void heal_tick(struct controller *c);
+void heal_crashed(struct controller *c, struct member *m, int status);
+void heal_health(struct controller *c, struct member *m);
+/* A decision that opens a fault; the next published plan that has a spare in its place heals it. */
+void faults_tick(struct controller *c);
+
+/* tell.c */
+struct told {
+    const char *kind, *action, *subject;
+    int service;        /* -1: none */
+    double noticed_ms;  /* NaN: no fault */
+    const char *evidence; /* JSON object; NULL: none */
+};
+int64_t tell(struct controller *c, const struct told *told, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* view.c */
+void view_fill(struct controller *c, int64_t now_ms);

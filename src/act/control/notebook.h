@@ -1,0 +1,26 @@
+/* The notebook: what the controller has learned, in memory that the supervisor keeps, so that a
+ * restarted controller knows it at once. One page a service; by name, because indices may change. */
+#pragma once
+#include "act/shm/plan.h"
+#include "base/error.h"
+#include "decide/autoscale/capacity.h"
+#include "decide/autoscale/lead_time.h"
+
+struct notebook_page {
+    char service[PLAN_NAME_BYTES]; /* empty: free */
+    struct capacity capacity;
+    struct lead_time lead;
+};
+
+struct notebook {
+    struct notebook_page pages[PLAN_SERVICES_MAX];
+};
+
+/* Shared with the children that are forked afterwards. */
+struct notebook *notebook_new(struct error *err);
+void notebook_free(struct notebook *notebook);
+
+/* The page of that name; NULL: none. */
+struct notebook_page *notebook_find(struct notebook *notebook, const char *service);
+/* Likewise, or a free one that now has the name; NULL: all are taken. */
+struct notebook_page *notebook_take(struct notebook *notebook, const char *service);

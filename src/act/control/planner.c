@@ -1,0 +1,160 @@
+/* The plan: everything that workers go by, built anew from shop and members whenever one of them
+ * has changed, published at the end of the turn, and the workers woken. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/control/controller_internal.h"
+
+#define FOLLOW_US 1000
+
+static void on_publish(struct task *task) {
+    planner_publish((struct controller *)((char *)task - offsetof(struct controller, publish)));
+}
+
+void planner_change(struct controller *c) {
+    c->plan_dirty = true;
+    loop_defer(c->loop, &c->publish, on_publish);
+}
+
+static void fill_services(const struct controller *c, struct plan *plan) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        const struct controlled *s = &c->services[i];
+        if (!s->used) {
+            plan->services[i] = (struct plan_service){ .name = "" };
+            continue;
+        }
+        const struct upstream_config *t = &s->config->timeouts;
+        plan->services[i] = (struct plan_service){
+            .objective_us = (uint32_t)(s->config->objective.latency_ms * 1000),
+            .connect_timeout_ms = (uint32_t)t->connect_ms,
+            .first_byte_timeout_ms = (uint32_t)t->first_byte_ms,
+            .idle_timeout_ms = (uint32_t)t->idle_ms,
+            .total_timeout_ms = (uint32_t)t->total_ms,
+            .order_by_value = c->shop.overload.order == OVERLOAD_BY_VALUE,
+            .queue_max = c->shop.overload.queue,
+            .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,
+            .floor_ratio = c->shop.value.floor_ratio,
+        };
+        strcpy(plan->services[i].name, s->name);
+        plan->service_count = i + 1;
+    }
+}
+
+static void fill_endpoints(const struct controller *c, struct plan *plan) {
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        const struct member *m = &c->members[i];
+        struct plan_endpoint *e = &plan->endpoints[i];
+        *e = (struct plan_endpoint){ .generation = m->generation, .state = ENDPOINT_NONE };
+        if (m->instance == NULL) {
+            continue;
+        }
+        e->service = (uint16_t)m->instance->service;
+        e->state = (uint8_t)m->state;
+        e->address = m->instance->address.storage;
+        e->address_len = m->instance->address.len;
+        memcpy(e->id, m->instance->id, sizeof e->id);
+        plan->endpoint_count = i + 1;
+    }
+}
+
+static unsigned service_index(const struct controller *c, const char *name) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (c->services[i].used && strcmp(c->services[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return PLAN_SERVICES_MAX;
+}
+
+static bool fill_routes(const struct controller *c, struct plan *plan) {
+    for (size_t i = 0; i < c->shop.route_count; i++) {
+        const struct route_config *from = &c->shop.routes[i];
+        struct plan_route *to = &plan->routes[plan->route_count];
+        *to = (struct plan_route){ .service = (uint16_t)service_index(c, from->service),
+                                   .stage = (uint8_t)from->stage,
+                                   .idempotent = from->idempotent };
+        if (!plan_add_text(plan, from->host, &to->host) ||
+            !plan_add_text(plan, from->path, &to->prefix)) {
+            return false;
+        }
+        plan->route_count++;
+    }
+    return true;
+}
+
+static bool fill_value(const struct controller *c, struct plan *plan) {
+    const struct lifetime *lifetime = &c->inputs.lifetime;
+    plan->customer_value_mean = lifetime->mean;
+    if (!plan_add_text(plan, c->shop.value.customer.cookie, &plan->customer_cookie) ||
+        !plan_add_text(plan, c->shop.value.session.cookie, &plan->session_cookie) ||
+        !plan_add_text(plan, SLICE("tidegate"), &plan->via_name)) {
+        return false;
+    }
+    if (lifetime->len == 0) {
+        return true;
+    }
+    if (!plan_begin_customers(plan, lifetime->len)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < lifetime->len; i++) {
+        plan_add_customer(plan, lifetime->customers[i].id,
+                          (float)lifetime->customers[i].expected_value);
+    }
+    return true;
+}
+
+static void wake_workers(const struct controller *c) {
+    uint64_t one = 1;
+    for (unsigned i = 0; i < c->config.worker_count; i++) {
+        if (write(c->config.wake_fds[i], &one, sizeof one) < 0 && errno != EAGAIN) {
+            log_warn("wake_failed", "worker=%u error=\"%s\"", i, strerror(errno));
+        }
+    }
+}
+
+static void on_follow(struct timer *timer) {
+    struct controller *c =
+        (struct controller *)((char *)timer - offsetof(struct controller, follow_tick));
+    if (c->plan_dirty) {
+        planner_publish(c);
+    } else {
+        faults_tick(c);
+    }
+}
+
+void planner_follow(struct controller *c) {
+    timer_start(c->loop, &c->follow_tick, FOLLOW_US, on_follow);
+}
+
+void planner_publish(struct controller *c) {
+    struct plan *plan = plan_begin(c->config.plans);
+    if (plan == NULL) {
+        planner_follow(c); /* all slots are in use: the workers move on in a moment */
+        return;
+    }
+    plan->limits = proxy_plan_limits(&c->shop.limits, &c->shop.timeouts);
+    fill_services(c, plan);
+    fill_endpoints(c, plan);
+    if (!fill_routes(c, plan) || !fill_value(c, plan)) {
+        log_error("plan_too_large", "action=keep_the_old_one");
+        c->plan_dirty = false;
+        return;
+    }
+    plan_publish(c->config.plans, plan);
+    c->plan_dirty = false;
+    wake_workers(c);
+    faults_tick(c);
+}
+
+uint64_t planner_version_in_use(const struct controller *c) {
+    uint64_t oldest = UINT64_MAX;
+    for (unsigned i = 0; i < c->config.worker_count; i++) {
+        const struct vitals_worker *w = &c->config.vitals->workers[i];
+        if (atomic_load_explicit(&w->pid, memory_order_relaxed) != 0) {
+            uint64_t version = vitals_get(&w->plan_version);
+            oldest = version < oldest ? version : oldest;
+        }
+    }
+    return oldest == UINT64_MAX ? plan_version(c->config.plans) : oldest;
+}

@@ -1,0 +1,232 @@
+/* Scale: as many instances in rotation as decide/autoscale wants. What is warm is promoted at once,
+ * what lacks is started, what is too much becomes a spare or is drained. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "act/control/controller_internal.h"
+#include "base/clock.h"
+
+struct census {
+    unsigned serving, warm, starting;
+    unsigned outdated; /* of serving: another version is configured now */
+};
+
+bool member_is_outdated(const struct controller *c, const struct member *m) {
+    return m->retire || (m->instance->pid != 0 &&
+                         strcmp(m->instance->version,
+                                fleet_version(c->fleet, m->instance->service)) != 0);
+}
+
+static struct census count(const struct controller *c, unsigned service) {
+    struct census census = { 0 };
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        const struct member *m = &c->members[i];
+        if (m->instance == NULL || m->instance->service != service || m->leaving) {
+            continue;
+        }
+        census.serving += m->state == ENDPOINT_SERVING;
+        census.warm += m->state == ENDPOINT_WARM;
+        census.starting += m->state == ENDPOINT_STARTING;
+        census.outdated += m->state == ENDPOINT_SERVING && member_is_outdated(c, m);
+    }
+    return census;
+}
+
+static struct told scale_told(unsigned service, const char *action, const char *subject) {
+    return (struct told){ .kind = "scale", .action = action, .subject = subject,
+                          .service = (int)service, .noticed_ms = NAN };
+}
+
+/* ---- one step each ---- */
+
+static struct member *find_warm(struct controller *c, unsigned service) {
+    struct member *found = NULL;
+    EACH_MEMBER (c, m, service) {
+        bool usable = m->state == ENDPOINT_WARM && !m->leaving && m->instance->healthy;
+        if (usable && (found == NULL || (member_is_outdated(c, found) &&
+                                         !member_is_outdated(c, m)))) {
+            found = m;
+        }
+    }
+    return found;
+}
+
+static bool promote(struct controller *c, unsigned service, uint32_t wanted) {
+    struct member *m = find_warm(c, service);
+    if (m == NULL) {
+        return false;
+    }
+    member_move(c, m, ENDPOINT_SERVING, NULL);
+    const struct told told = scale_told(service, "promote", m->instance->id);
+    tell(c, &told, "%s was warm and is in rotation now: %u are wanted", m->instance->id, wanted);
+    return true;
+}
+
+/* The one that is missed least: outdated first, then the youngest. */
+static struct member *find_surplus(struct controller *c, unsigned service,
+                                   enum endpoint_state state) {
+    struct member *found = NULL;
+    EACH_MEMBER (c, m, service) {
+        if (m->state != state || m->leaving) {
+            continue;
+        }
+        bool better = found == NULL || (member_is_outdated(c, m) && !member_is_outdated(c, found)) ||
+                      (member_is_outdated(c, m) == member_is_outdated(c, found) &&
+                       m->instance->started_ms > found->instance->started_ms);
+        found = better ? m : found;
+    }
+    return found;
+}
+
+static void take_out(struct controller *c, unsigned service, unsigned warm, unsigned spares,
+                     uint32_t wanted) {
+    struct member *m = find_surplus(c, service, ENDPOINT_SERVING);
+    bool keep = warm < spares && !member_is_outdated(c, m);
+    const struct told told = scale_told(service, keep ? "demote" : "drain", m->instance->id);
+    tell(c, &told, keep ? "%s stays warm as a spare: %u are wanted in rotation"
+                        : "%s finishes what it has and ends: %u are wanted",
+         m->instance->id, wanted);
+    if (keep) {
+        member_move(c, m, ENDPOINT_WARM, NULL);
+    } else {
+        member_drain(c, m, "fewer are wanted");
+    }
+}
+
+static bool start_one(struct controller *c, unsigned service, const char *why, uint32_t wanted) {
+    struct instance *instance = fleet_start(c->fleet, service);
+    if (instance == NULL) {
+        return false;
+    }
+    if (member_add(c, instance) == NULL) {
+        fleet_kill(c->fleet, instance);
+        return false;
+    }
+    const struct told told = scale_told(service, "start", instance->id);
+    tell(c, &told, "%s is started (process %d): %s, %u wanted", instance->id, (int)instance->pid,
+         why, wanted);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static void start_missing(struct controller *c, unsigned service, uint32_t wanted,
+                          uint32_t spares) {
+    const struct controlled *s = &c->services[service];
+    struct census now = count(c, service);
+    unsigned have = now.serving + now.warm + now.starting, need = wanted + spares;
+    /* A new version comes one by one: one more is started, one old one goes when it is ready. */
+    unsigned renewing = now.outdated > 0 && now.starting == 0 && have <= need;
+    need += renewing;
+    while (have < need && now.starting < s->config->instances.starting &&
+           fleet_may_start(c->fleet, service)) {
+        const char *why = renewing > 0 && have + 1 == need ? "another version is configured" :
+                          have < wanted                    ? "more are needed in rotation" :
+                                                             "a spare is missing";
+        if (!start_one(c, service, why, wanted)) {
+            return;
+        }
+        have++;
+        now.starting++;
+    }
+}
+
+static void drain_spare(struct controller *c, struct member *m, const char *why) {
+    const struct told told = scale_told(m->instance->service, "drain", m->instance->id);
+    tell(c, &told, "the spare %s ends: %s", m->instance->id, why);
+    member_drain(c, m, why);
+}
+
+/* A fresh one that is warm takes the place of an outdated one; at last the spares themselves. */
+static void renew_one(struct controller *c, unsigned service, uint32_t wanted) {
+    struct census now = count(c, service);
+    struct member *fresh = find_warm(c, service);
+    if (now.serving != wanted || fresh == NULL) {
+        return;
+    }
+    if (now.outdated == 0 && member_is_outdated(c, fresh)) {
+        drain_spare(c, fresh, "another version is configured");
+    } else if (now.outdated > 0 && !member_is_outdated(c, fresh)) {
+        struct member *old = find_surplus(c, service, ENDPOINT_SERVING);
+        (void)promote(c, service, wanted);
+        const struct told told = scale_told(service, "drain", old->instance->id);
+        tell(c, &told, "%s is replaced by %s", old->instance->id, fresh->instance->id);
+        member_drain(c, old, "a newer one has its place");
+    }
+}
+
+static void remove_surplus(struct controller *c, unsigned service, uint32_t wanted,
+                           uint32_t spares) {
+    struct census now = count(c, service);
+    while (now.serving > wanted) {
+        take_out(c, service, now.warm, spares, wanted);
+        now = count(c, service);
+    }
+    renew_one(c, service, wanted);
+    /* Those that start may fail: spares are given up only when enough are in rotation. */
+    now = count(c, service);
+    while (now.serving >= wanted && now.warm > spares) {
+        drain_spare(c, find_surplus(c, service, ENDPOINT_WARM), "no spare is needed");
+        now = count(c, service);
+    }
+}
+
+void scale_fill(struct controller *c, unsigned service) {
+    const struct controlled *s = &c->services[service];
+    if (!s->used || s->config->fleet.kind == FLEET_STATIC || c->stopping) {
+        return;
+    }
+    uint32_t wanted = s->decided ? s->foresee.decision.instances : s->config->instances.min;
+    unsigned serving = count(c, service).serving;
+    while (serving < wanted && promote(c, service, wanted)) {
+        serving++;
+    }
+    start_missing(c, service, wanted, s->config->instances.spares);
+}
+
+static void tell_decision(struct controller *c, unsigned service) {
+    struct controlled *s = &c->services[service];
+    const struct autoscale_decision *d = &s->foresee.decision;
+    char sentence[AUTOSCALE_REASON_BYTES], evidence[512];
+    if (s->told && d->instances == s->told_instances) {
+        return;
+    }
+    autoscale_explain(d, sentence);
+    char forecast[32] = "null", demand[32] = "null";
+    if (isfinite(d->forecast_rps)) {
+        snprintf(forecast, sizeof forecast, "%.1f", d->forecast_rps);
+    }
+    if (isfinite(d->demand_rps)) {
+        snprintf(demand, sizeof demand, "%.1f", d->demand_rps);
+    }
+    snprintf(evidence, sizeof evidence,
+             "{\"why\":\"%s\",\"instances\":%u,\"before\":%u,\"demand_rps\":%s,"
+             "\"forecast_rps\":%s,\"quantile\":%.3f,\"instance_capacity_rps\":%.1f,"
+             "\"lead_ms\":%.0f,\"wanted_reactive\":%u,\"wanted_forecast\":%u}",
+             autoscale_reason_name(d->reason), d->instances, s->told ? s->told_instances : 0,
+             demand, forecast, d->quantile, d->capacity_rps, d->lead_ms, d->wanted_reactive,
+             d->wanted_forecast);
+    struct told told = scale_told(service, "want", s->name);
+    told.evidence = evidence;
+    tell(c, &told, "%s", sentence);
+    s->told = true;
+    s->told_instances = d->instances;
+}
+
+void scale_service(struct controller *c, unsigned service) {
+    struct controlled *s = &c->services[service];
+    struct census now = count(c, service);
+    if (c->stopping) {
+        return;
+    }
+    foresee_decide(&s->foresee, clock_unix_ms(), now.serving, now.starting);
+    s->decided = true;
+    if (s->config->fleet.kind == FLEET_STATIC) {
+        return; /* it is as large as it is */
+    }
+    uint32_t spares = s->config->instances.spares;
+    tell_decision(c, service);
+    scale_fill(c, service);
+    remove_surplus(c, service, s->foresee.decision.instances, spares);
+}

@@ -1,0 +1,297 @@
+/* Services of shop.yaml at indices of plan and vitals: an index is a service's as long as its name
+ * is configured. What was learned of it is remembered, what is known of its past is read in. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "act/control/controller_internal.h"
+#include "base/clock.h"
+
+#define REMEMBER_SEASONS 5
+#define REMEMBER_ROWS_MAX 18000
+#define STARTS_REMEMBERED_MS (14LL * 86400 * 1000)
+
+/* ---- what is known of the past ---- */
+
+struct memory {
+    struct foresee *foresee;
+    int64_t first_ms; /* of the store's rows; INT64_MAX: none yet */
+    size_t rows;
+};
+
+static bool find_first(void *self, const struct store_sample *sample) {
+    ((struct memory *)self)->first_ms = sample->time_ms;
+    return false;
+}
+
+static bool remember_sample(void *self, const struct store_sample *sample) {
+    struct memory *memory = self;
+    foresee_remember(memory->foresee, sample->time_ms, sample->offered_rps);
+    memory->rows++;
+    return true;
+}
+
+static bool remember_start(void *self, const struct store_instance *instance) {
+    if (isfinite(instance->startup_ms)) {
+        foresee_observe_start(((struct memory *)self)->foresee, instance->startup_ms);
+    }
+    return true;
+}
+
+static int64_t span_ms(const struct demand_config *demand) {
+    int64_t season = demand->season_count > 0 ? demand->season_ms[demand->season_count - 1] : 0;
+    int64_t span = season * REMEMBER_SEASONS, most = demand->step_ms * REMEMBER_ROWS_MAX;
+    return span < most ? span : most;
+}
+
+/* The file covers the time before the store's first row. Its values are counts per interval. */
+static void remember_file(const struct controller *c, struct memory *memory) {
+    const struct series *series = &c->inputs.history;
+    const struct series_column *column = c->inputs.history_column;
+    const struct demand_config *demand = &c->shop.demand;
+    int64_t parts = series->step_ms / demand->step_ms;
+    if (column == NULL) {
+        return;
+    }
+    if (parts < 1 || series->step_ms % demand->step_ms != 0) {
+        log_warn("history_ignored", "step_ms=%lld expected=\"a multiple of demand.step\"",
+                 (long long)series->step_ms);
+        return;
+    }
+    for (size_t i = 0; i < series->slots; i++) {
+        double rps = column->values[i] * 1000 / (double)series->step_ms;
+        for (int64_t part = 0; part < parts; part++) {
+            int64_t slot_ms = series->start_ms + (int64_t)i * series->step_ms +
+                              part * demand->step_ms;
+            slot_ms -= slot_ms % demand->step_ms;
+            if (slot_ms < memory->first_ms) {
+                foresee_remember(memory->foresee, slot_ms, rps);
+            }
+        }
+    }
+}
+
+/* `first`: the history file, which knows no services, is that of the first one. */
+static void remember(struct controller *c, struct controlled *s, bool first) {
+    int64_t now_ms = clock_unix_ms();
+    struct memory memory = { &s->foresee, INT64_MAX, 0 };
+    uint32_t step_s = (uint32_t)(c->shop.demand.step_ms / 1000);
+    struct store_sample_query query = {
+        .service = slice_from(s->name),
+        .from_ms = now_ms - span_ms(&c->shop.demand),
+        .to_ms = now_ms,
+        .step_s = step_s > 0 ? step_s : 1,
+    };
+    struct error err;
+    if (c->store != NULL) {
+        (void)store_read_samples(c->store, &query, find_first, &memory, &err);
+    }
+    if (first) {
+        remember_file(c, &memory);
+    }
+    if (c->store == NULL) {
+        return;
+    }
+    if (!store_read_samples(c->store, &query, remember_sample, &memory, &err) ||
+        !store_read_instances(c->store, slice_from(s->name), now_ms - STARTS_REMEMBERED_MS, now_ms,
+                              remember_start, &memory, &err)) {
+        log_warn("past_not_read", "service=%s error=\"%s\" action=go_on_without", s->name,
+                 err.text);
+    }
+    log_info("past_read", "service=%s steps=%zu", s->name, memory.rows);
+}
+
+/* ---- applying the configuration ---- */
+
+static int find_index(const struct controller *c, const char *name) {
+    for (int i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (c->services[i].used && strcmp(c->services[i].name, name) == 0) {
+            return i;
+        }
+    }
+    const struct plan *plan = plan_current(c->config.plans); /* of a predecessor */
+    for (uint32_t i = 0; plan != NULL && i < plan->service_count; i++) {
+        if (!c->services[i].used && strcmp(plan->services[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool is_reserved(const struct controller *c, unsigned index) {
+    const struct plan *plan = plan_current(c->config.plans);
+    return plan != NULL && index < plan->service_count && plan->services[index].name[0] != '\0' &&
+           shop_service(&c->shop, slice_from(plan->services[index].name)) != NULL;
+}
+
+static int free_index(const struct controller *c) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (!c->services[i].used && !is_reserved(c, i)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static struct foresee_options foresee_options_of(const struct controller *c,
+                                                 const struct service_config *config) {
+    struct foresee_options options = {
+        .policy = instances_policy(&config->instances, &config->unit,
+                                   c->shop.demand.margin_per_request),
+        .objective_ms = (double)config->objective.latency_ms,
+        .capacity_rps = config->instances.capacity_rps,
+        .step_ms = c->shop.demand.step_ms,
+        .season_count = c->shop.demand.season_count,
+        .calendar = &c->inputs.calendar,
+    };
+    memcpy(options.season_ms, c->shop.demand.season_ms, sizeof options.season_ms);
+    return options;
+}
+
+static void begin(struct controller *c, struct controlled *s, const struct service_config *config,
+                  bool first) {
+    struct error err;
+    struct foresee_options options = foresee_options_of(c, config);
+    *s = (struct controlled){ .used = true };
+    snprintf(s->name, sizeof s->name, "%s", config->name);
+    if (!foresee_init(&s->foresee, &options, &err)) {
+        log_warn("no_forecast", "service=%s error=\"%s\" action=stay_reactive", s->name, err.text);
+    }
+    s->foresees = true;
+    remember(c, s, first);
+    const struct notebook_page *page = notebook_find(c->config.notebook, s->name);
+    if (page != NULL) {
+        s->foresee.capacity = page->capacity;
+        s->foresee.lead = page->lead;
+    }
+}
+
+static void end(struct controller *c, unsigned index) {
+    struct controlled *s = &c->services[index];
+    EACH_MEMBER (c, m, index) {
+        if (!m->leaving) {
+            member_drain(c, m, "its service is not configured any more");
+        }
+    }
+    fleet_set_service(c->fleet, index, NULL, NULL);
+    foresee_fini(&s->foresee);
+    *s = (struct controlled){ .used = false };
+}
+
+void services_apply(struct controller *c) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (c->services[i].used &&
+            shop_service(&c->shop, slice_from(c->services[i].name)) == NULL) {
+            end(c, i);
+        }
+    }
+    for (size_t i = 0; i < c->shop.service_count; i++) {
+        const struct service_config *config = &c->shop.services[i];
+        int index = find_index(c, config->name);
+        index = index >= 0 ? index : free_index(c);
+        if (index < 0) {
+            continue; /* more than PLAN_SERVICES_MAX with those that are leaving */
+        }
+        struct controlled *s = &c->services[index];
+        if (!s->used) {
+            begin(c, s, config, i == 0);
+        } else {
+            struct foresee_options options = foresee_options_of(c, config);
+            foresee_change(&s->foresee, &options.policy, options.calendar);
+        }
+        s->config = config;
+        s->remedy = remedy_policy_for((uint32_t)config->objective.latency_ms);
+        fleet_set_service(c->fleet, (unsigned)index, config->name, &config->fleet);
+    }
+    planner_change(c);
+}
+
+void services_fini(struct controller *c) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (c->services[i].foresees) {
+            foresee_fini(&c->services[i].foresee);
+        }
+    }
+}
+
+/* ---- each second ---- */
+
+static void observe_members(struct controller *c, unsigned index) {
+    struct controlled *s = &c->services[index];
+    EACH_MEMBER (c, m, index) {
+        static struct endpoint_reading now;
+        struct endpoint_window window;
+        double seconds = (double)(c->now_us - m->second_us) / 1e6;
+        sense_read_endpoint(c->config.vitals, member_slot(c, m), m->generation, &now);
+        sense_endpoint(c->config.vitals, member_slot(c, m), m->generation, &m->second, &now,
+                       c->now_us, &window);
+        bool comparable = m->second_us != 0 && m->second.generation == m->generation;
+        m->second = now;
+        m->second_us = c->now_us;
+        if (!comparable || !(seconds > 0)) {
+            m->requests_rps = m->errors_rps = 0;
+            continue;
+        }
+        m->requests_rps = (double)window.requests / seconds;
+        m->errors_rps = (double)(window.failures + window.status_5xx) / seconds;
+        if (m->state == ENDPOINT_SERVING && window.answers > 0) {
+            foresee_observe_instance(&s->foresee, (double)window.answers / seconds,
+                                     (double)window.latency_us_p99 / 1000, seconds);
+        }
+    }
+}
+
+static void observe_objective(struct controlled *s) {
+    s->minute_at = (s->minute_at + 1) % OBJECTIVE_SECONDS;
+    s->answers[s->minute_at] = s->second.answers;
+    s->late[s->minute_at] = s->second.over_objective;
+}
+
+static void write_sample(struct controller *c, const struct controlled *s, unsigned index,
+                         int64_t now_ms) {
+    struct store_sample sample = {
+        .step_s = 1,
+        .time_ms = now_ms / 1000 * 1000 - 1000, /* the second that has just ended */
+        .offered_rps = s->second.offered_rps,
+        .served_rps = s->second.served_rps,
+        .refused_rps = s->second.refused_rps,
+        .failed_rps = s->second.failed_rps,
+        .latency_ms_p50 = s->second.answers > 0 ? s->second.latency_us_p50 / 1000.0 : NAN,
+        .latency_ms_p99 = s->second.answers > 0 ? s->second.latency_us_p99 / 1000.0 : NAN,
+        .forecast_rps = foresee_at(&s->foresee, now_ms, 1),
+        .capacity_rps = capacity_rps(&s->foresee.capacity) *
+                        members_count(c, index, ENDPOINT_SERVING),
+    };
+    memcpy(sample.service, s->name, sizeof sample.service);
+    if (c->store != NULL) {
+        store_append_sample(c->store, &sample);
+    }
+}
+
+static void note(struct controller *c, const struct controlled *s) {
+    struct notebook_page *page = notebook_take(c->config.notebook, s->name);
+    if (page != NULL) {
+        page->capacity = s->foresee.capacity;
+        page->lead = s->foresee.lead;
+    }
+}
+
+void services_second(struct controller *c, int64_t now_ms) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        struct controlled *s = &c->services[i];
+        if (!s->used) {
+            continue;
+        }
+        uint32_t objective_us = (uint32_t)(s->config->objective.latency_ms * 1000);
+        s->has_second =
+            sense_service(c->config.vitals, i, objective_us, c->now_us, &s->last, &s->second);
+        if (s->has_second) {
+            foresee_observe(&s->foresee, now_ms, &s->second);
+            observe_objective(s);
+            write_sample(c, s, i, now_ms);
+        }
+        observe_members(c, i);
+        note(c, s);
+        scale_service(c, i);
+    }
+}

@@ -1,0 +1,310 @@
+#include "act/control/shop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "act/shm/plan.h"
+#include "record/store/store.h"
+
+#define SHOP_ARENA_BYTES (64u << 20)
+#define SHOP(member) offsetof(struct shop, member)
+#define SERVICE(member) offsetof(struct service_config, member)
+#define LISTEN(member) offsetof(struct listen_config, member)
+#define JOB(member) offsetof(struct job_config, member)
+
+/* ---- listen, admin, log ---- */
+
+static void check_listen(const struct config_place *place, void *item) {
+    struct listen_config *listen = item;
+    struct error err;
+    if (listen->text != NULL && !address_parse(slice_from(listen->text), 0, &listen->address,
+                                               &err)) {
+        config_place_error(place, "address", "address: %s", err.text);
+    }
+    if (listen_is_tls(listen)) {
+        config_place_warning(place, "tls",
+                             "this version does not offer TLS yet: %s is not opened",
+                             listen->text == NULL ? "it" : listen->text);
+    }
+}
+
+static const struct config_field tls_fields[] = {
+    { "certificate", CONFIG_PATH, 0, .help = "PEM file of the chain" },
+    { "key", CONFIG_PATH, sizeof(const char *), .help = "PEM file of the private key" },
+};
+static const struct config_table tls_table = CONFIG_TABLE(const char *[2], tls_fields);
+
+static const struct config_field listen_fields[] = {
+    { "address", CONFIG_TEXT, LISTEN(text), .required = true,
+      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`" },
+    { "tls", CONFIG_BLOCK, LISTEN(tls), .table = &tls_table,
+      .help = "certificate and key; such a listener is not opened by this version" },
+};
+static const struct config_table listen_table =
+    CONFIG_TABLE_CHECKED(struct listen_config, listen_fields, check_listen);
+
+static void check_admin(const struct config_place *place, void *item) {
+    const char *const *text = item;
+    struct address address;
+    struct error err;
+    if (*text != NULL && !address_parse(slice_from(*text), 0, &address, &err)) {
+        config_place_error(place, "address", "address: %s", err.text);
+    }
+}
+
+#define ADMIN(member) (SHOP(admin.member) - SHOP(admin))
+static const struct config_field admin_fields[] = {
+    { "address", CONFIG_TEXT, ADMIN(address), .fallback = SHOP_ADMIN_DEFAULT,
+      .help = "dashboard, API and /metrics, for reading; what changes something goes over the "
+              "socket in the state folder" },
+    { "hosts", CONFIG_SLICE, ADMIN(hosts), .many = true, .count_offset = ADMIN(host_count),
+      .help = "further names under which a browser may ask for it" },
+};
+static const struct config_table admin_table =
+    CONFIG_TABLE_CHECKED(typeof(((struct shop *)0)->admin), admin_fields, check_admin);
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+static const struct config_field log_fields[] = {
+    { "level", CONFIG_CHOICE, 0, .choices = log_levels, .fallback = "info",
+      .help = "the least that is written to stderr" },
+};
+static const struct config_table log_table =
+    CONFIG_TABLE(typeof(((struct shop *)0)->log), log_fields);
+
+/* ---- services ---- */
+
+static const struct config_field service_fields[] = {
+    { "fleet", CONFIG_INLINE, SERVICE(fleet), .table = &fleet_config_table },
+    { "instances", CONFIG_BLOCK, SERVICE(instances), .table = &instances_config_table,
+      .help = "how many" },
+    { "unit", CONFIG_BLOCK, SERVICE(unit), .table = &unit_config_table,
+      .help = "what one instance is and costs" },
+    { "objective", CONFIG_BLOCK, SERVICE(objective), .table = &objective_config_table,
+      .help = "what a good answer is" },
+    { "timeouts", CONFIG_BLOCK, SERVICE(timeouts), .table = &upstream_config_table,
+      .help = "towards the instances" },
+};
+static const struct config_table service_table =
+    CONFIG_TABLE(struct service_config, service_fields);
+
+/* ---- what later versions carry out ---- */
+
+static const char *const job_classes[] = { "on_demand", "spot", NULL };
+static const struct config_field job_fields[] = {
+    { "command", CONFIG_TEXT, JOB(command), .many = true, .count_offset = JOB(command_len),
+      .required = true, .help = "what it runs" },
+    { "deadline", CONFIG_DURATION, JOB(deadline_ms), .help = "done by then" },
+    { "class", CONFIG_CHOICE, JOB(class), .choices = job_classes, .fallback = "on_demand",
+      .help = "on which capacity" },
+};
+static const struct config_table job_table = CONFIG_TABLE(struct job_config, job_fields);
+
+static const struct config_field rollout_fields[] = {
+    { "steps", CONFIG_SHARE, offsetof(struct rollout_config, steps), .many = true,
+      .items_max = 16, .count_offset = offsetof(struct rollout_config, step_count),
+      .help = "shares of the traffic that a candidate gets, one after the other" },
+    { "guard", CONFIG_TEXT, offsetof(struct rollout_config, guard), .many = true,
+      .count_offset = offsetof(struct rollout_config, guard_len),
+      .help = "what must not get worse" },
+};
+static const struct config_table rollout_table =
+    CONFIG_TABLE(struct rollout_config, rollout_fields);
+
+/* ---- the whole ---- */
+
+static bool name_is_good(const char *name) {
+    size_t len = strlen(name);
+    return len > 0 && len <= 40 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+               len;
+}
+
+static void check_services(const struct config_place *place, const struct shop *shop) {
+    if (shop->service_count == 0) {
+        config_place_error(place, "services", "services: expected at least one");
+    }
+    if (shop->service_count > PLAN_SERVICES_MAX) {
+        config_place_error(place, "services", "services: expected at most %d, found %zu",
+                           PLAN_SERVICES_MAX, shop->service_count);
+    }
+    for (size_t i = 0; i < shop->service_count; i++) {
+        if (!name_is_good(shop->services[i].name)) {
+            struct config_place at = config_place_item(place, "services", i);
+            config_place_error(&at, NULL,
+                               "'%s': expected a name of at most 40 letters, digits, '-', '_', '.'",
+                               shop->services[i].name);
+        }
+    }
+}
+
+static void report_no_service(const struct config_place *at, const struct shop *shop,
+                              const char *name) {
+    const char *names[PLAN_SERVICES_MAX];
+    size_t count = 0;
+    for (; count < shop->service_count && count < PLAN_SERVICES_MAX; count++) {
+        names[count] = shop->services[count].name;
+    }
+    const char *near = config_nearest(slice_from(name), names, count);
+    config_place_error(at, "service", "service: there is no '%s'%s%s%s", name,
+                       near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
+                       near != NULL ? "'?" : "");
+}
+
+static bool same_route(const struct route_config *a, const struct route_config *b) {
+    return slice_equal(a->host, b->host) && slice_equal(a->path, b->path);
+}
+
+static void check_routes(const struct config_place *place, const struct shop *shop) {
+    if (shop->route_count == 0) {
+        config_place_error(place, "routes",
+                           "routes: expected at least one, such as { path: /, service: %s }",
+                           shop->service_count > 0 ? shop->services[0].name : "storefront");
+    }
+    if (shop->route_count > PLAN_ROUTES_MAX) {
+        config_place_error(place, "routes", "routes: expected at most %d, found %zu",
+                           PLAN_ROUTES_MAX, shop->route_count);
+        return;
+    }
+    for (size_t i = 0; i < shop->route_count; i++) {
+        const struct route_config *route = &shop->routes[i];
+        struct config_place at = config_place_item(place, "routes", i);
+        if (route->service != NULL && shop_service(shop, slice_from(route->service)) == NULL) {
+            report_no_service(&at, shop, route->service);
+        }
+        for (size_t k = 0; k < i && i < 1000; k++) { /* a help for people, not for machines */
+            if (same_route(route, &shop->routes[k])) {
+                config_place_warning(&at, "path", "%.*s has a route already: this one is never used",
+                                     SLICE_ARG(route->path));
+                break;
+            }
+        }
+    }
+}
+
+static void check_shop(const struct config_place *place, void *item) {
+    struct shop *shop = item;
+    struct error err;
+    if (shop->listen_count == 0) {
+        config_place_error(place, "listen",
+                           "listen: expected at least one, such as { address: \":8080\" }");
+    }
+    if (shop->store != NULL && !store_check_spec(slice_from(shop->store), &err)) {
+        config_place_error(place, "store", "store: %s", err.text);
+    }
+    shop->admin.best_effort = !config_place_has(place, "admin");
+    check_services(place, shop);
+    check_routes(place, shop);
+    if (config_place_has(place, "jobs")) {
+        config_place_warning(place, "jobs", "this version does not run jobs yet");
+    }
+    if (config_place_has(place, "rollout")) {
+        config_place_warning(place, "rollout", "this version does not do staged rollouts yet");
+    }
+}
+
+static const struct config_field shop_fields[] = {
+    { "include", CONFIG_TEXT, SHOP(include), .many = true, .count_offset = SHOP(include_count),
+      .help = "further files, whose keys are added to these; services and jobs may be spread" },
+    { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_table,
+      .count_offset = SHOP(listen_count), .required = true, .help = "where visitors come in" },
+    { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table, .help = "where engineers come in" },
+    { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,
+      .help = "what is remembered: `sqlite:PATH`" },
+    { "workers", CONFIG_COUNT, SHOP(workers), .fallback = "0", .max = PLAN_WORKERS_MAX,
+      .help = "processes that carry traffic; 0: one for each CPU; read at the start only" },
+    { "services", CONFIG_NAMED_BLOCKS, SHOP(services), .table = &service_table,
+      .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
+    { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,
+      .count_offset = SHOP(route_count), .required = true, .help = "what goes where" },
+    { "demand", CONFIG_BLOCK, SHOP(demand), .table = &demand_config_table,
+      .help = "what is known about demand ahead" },
+    { "value", CONFIG_BLOCK, SHOP(value), .table = &value_config_table,
+      .help = "what a visit is worth" },
+    { "overload", CONFIG_BLOCK, SHOP(overload), .table = &overload_config_table,
+      .help = "when there is not enough for everybody" },
+    { "limits", CONFIG_BLOCK, SHOP(limits), .table = &limits_config_table,
+      .help = "towards visitors" },
+    { "timeouts", CONFIG_BLOCK, SHOP(timeouts), .table = &timeouts_config_table,
+      .help = "towards visitors" },
+    { "rollout", CONFIG_BLOCK, SHOP(rollout), .table = &rollout_table,
+      .help = "staged releases; not in this version" },
+    { "jobs", CONFIG_NAMED_BLOCKS, SHOP(jobs), .table = &job_table,
+      .count_offset = SHOP(job_count), .help = "background work; not in this version" },
+    { "log", CONFIG_BLOCK, SHOP(log), .table = &log_table, .help = "our own log" },
+};
+const struct config_table shop_table = CONFIG_TABLE_CHECKED(struct shop, shop_fields, check_shop);
+
+/* ---- loading ---- */
+
+static bool finish(bool good, struct arena *arena, const char *currency, struct shop *shop) {
+    if (!good) {
+        arena_fini(arena);
+        return false;
+    }
+    shop->arena = *arena;
+    memcpy(shop->currency, currency, sizeof shop->currency);
+    return true;
+}
+
+bool shop_load(const char *path, struct shop *shop, struct config_report *report) {
+    struct arena arena;
+    char currency[UNITS_CURRENCY_BYTES];
+    arena_init(&arena, SHOP_ARENA_BYTES);
+    bool good = config_load(&shop_table, path, shop, &arena, currency, report);
+    return finish(good, &arena, currency, shop);
+}
+
+/* In double quotes; JSON's escapes are YAML's. */
+static void quote(struct buffer *out, const char *text) {
+    (void)buffer_append_byte(out, '"');
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == '"' || c == '\\') {
+            (void)buffer_printf(out, "\\u%04x", c);
+        } else {
+            (void)buffer_append_byte(out, *text);
+        }
+    }
+    (void)buffer_append_byte(out, '"');
+}
+
+bool shop_default(const char *const *endpoints, size_t endpoint_count, const char *listen,
+                  struct shop *shop, struct config_report *report) {
+    struct arena arena;
+    struct buffer text;
+    char currency[UNITS_CURRENCY_BYTES];
+    arena_init(&arena, SHOP_ARENA_BYTES);
+    buffer_init(&text, CONFIG_FILE_BYTES_MAX);
+    (void)buffer_append_text(&text, "listen: [ { address: ");
+    quote(&text, listen == NULL ? ":8080" : listen);
+    (void)buffer_append_text(&text, " } ]\nservices: { default: { fleet: static, endpoints: [ ");
+    for (size_t i = 0; i < endpoint_count; i++) {
+        quote(&text, endpoints[i]);
+        (void)buffer_append_text(&text, ", ");
+    }
+    (void)buffer_append_text(&text, "] } }\nroutes: [ { path: /, service: default } ]\n");
+    const struct config_node *root =
+        config_read_text(buffer_slice(&text), "command line", &arena, report);
+    bool good = root != NULL && config_apply(&shop_table, root, shop, &arena, currency, report);
+    buffer_fini(&text);
+    return finish(good, &arena, currency, shop);
+}
+
+void shop_fini(struct shop *shop) {
+    struct arena arena = shop->arena;
+    *shop = (struct shop){ 0 };
+    arena_fini(&arena);
+}
+
+bool listen_is_tls(const struct listen_config *listen) {
+    return listen->tls.certificate != NULL || listen->tls.key != NULL;
+}
+
+const struct service_config *shop_service(const struct shop *shop, struct slice name) {
+    for (size_t i = 0; i < shop->service_count; i++) {
+        if (slice_equal(slice_from(shop->services[i].name), name)) {
+            return &shop->services[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,37 @@
+/* What was decided, in the words it was decided with: log, store (audit chain) and API. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "act/control/controller_internal.h"
+#include "base/clock.h"
+
+static void copy(char *to, size_t bytes, const char *from) {
+    snprintf(to, bytes, "%s", from == NULL ? "" : from);
+}
+
+int64_t tell(struct controller *c, const struct told *told, const char *format, ...) {
+    static int64_t without_store;
+    struct decision d;
+    va_list arguments;
+    decision_init(&d, clock_unix_ms());
+    copy(d.kind, sizeof d.kind, told->kind);
+    copy(d.action, sizeof d.action, told->action);
+    copy(d.subject, sizeof d.subject, told->subject);
+    if (told->service >= 0) {
+        copy(d.service, sizeof d.service, c->services[told->service].name);
+    }
+    copy(d.evidence, sizeof d.evidence, told->evidence);
+    d.noticed_ms = told->noticed_ms;
+    va_start(arguments, format);
+    vsnprintf(d.reason, sizeof d.reason, format, arguments);
+    va_end(arguments);
+    d.id = c->store != NULL ? store_append_decision(c->store, &d) : --without_store;
+    log_info("decision", "id=%lld kind=%s service=%s action=%s subject=%s reason=\"%s\"",
+             (long long)d.id, d.kind, d.service, d.action, d.subject, d.reason);
+    if (c->api != NULL) {
+        api_decided(c->api, &d);
+    }
+    return d.id;
+}

@@ -1,0 +1,169 @@
+/* What is, as plain values for the API. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/control/controller_internal.h"
+
+static double ms_of(uint32_t us, uint64_t answers) {
+    return answers > 0 ? us / 1000.0 : NAN;
+}
+
+static void fill_stages(const struct controlled *s, struct api_service *out) {
+    for (int i = 0; i < STAGE_COUNT; i++) {
+        uint64_t served = s->has_second ? s->second.served_stage[i] : 0;
+        out->stages[i] = (struct api_stage){
+            .offered_rps = s->has_second ? s->second.offered_stage_rps[i] : NAN,
+            .served_rps = s->has_second ? (double)served / s->second.seconds : NAN,
+            .latency_ms_p50 = ms_of(s->second.stage_us_p50[i], served),
+            .latency_ms_p95 = ms_of(s->second.stage_us_p95[i], served),
+            .latency_ms_p99 = ms_of(s->second.stage_us_p99[i], served),
+        };
+    }
+}
+
+static void fill_demand(const struct controlled *s, struct api_service *out) {
+    const struct service_second *second = &s->second;
+    out->demand_rps = s->has_second ? second->offered_rps : NAN;
+    out->served_rps = s->has_second ? second->served_rps : NAN;
+    out->refused_rps = s->has_second ? second->refused_rps : NAN;
+    out->failed_rps = s->has_second ? second->failed_rps : NAN;
+    uint64_t answers = s->has_second ? second->answers : 0;
+    out->latency_ms_p50 = ms_of(second->latency_us_p50, answers);
+    out->latency_ms_p95 = ms_of(second->latency_us_p95, answers);
+    out->latency_ms_p99 = ms_of(second->latency_us_p99, answers);
+    out->in_flight = second->in_flight;
+    out->waiting = second->waiting;
+    uint64_t minute = 0, late = 0;
+    for (unsigned i = 0; i < OBJECTIVE_SECONDS; i++) {
+        minute += s->answers[i];
+        late += s->late[i];
+    }
+    out->within_objective_ratio = minute > 0 ? 1 - (double)late / (double)minute : NAN;
+    fill_stages(s, out);
+}
+
+static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api_service *out) {
+    const struct foresee *f = &s->foresee;
+    out->forecast_rps_low = foresee_at(f, now_ms, 0);
+    out->forecast_rps = foresee_at(f, now_ms, 1);
+    out->forecast_rps_high = foresee_at(f, now_ms, 2);
+    out->forecast = (struct api_forecast){
+        .start_ms = f->path_start_ms,
+        .step_ms = f->step_ms,
+        .steps = f->path_steps,
+        .mean = f->mean,
+        .quantiles = f->path,
+        .quantile_stride = FORESEE_LEVELS,
+        .provision_quantile = f->quantile,
+    };
+}
+
+static void fill_service(const struct controller *c, unsigned index, int64_t now_ms,
+                         struct api_service *out) {
+    const struct controlled *s = &c->services[index];
+    const struct service_config *config = s->config;
+    *out = (struct api_service){ .name = "" };
+    if (!s->used) {
+        return;
+    }
+    unsigned serving = members_count(c, index, ENDPOINT_SERVING);
+    memcpy(out->name, s->name, sizeof out->name);
+    snprintf(out->fleet, sizeof out->fleet, "%s", fleet_kind_name(config->fleet.kind));
+    snprintf(out->trouble, sizeof out->trouble, "%s", fleet_trouble(c->fleet, index));
+    fill_demand(s, out);
+    fill_forecast(s, now_ms, out);
+    out->instance_capacity_rps = capacity_rps(&s->foresee.capacity);
+    out->capacity_rps = out->instance_capacity_rps * serving;
+    out->objective_ms = (double)config->objective.latency_ms;
+    out->objective_share_ratio = config->objective.share_ratio;
+    out->lead_ms = lead_time_quantile_ms(&s->foresee.lead, FORESEE_LEAD_QUANTILE);
+    bool fixed = config->fleet.kind == FLEET_STATIC;
+    out->instances_min = fixed ? serving : config->instances.min;
+    out->instances_max = fixed ? serving : config->instances.max;
+    out->instances_wanted = fixed        ? serving :
+                            s->decided   ? s->foresee.decision.instances :
+                                           config->instances.min;
+    out->spares_wanted = fixed ? 0 : config->instances.spares;
+    if (s->decided && !fixed) {
+        autoscale_explain(&s->foresee.decision, out->reason);
+    }
+}
+
+static void fill_instance(const struct controller *c, const struct member *m,
+                          struct api_instance *out) {
+    const struct instance *i = m->instance;
+    unsigned slot = member_slot(c, m);
+    const struct vitals_shared_endpoint *shared = &c->config.vitals->shared[slot];
+    uint32_t ewma_us = atomic_load_explicit(&shared->generation, memory_order_relaxed) ==
+                               m->generation
+                           ? atomic_load_explicit(&shared->ewma_us, memory_order_relaxed)
+                           : 0;
+    char address[ADDRESS_TEXT_BYTES];
+    address_format(&i->address, address);
+    *out = (struct api_instance){
+        .service = (uint16_t)i->service,
+        .state = (uint8_t)m->state,
+        .pid = i->pid,
+        .in_flight = vitals_endpoint_in_flight(c->config.vitals, slot, m->generation),
+        .latency_ms = ewma_us > 0 ? ewma_us / 1000.0 : NAN,
+        .requests_rps = m->requests_rps,
+        .errors_rps = m->errors_rps,
+        .cpu_ratio = i->cpu_ratio,
+        .memory_bytes = i->memory_bytes,
+        .startup_ms = i->startup_ms,
+        .started_ms = i->started_ms,
+    };
+    memcpy(out->id, i->id, sizeof out->id);
+    memcpy(out->version, i->version, sizeof out->version);
+    snprintf(out->address, sizeof out->address, "%.63s", address);
+    snprintf(out->note, sizeof out->note, "%s", m->note);
+}
+
+static void fill_campaigns(const struct controller *c, int64_t now_ms, struct api_view *view) {
+    const struct calendar *calendar = &c->inputs.calendar;
+    view->campaign_count = 0;
+    for (size_t i = calendar_first_touching(calendar, now_ms);
+         i < calendar->len && view->campaign_count < API_CAMPAIGNS_MAX; i++) {
+        const struct calendar_event *event = &calendar->events[i];
+        if (event->end_ms <= now_ms) {
+            continue;
+        }
+        struct api_campaign *out = &view->campaigns[view->campaign_count++];
+        out->start_ms = event->start_ms;
+        out->end_ms = event->end_ms;
+        out->multiplier = event->multiplier;
+        slice_copy_text(slice_sub(event->name, 0, sizeof out->name - 1), out->name,
+                        sizeof out->name);
+        slice_copy_text(slice_sub(event->kind, 0, sizeof out->kind - 1), out->kind,
+                        sizeof out->kind);
+    }
+}
+
+void view_fill(struct controller *c, int64_t now_ms) {
+    struct api_view *view = &c->view;
+    view->now_ms = now_ms;
+    view->supervisor = c->config.supervisor_pid;
+    view->controller = getpid();
+    view->started_ms = c->started_ms;
+    view->plan_version = plan_version(c->config.plans);
+    view->draining = c->stopping;
+    view->worker_count = c->config.worker_count;
+    snprintf(view->currency, sizeof view->currency, "%s", c->shop.currency);
+    for (unsigned i = 0; i < c->config.worker_count; i++) {
+        view->workers[i] = (pid_t)atomic_load(&c->config.vitals->workers[i].pid);
+    }
+    view->service_count = 0;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        fill_service(c, i, now_ms, &view->services[i]);
+        view->service_count = c->services[i].used ? i + 1 : view->service_count;
+    }
+    view->instance_count = 0;
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        if (c->members[i].instance != NULL && c->services[c->members[i].instance->service].used) {
+            fill_instance(c, &c->members[i], &view->instances[view->instance_count++]);
+        }
+    }
+    fill_campaigns(c, now_ms, view);
+}

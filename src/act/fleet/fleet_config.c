@@ -1,0 +1,109 @@
+#include "act/fleet/fleet_config.h"
+
+#include <string.h>
+
+#include "act/shm/plan.h"
+#include "wire/net/address.h"
+
+#define HEALTH(member) offsetof(struct health_config, member)
+#define FLEET(member) offsetof(struct fleet_config, member)
+
+static const char *const kinds[] = { "process", "static", "podman", "kubernetes", NULL };
+
+const char *fleet_kind_name(enum fleet_kind kind) {
+    return kinds[kind];
+}
+
+static void check_health(const struct config_place *place, void *item) {
+    const struct health_config *c = item;
+    if (c->path != NULL && c->path[0] != '/') {
+        config_place_error(place, "path", "path: expected a path that begins with '/', found '%s'",
+                           c->path);
+    }
+}
+
+static void check_process(const struct config_place *place, const struct fleet_config *c) {
+    if (c->command_len == 0) {
+        config_place_error(place, "command",
+                           "command: expected how an instance is started, such as "
+                           "[node, server.js, --port, \"$PORT\"]");
+    }
+    if (c->endpoint_len > 0) {
+        config_place_error(place, "endpoints", "endpoints: only of `fleet: static`");
+    }
+}
+
+static void check_static(const struct config_place *place, const struct fleet_config *c) {
+    if (c->endpoint_len == 0) {
+        config_place_error(place, "endpoints",
+                           "endpoints: expected at least one, such as [\"10.0.0.5:8000\"]");
+    }
+    if (c->command_len > 0) {
+        config_place_error(place, "command", "command: only of `fleet: process`");
+    }
+    for (size_t i = 0; i < c->endpoint_len; i++) {
+        struct address address;
+        struct error err;
+        const struct config_place at = config_place_item(place, "endpoints", i);
+        if (!address_parse(slice_from(c->endpoints[i]), 80, &address, &err) &&
+            err.kind != ERROR_NOT_FOUND) {
+            config_place_error(&at, NULL, "endpoints: %s", err.text);
+        }
+    }
+}
+
+static void check(const struct config_place *place, void *item) {
+    const struct fleet_config *c = item;
+    if (c->kind == FLEET_PROCESS) {
+        check_process(place, c);
+    } else if (c->kind == FLEET_STATIC) {
+        check_static(place, c);
+    } else {
+        config_place_error(place, "fleet",
+                           "fleet: this version runs `process` and `static`; %s comes later",
+                           kinds[c->kind]);
+    }
+    if (c->version != NULL && (strlen(c->version) >= PLAN_NAME_BYTES ||
+                               strpbrk(c->version, ": \t\"") != NULL)) {
+        config_place_error(place, "version", "version: expected a short name without blanks or "
+                                             "colons");
+    }
+}
+
+static const struct config_field health_fields[] = {
+    { "path", CONFIG_TEXT, HEALTH(path),
+      .help = "asked with GET: a status of 200 to 399 is health; without it a connection that is "
+              "accepted" },
+    { "interval", CONFIG_DURATION, HEALTH(interval_ms), .fallback = "1s", .min = 50,
+      .max = 3600000, .help = "between two probes" },
+    { "timeout", CONFIG_DURATION, HEALTH(timeout_ms), .fallback = "1s", .min = 10, .max = 600000,
+      .help = "a probe that takes longer has failed" },
+    { "failures", CONFIG_COUNT, HEALTH(failures), .fallback = "2", .min = 1, .max = 100,
+      .help = "so many failed probes in a row take an instance out of rotation; after the first, "
+              "the next follows at once" },
+    { "startup", CONFIG_DURATION, HEALTH(startup_ms), .fallback = "60s", .min = 100,
+      .max = 3600000, .help = "one that is not healthy by then has failed to start" },
+};
+static const struct config_table health_table =
+    CONFIG_TABLE_CHECKED(struct health_config, health_fields, check_health);
+
+static const struct config_field fields[] = {
+    { "fleet", CONFIG_CHOICE, FLEET(kind), .choices = kinds, .fallback = "process",
+      .help = "who runs the instances: we as processes, somebody else at fixed addresses" },
+    { "command", CONFIG_TEXT, FLEET(command), .many = true, .count_offset = FLEET(command_len),
+      .help = "how a process is started; `$PORT` in it, and in its environment, is the port" },
+    { "folder", CONFIG_PATH, FLEET(folder), .fallback = ".",
+      .help = "in which the command runs" },
+    { "environment", CONFIG_PAIRS, FLEET(environment), .count_offset = FLEET(environment_len),
+      .help = "added to ours" },
+    { "endpoints", CONFIG_TEXT, FLEET(endpoints), .many = true,
+      .count_offset = FLEET(endpoint_len), .help = "of `static`: where it answers" },
+    { "version", CONFIG_TEXT, FLEET(version),
+      .help = "of the release, for people; a hash of the command without it" },
+    { "grace", CONFIG_DURATION, FLEET(grace_ms), .fallback = "10s", .max = 3600000,
+      .help = "between TERM and KILL" },
+    { "health", CONFIG_BLOCK, FLEET(health), .table = &health_table,
+      .help = "how an instance is asked how it is" },
+};
+const struct config_table fleet_config_table =
+    CONFIG_TABLE_CHECKED(struct fleet_config, fields, check);

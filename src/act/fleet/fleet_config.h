@@ -1,0 +1,32 @@
+/* What a service's block in shop.yaml says about its instances: how they are had and asked how they
+ * are. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+enum fleet_kind { FLEET_PROCESS, FLEET_STATIC, FLEET_PODMAN, FLEET_KUBERNETES };
+
+struct health_config {
+    const char *path; /* NULL: a connection that is accepted is health enough */
+    int64_t interval_ms, timeout_ms, startup_ms;
+    uint32_t failures;
+};
+
+struct fleet_config {
+    enum fleet_kind kind;
+    const char **command; /* of process; "$PORT" stands for the port */
+    size_t command_len;
+    const char *folder; /* in which it runs */
+    const struct config_pair *environment;
+    size_t environment_len;
+    const char **endpoints; /* of static: "host:port" */
+    size_t endpoint_len;
+    const char *version; /* NULL: a hash of command and environment */
+    int64_t grace_ms;
+    struct health_config health;
+};
+
+extern const struct config_table fleet_config_table; /* to be inlined in the service's block */
+const char *fleet_kind_name(enum fleet_kind kind);

@@ -1,0 +1,32 @@
+/* A probe: asks one address whether it is well, over the loop. GET of a path (200 to 399 is well),
+ * or without one a connection that is accepted. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/net/address.h"
+#include "wire/net/loop.h"
+#include "wire/net/socket.h"
+
+#define PROBE_ANSWER_BYTES 16 /* "HTTP/1.1 200" is all that is read */
+
+struct probe {
+    struct socket socket;
+    struct loop *loop;
+    const char *path;
+    struct address address;
+    bool running, closing; /* closing: the socket is not ours again yet */
+    char answer[PROBE_ANSWER_BYTES];
+    size_t answer_len;
+    char note[128]; /* why it failed */
+    /* Once for each probe_start, in a later turn. */
+    void (*on_done)(struct probe *probe, bool well);
+    void (*on_released)(struct probe *probe); /* after probe_stop; may be NULL */
+};
+
+void probe_init(struct probe *p, struct loop *loop, void (*on_done)(struct probe *, bool));
+/* One at a time: ignored while one runs. `path` must stay. */
+void probe_start(struct probe *p, const struct address *address, const char *path,
+                 uint64_t timeout_us);
+/* No on_done any more. True when the memory is the owner's at once, else on_released tells. */
+bool probe_stop(struct probe *p);

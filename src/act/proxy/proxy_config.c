@@ -1,0 +1,128 @@
+#include "act/proxy/proxy_config.h"
+
+/* ---- routes ---- */
+
+#define ROUTE(member) offsetof(struct route_config, member)
+
+/* In the order of enum stage. */
+static const char *const stages[] = { "other", "browse", "search", "product",
+                                      "cart",  "checkout", NULL };
+_Static_assert(sizeof stages / sizeof stages[0] == STAGE_COUNT + 1, "a name for each stage");
+
+static void check_route(const struct config_place *place, void *item) {
+    struct route_config *route = item;
+    if (route->path.len == 0 || route->path.data[0] != '/') {
+        config_place_error(place, "path", "path: expected a path that begins with '/'");
+    }
+    for (size_t i = 0; i < route->host.len; i++) {
+        char c = route->host.data[i];
+        bool star = c == '*' && i == 0 && route->host.len > 2 && route->host.data[1] == '.';
+        if ((c >= 'A' && c <= 'Z') || c == '/' || c == ' ' || (c == '*' && !star)) {
+            config_place_error(place, "host",
+                               "host: expected a name in lower case such as shop.example or "
+                               "*.shop.example, found '%.*s'",
+                               SLICE_ARG(route->host));
+            return;
+        }
+    }
+}
+
+static const struct config_field route_fields[] = {
+    { "host", CONFIG_SLICE, ROUTE(host),
+      .help = "of this host only; `*.shop.example` takes its subdomains" },
+    { "path", CONFIG_SLICE, ROUTE(path), .required = true,
+      .help = "the path and all below it; the longest route of a request counts" },
+    { "service", CONFIG_TEXT, ROUTE(service), .required = true, .help = "who answers" },
+    { "stage", CONFIG_CHOICE, ROUTE(stage), .choices = stages, .fallback = "browse",
+      .help = "how far a visitor has come who asks for it: what the request is worth" },
+    { "idempotent", CONFIG_BOOL, ROUTE(idempotent), .fallback = "false",
+      .help = "the service promises that doing a POST twice is the same as doing it once (an order "
+              "token, a signed cart): one that got no answer may be sent again" },
+};
+const struct config_table route_config_table =
+    CONFIG_TABLE_CHECKED(struct route_config, route_fields, check_route);
+
+/* ---- limits and timeouts of the visitors' side ---- */
+
+#define LIMIT(member) offsetof(struct limits_config, member)
+#define TIMEOUT(member) offsetof(struct timeouts_config, member)
+
+static const struct config_field limits_fields[] = {
+    { "head", CONFIG_SIZE, LIMIT(head_bytes), .fallback = "32KiB", .min = 1024, .max = 262144,
+      .help = "request line and fields together; beyond: 431" },
+    { "fields", CONFIG_COUNT, LIMIT(fields), .fallback = "100", .min = 8, .max = 1000,
+      .help = "fields of a request; beyond: 431" },
+    { "target", CONFIG_SIZE, LIMIT(target_bytes), .fallback = "8KiB", .min = 64, .max = 131072,
+      .help = "path and query; beyond: 414" },
+    { "body", CONFIG_SIZE, LIMIT(body_bytes), .fallback = "0",
+      .help = "body of a request; beyond: 413; 0: unlimited, bodies are streamed" },
+    { "connections", CONFIG_COUNT, LIMIT(connections), .fallback = "20000", .min = 16,
+      .max = 1000000, .help = "visitors' connections of one worker" },
+    { "requests_per_connection", CONFIG_COUNT, LIMIT(requests_per_connection), .fallback = "0",
+      .help = "after so many a connection is closed; 0: never" },
+    { "retries", CONFIG_COUNT, LIMIT(retries), .fallback = "2", .max = 8,
+      .help = "of an idempotent request that got no answer, within a budget of 20 % of the "
+              "requests" },
+};
+const struct config_table limits_config_table = CONFIG_TABLE(struct limits_config, limits_fields);
+
+static const struct config_field timeouts_fields[] = {
+    { "client_head", CONFIG_DURATION, TIMEOUT(client_head_ms), .fallback = "10s", .min = 100,
+      .max = 600000, .help = "for the whole head of a request" },
+    { "client_idle", CONFIG_DURATION, TIMEOUT(client_idle_ms), .fallback = "75s", .min = 100,
+      .max = 3600000, .help = "a connection may wait for its next request" },
+    { "client_body", CONFIG_DURATION, TIMEOUT(client_body_ms), .fallback = "30s", .min = 100,
+      .max = 3600000, .help = "between two pieces of a body, in either direction" },
+    { "pool_idle", CONFIG_DURATION, TIMEOUT(pool_idle_ms), .fallback = "4s", .min = 100,
+      .max = 3600000,
+      .help = "a connection to an instance is kept unused; shorter than the service keeps it" },
+    { "drain", CONFIG_DURATION, TIMEOUT(drain_ms), .fallback = "30s", .max = 3600000,
+      .help = "after TERM, what is under way may take this long" },
+};
+const struct config_table timeouts_config_table =
+    CONFIG_TABLE(struct timeouts_config, timeouts_fields);
+
+struct plan_limits proxy_plan_limits(const struct limits_config *limits,
+                                     const struct timeouts_config *timeouts) {
+    return (struct plan_limits){
+        .head_bytes = (uint32_t)limits->head_bytes,
+        .fields = limits->fields,
+        .target_bytes = (uint32_t)limits->target_bytes,
+        .body_bytes = limits->body_bytes,
+        .connections = limits->connections,
+        .requests_per_connection = limits->requests_per_connection,
+        .client_head_timeout_ms = (uint32_t)timeouts->client_head_ms,
+        .client_idle_timeout_ms = (uint32_t)timeouts->client_idle_ms,
+        .client_body_timeout_ms = (uint32_t)timeouts->client_body_ms,
+        .drain_timeout_ms = (uint32_t)timeouts->drain_ms,
+        .pool_idle_timeout_ms = (uint32_t)timeouts->pool_idle_ms,
+        .retries = limits->retries,
+    };
+}
+
+/* ---- of a service ---- */
+
+#define OBJECTIVE(member) offsetof(struct objective_config, member)
+#define UPSTREAM(member) offsetof(struct upstream_config, member)
+
+static const struct config_field objective_fields[] = {
+    { "latency", CONFIG_DURATION, OBJECTIVE(latency_ms), .fallback = "250ms", .min = 1,
+      .max = 600000, .help = "an answer within this is a good one" },
+    { "share", CONFIG_SHARE, OBJECTIVE(share_ratio), .fallback = "99%", .min = 0.5, .max = 1,
+      .help = "so many of the answers are to be good" },
+};
+const struct config_table objective_config_table =
+    CONFIG_TABLE(struct objective_config, objective_fields);
+
+static const struct config_field upstream_fields[] = {
+    { "connect", CONFIG_DURATION, UPSTREAM(connect_ms), .fallback = "1s", .min = 10,
+      .max = 60000, .help = "to connect to an instance" },
+    { "first_byte", CONFIG_DURATION, UPSTREAM(first_byte_ms), .fallback = "30s", .min = 10,
+      .max = 3600000, .help = "until an answer begins; then 504" },
+    { "idle", CONFIG_DURATION, UPSTREAM(idle_ms), .fallback = "60s", .min = 10, .max = 3600000,
+      .help = "between two pieces of an answer" },
+    { "total", CONFIG_DURATION, UPSTREAM(total_ms), .fallback = "0", .max = 86400000,
+      .help = "for a whole request; 0: no limit" },
+};
+const struct config_table upstream_config_table =
+    CONFIG_TABLE(struct upstream_config, upstream_fields);
