@@ -9,6 +9,7 @@
 
 #include "base/parse.h"
 #include "config/units.h"
+#include "act/control/shop.h"
 #include "tool/cli/verbs.h"
 #include "tool/sim/backtest.h"
 #include "tool/sim/recorded.h"
@@ -302,7 +303,75 @@ static bool run_policies(const struct request *q, struct error *err) {
     return ok;
 }
 
-static bool answer_request(struct request *q, struct error *err) {
+/* What the file says counts where no option says otherwise: options were parsed before. */
+static bool take_configuration(struct request *q, const struct shop *shop, struct error *err) {
+    const struct service_config *service = &shop->services[0];
+    if (q->service != NULL) {
+        service = shop_service(shop, slice_from(q->service));
+        if (service == NULL) {
+            return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
+                             q->config_path);
+        }
+    }
+    struct autoscale_policy given = q->input.policy, unset;
+    struct autoscale_policy *policy = &q->input.policy;
+    autoscale_policy_init(&unset);
+    *policy = instances_policy(&service->instances, &service->unit,
+                               shop->demand.margin_per_request);
+    if (given.instances_min != unset.instances_min) {
+        policy->instances_min = given.instances_min;
+    }
+    if (q->max_given) {
+        policy->instances_max = given.instances_max;
+    }
+    if (!isnan(given.price_per_hour)) {
+        policy->price_per_hour = given.price_per_hour;
+    }
+    if (!isnan(given.margin_per_request)) {
+        policy->margin_per_request = given.margin_per_request;
+    }
+    q->max_given = true;
+    if (!(q->input.unit_rps > 0) && service->instances.capacity_rps > 0) {
+        q->input.unit_rps = service->instances.capacity_rps;
+    }
+    if (q->input.season_count == 0) {
+        memcpy(q->input.season_ms, shop->demand.season_ms, sizeof q->input.season_ms);
+        q->input.season_count = shop->demand.season_count;
+    }
+    return true;
+}
+
+static bool answer_recorded(struct request *q, struct error *err);
+
+/* The shop is kept until the answer is written: its files are named by it. */
+static bool answer_with_configuration(struct request *q, struct error *err) {
+    struct shop shop;
+    struct config_report report;
+    char holidays[128] = "";
+    config_report_init(&report);
+    if (!shop_load(q->config_path, &shop, &report)) {
+        config_report_print(&report, stderr);
+        config_report_fini(&report);
+        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    }
+    config_report_fini(&report);
+    if (q->source.events_path == NULL) {
+        q->source.events_path = shop.demand.campaigns;
+    }
+    for (size_t i = 0; i < shop.demand.holiday_count; i++) {
+        size_t len = strlen(holidays);
+        snprintf(holidays + len, sizeof holidays - len, "%s%.*s", i > 0 ? "," : "",
+                 SLICE_ARG(shop.demand.holidays[i]));
+    }
+    if (q->source.holidays == NULL && holidays[0] != '\0') {
+        q->source.holidays = holidays;
+    }
+    bool ok = take_configuration(q, &shop, err) && answer_recorded(q, err);
+    shop_fini(&shop);
+    return ok;
+}
+
+static bool answer_recorded(struct request *q, struct error *err) {
     struct recorded recorded; /* borrowed by q->input until this returns */
     if (!recorded_init(&recorded, &q->source, err)) {
         return false;
@@ -312,6 +381,10 @@ static bool answer_request(struct request *q, struct error *err) {
     q->input.counts = NULL;
     q->input.calendar = NULL;
     return ok;
+}
+
+static bool answer_request(struct request *q, struct error *err) {
+    return q->config_path != NULL ? answer_with_configuration(q, err) : answer_recorded(q, err);
 }
 
 static bool wants_help(int argc, char **argv) {

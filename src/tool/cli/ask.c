@@ -1,0 +1,104 @@
+#include "tool/cli/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "act/control/state.h"
+#include "base/buffer.h"
+
+static int connect_to(const char *socket_path, struct error *err) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct timeval patience = { .tv_sec = ASK_PATIENCE_S };
+    if (strlen(socket_path) >= sizeof address.sun_path) {
+        error_set(err, ERROR_LIMIT, "the path %s is too long for a socket", socket_path);
+        return -1;
+    }
+    strcpy(address.sun_path, socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int number = errno;
+        if (number == ENOENT || number == ECONNREFUSED) {
+            error_set(err, ERROR_UNAVAILABLE, "no Tidegate runs here (%s)", socket_path);
+        } else {
+            error_system(err, "connect to %s", socket_path);
+        }
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    return fd;
+}
+
+static bool exchange(int fd, const char *method, const char *path, struct buffer *in,
+                     struct error *err) {
+    char request[1024];
+    int len = snprintf(request, sizeof request,
+                       "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                       "Connection: close\r\n\r\n",
+                       method, path);
+    if (len < 0 || (size_t)len >= sizeof request) {
+        return error_set(err, ERROR_LIMIT, "the question is too long");
+    }
+    if (send(fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
+        return error_system(err, "ask");
+    }
+    for (;;) {
+        char *room = buffer_reserve(in, 65536);
+        if (room == NULL) {
+            return error_set(err, ERROR_LIMIT, "the answer is longer than %u bytes",
+                             ASK_ANSWER_BYTES_MAX);
+        }
+        ssize_t part = recv(fd, room, 65536, 0);
+        if (part < 0) {
+            return error_system(err, "its answer");
+        }
+        if (part == 0) {
+            return true;
+        }
+        buffer_commit(in, (size_t)part);
+    }
+}
+
+static bool parse(struct slice text, struct answer *answer, struct error *err) {
+    size_t end = slice_find_slice(text, SLICE("\r\n\r\n"));
+    if (end == SLICE_NONE || text.len < 12 || !slice_starts_with(text, SLICE("HTTP/1.1 "))) {
+        return error_set(err, ERROR_UNAVAILABLE, "its answer was cut off");
+    }
+    answer->status = atoi(text.data + 9);
+    struct slice body = slice_skip(text, end + 4);
+    answer->body = json_loadb(body.data, body.len, 0, NULL);
+    return true;
+}
+
+bool ask(const char *config_path, const char *method, const char *path, struct answer *answer,
+         struct error *err) {
+    struct state_folder state;
+    struct buffer in;
+    *answer = (struct answer){ 0 };
+    if (!state_folder_find(config_path, &state, err)) {
+        return false;
+    }
+    int fd = connect_to(state.socket, err);
+    if (fd < 0) {
+        return false;
+    }
+    buffer_init(&in, ASK_ANSWER_BYTES_MAX);
+    bool done = exchange(fd, method, path, &in, err) && parse(buffer_slice(&in), answer, err);
+    close(fd);
+    buffer_fini(&in);
+    return done;
+}
+
+void answer_fini(struct answer *answer) {
+    json_decref(answer->body);
+    answer->body = NULL;
+}

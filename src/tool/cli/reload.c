@@ -1,0 +1,52 @@
+/* tidegate reload: the running Tidegate reads its configuration again. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/cli/ask.h"
+#include "tool/cli/verbs.h"
+
+static const char help[] =
+    "usage: tidegate reload [shop.yaml]\n\n"
+    "The Tidegate of this folder (or of that file) takes up its changed configuration. No "
+    "connection is\n"
+    "closed. When it has errors they are printed, nothing changes, and the exit status is 1.\n";
+
+static void print_errors(const json_t *body) {
+    const json_t *errors = json_object_get(body, "errors"), *error;
+    size_t i;
+    json_array_foreach (errors, i, error) {
+        fprintf(stderr, "%s\n", json_is_string(error) ? json_string_value(error) : "?");
+    }
+    const char *detail = json_string_value(json_object_get(body, "detail"));
+    if (json_array_size(errors) == 0 && detail != NULL) {
+        fprintf(stderr, "%s\n", detail);
+    }
+}
+
+int cli_reload(int argc, char **argv) {
+    struct answer answer;
+    struct error err;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fputs(help, stderr);
+        return EXIT_USAGE;
+    }
+    if (!ask(argc == 2 ? argv[1] : NULL, "POST", "/api/v1/reload", &answer, &err)) {
+        fprintf(stderr, "tidegate reload: %s\n", err.text);
+        return EXIT_BROKE;
+    }
+    bool refused = answer.status == 422, done = answer.status >= 200 && answer.status < 300;
+    if (!done) {
+        print_errors(answer.body);
+    }
+    answer_fini(&answer);
+    if (done) {
+        puts("reloaded");
+    } else {
+        fputs("tidegate reload: nothing was changed\n", stderr);
+    }
+    return done ? EXIT_DONE : refused ? EXIT_NO : EXIT_BROKE;
+}

@@ -1,0 +1,247 @@
+/* tidegate replay TRACE --to URL: visitors from a recorded trace or access log, open loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "config/units.h"
+#include "tool/cli/verbs.h"
+#include "tool/load/load.h"
+
+#define SUMMARY_BYTES_MAX 16384
+#define CONNECTIONS_MAX 60000 /* the ports of one client address */
+#define CUSTOMERS_MAX 1000000
+#define SHOP_PRODUCTS 1000 /* of examples/shop */
+
+static const char help[] =
+    "usage: tidegate replay TRACE --to URL [OPTION…]\n"
+    "Sends the requests of a recorded trace at their times, whether or not earlier ones were\n"
+    "answered; latency counts from the time a request was wanted. TRACE, plain or gzip, is CSV of\n"
+    "requests per interval, or an access log (Common or Combined Log Format), whose methods and\n"
+    "paths are asked for again.\n\n"
+    "  --to URL             http://HOST[:PORT]\n"
+    "  --speed N            60: a minute of the trace takes a second (default 1)\n"
+    "  --scale F            times as many requests (default 1)\n"
+    "  --sessions           visitors who walk the example shop, from the first page to an order;\n"
+    "                       the requests offered a second remain those of the trace\n"
+    "  --think D            what they think between two pages, on average (default 3s)\n"
+    "  --customers N        how many different ones are signed in: C1001 and on (default 200)\n"
+    "  --connections N      at most, kept alive (default 2000); who finds none waits\n"
+    "  --timeout D          from the wish to the last byte (default 30s)\n"
+    "  --column NAME        of a CSV (default: the first numeric column)\n"
+    "  --seed N             the same arrivals and visitors again (default 1)\n"
+    "  --report FILE        JSON: served, refused, failed, latency by stage, each second\n"
+    "  --json               the same to stdout\n\n"
+    "A summary goes to stderr. Exit status: 0 done, whatever was answered; 2 bad usage or input;\n"
+    "3 it broke or was interrupted\n";
+
+struct request {
+    const char *path, *url, *report_path;
+    bool json;
+    struct arrivals_options trace;
+    struct load_options load;
+};
+
+enum choice {
+    TO,
+    SPEED,
+    SCALE,
+    SESSIONS,
+    THINK,
+    CUSTOMERS,
+    CONNECTIONS,
+    TIMEOUT,
+    COLUMN,
+    SEED,
+    REPORT,
+    JSON,
+    HELP
+};
+
+static const struct option options[] = {
+    { "to", required_argument, NULL, TO },
+    { "speed", required_argument, NULL, SPEED },
+    { "scale", required_argument, NULL, SCALE },
+    { "sessions", no_argument, NULL, SESSIONS },
+    { "think", required_argument, NULL, THINK },
+    { "customers", required_argument, NULL, CUSTOMERS },
+    { "connections", required_argument, NULL, CONNECTIONS },
+    { "timeout", required_argument, NULL, TIMEOUT },
+    { "column", required_argument, NULL, COLUMN },
+    { "seed", required_argument, NULL, SEED },
+    { "report", required_argument, NULL, REPORT },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { 0 },
+};
+
+static bool parse_factor(const char *option, const char *text, double *value, struct error *err) {
+    double number;
+    if (!parse_double(slice_from(text), &number) || !(number > 0)) {
+        return error_set(err, ERROR_INVALID, "--%s: expected a number above 0, found '%s'", option,
+                         text);
+    }
+    *value = number;
+    return true;
+}
+
+static bool parse_span(const char *option, const char *text, uint64_t *us, struct error *err) {
+    int64_t ms;
+    if (!units_parse_duration_ms(slice_from(text), &ms) || ms <= 0 || ms > 86400000) {
+        return error_set(err, ERROR_INVALID,
+                         "--%s: expected a duration such as 500ms or 30s, at most 24h, found '%s'",
+                         option, text);
+    }
+    *us = (uint64_t)ms * 1000;
+    return true;
+}
+
+static bool parse_count(const char *option, const char *text, uint32_t least, uint32_t most,
+                        uint32_t *count, struct error *err) {
+    uint64_t number;
+    if (!parse_uint(slice_from(text), &number) || number < least || number > most) {
+        return error_set(err, ERROR_INVALID, "--%s: expected a number from %u to %u, found '%s'",
+                         option, least, most, text);
+    }
+    *count = (uint32_t)number;
+    return true;
+}
+
+static bool parse_think(struct request *q, const char *text, struct error *err) {
+    uint64_t us = 0;
+    if (!parse_span("think", text, &us, err)) {
+        return false;
+    }
+    q->load.habits.think_us_mean = (double)us;
+    return true;
+}
+
+static bool parse_seed(struct request *q, const char *text, struct error *err) {
+    if (!parse_uint(slice_from(text), &q->trace.seed)) {
+        return error_set(err, ERROR_INVALID, "--seed: expected a number, found '%s'", text);
+    }
+    q->load.seed = q->trace.seed;
+    return true;
+}
+
+static bool take_option(struct request *q, int option, const char *value, struct error *err) {
+    struct load_options *load = &q->load;
+    switch ((enum choice)option) {
+    case TO: q->url = value; return true;
+    case SPEED: return parse_factor("speed", value, &q->trace.speed, err);
+    case SCALE: return parse_factor("scale", value, &q->trace.scale, err);
+    case SESSIONS: load->sessions = true; return true;
+    case THINK: return parse_think(q, value, err);
+    case CUSTOMERS:
+        return parse_count("customers", value, 0, CUSTOMERS_MAX, &load->habits.customers, err);
+    case CONNECTIONS:
+        return parse_count("connections", value, 1, CONNECTIONS_MAX, &load->connections_max, err);
+    case TIMEOUT: return parse_span("timeout", value, &load->timeout_us, err);
+    case COLUMN: q->trace.column = slice_from(value); return true;
+    case SEED: return parse_seed(q, value, err);
+    case REPORT: q->report_path = value; return true;
+    case JSON: q->json = true; return true;
+    case HELP: break;
+    }
+    return false;
+}
+
+static void request_init(struct request *q) {
+    *q = (struct request){
+        .trace = { .speed = 1, .scale = 1, .seed = 1 },
+        .load = { .habits = { .think_us_mean = 3e6, .customers = 200, .products = SHOP_PRODUCTS },
+                  .connections_max = 2000,
+                  .timeout_us = 30000000,
+                  .seed = 1 },
+    };
+}
+
+static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?') {
+            return error_set(err, ERROR_INVALID,
+                             "'%s' is not an option of replay, or lacks its value",
+                             argv[optind - 1]);
+        }
+        if (!take_option(q, option, optarg, err)) {
+            return false;
+        }
+    }
+    if (optind != argc - 1) {
+        return error_set(err, ERROR_INVALID, "expected one TRACE");
+    }
+    q->path = argv[optind];
+    return (q->url != NULL || error_set(err, ERROR_INVALID, "expected --to http://HOST[:PORT]")) &&
+           (target_find(&q->load.target, slice_from(q->url), err) || error_wrap(err, "--to"));
+}
+
+static void say_before(const struct request *q, const struct arrivals *a) {
+    fprintf(stderr, "%s: about %.0f requests in %.0f s to %s\n", q->path, arrivals_total(a),
+            (double)arrivals_duration_us(a) / 1e6, q->url);
+    if (a->missing > 0) {
+        fprintf(stderr, "%zu of %zu intervals are not recorded: nobody comes in them\n", a->missing,
+                a->len);
+    }
+    if (a->skipped > 0) {
+        fprintf(stderr, "%zu lines are passed over: their requests cannot be sent again\n",
+                a->skipped);
+    }
+}
+
+static bool publish(const struct request *q, const struct tally *t, struct error *err) {
+    struct buffer words;
+    buffer_init(&words, SUMMARY_BYTES_MAX);
+    tally_write_words(t, &words);
+    fprintf(stderr, "%.*s", SLICE_ARG(buffer_slice(&words)));
+    buffer_fini(&words);
+    return (q->report_path == NULL || tally_write_json(t, q->report_path, err)) &&
+           (!q->json || tally_write_json(t, "-", err)) &&
+           (!t->interrupted || error_set(err, ERROR_UNAVAILABLE, "interrupted"));
+}
+
+static bool answer_request(struct request *q, struct error *err) {
+    struct arrivals arrivals;
+    static struct tally tally; /* large for a stack */
+    if (!arrivals_read(&arrivals, q->path, &q->trace, err)) {
+        return false;
+    }
+    say_before(q, &arrivals);
+    q->load.progress = isatty(STDERR_FILENO);
+    bool ok = load_run(&q->load, &arrivals, &tally, err);
+    if (ok) {
+        ok = publish(q, &tally, err);
+        tally_fini(&tally);
+    }
+    arrivals_fini(&arrivals);
+    return ok;
+}
+
+static bool wants_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int cli_replay(int argc, char **argv) {
+    struct request request;
+    struct error err = { 0 };
+    if (wants_help(argc, argv)) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    request_init(&request);
+    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        fprintf(stderr, "tidegate replay: %s\n", err.text);
+        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
+        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
+                                                                               : EXIT_BROKE;
+    }
+    return EXIT_DONE;
+}
