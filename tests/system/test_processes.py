@@ -1,6 +1,8 @@
 """Processes die; visitors do not notice. Real kills under load, each repeated REPEATS times."""
+import datetime
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -29,6 +31,13 @@ services:
 routes:
   - {{ path: /, service: storefront }}
 """
+
+
+READY = re.compile(r"^(\S+) INFO \S+ worker_ready ", re.MULTILINE)
+
+
+def unix(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def states(one, state):
@@ -70,18 +79,21 @@ def test_kill_the_controller_under_load(tidegate):
 def test_kill_a_worker(tidegate):
     one = tidegate(CONFIG)
     settled(one)
+    took_ms = []
     for _ in range(REPEATS):
         workers = one.status()["workers"]
+        ready = len(READY.findall(one.log()))
+        killed = time.time()
         os.kill(workers[0], signal.SIGKILL)
-        killed = time.monotonic()
-        assert one.get().status == 200, "a new connection succeeds at once"
-        assert time.monotonic() - killed < 0.5
-        wait_until(lambda: workers[0] not in one.status()["workers"] and
-                   len(one.status()["workers"]) == 2, 1, f"the worker is back\n{one.log()}")
-        # The exact time is in the log of the supervisor's restart: it forks within its event.
-        assert time.monotonic() - killed < 0.6
-        time.sleep(1.1)     # a worker that lives a second has not died "quickly"
+        for _ in range(10):
+            assert one.get().status == 200, "a new connection succeeds at once"
+        assert time.time() - killed < 0.5
+        wait_until(lambda: len(READY.findall(one.log())) > ready, 1, f"it is back\n{one.log()}")
+        took_ms.append((unix(READY.findall(one.log())[-1]) - killed) * 1000)
+        wait_until(lambda: workers[0] not in one.status()["workers"], 3, "the status says so")
+        time.sleep(0.3)     # a worker that lives a second has not died "quickly"
     assert one.process.poll() is None
+    assert max(took_ms) < 100, took_ms
 
 
 def test_kill_an_instance_under_load(tidegate):
@@ -98,7 +110,7 @@ def test_kill_an_instance_under_load(tidegate):
 
         def promoted():
             return [d for d in one.decisions() if d["id"] > seen and d["action"] == "promote"
-                    and d["subject"] in spares]
+                    and d["subject"] in spares and d["healed_ms"] is not None]
         decision = wait_until(promoted, 5, f"a spare takes over\n{one.log()}")[0]
         took_ms.append(decision["healed_ms"])
         wait_until(lambda: not any(i["id"] == victim["id"] for i in one.instances()), 10,

@@ -220,12 +220,14 @@ void scale_service(struct controller *c, unsigned service) {
     if (c->stopping) {
         return;
     }
-    foresee_decide(&s->foresee, clock_unix_ms(), now.serving, now.starting);
+    uint32_t spares = s->config->instances.spares, pool = now.warm + now.starting;
+    uint32_t coming = pool > spares ? pool - spares : 0; /* the rest are spares to be */
+    foresee_decide(&s->foresee, clock_unix_ms(), now.serving,
+                   coming < now.starting ? coming : now.starting);
     s->decided = true;
     if (s->config->fleet.kind == FLEET_STATIC) {
         return; /* it is as large as it is */
     }
-    uint32_t spares = s->config->instances.spares;
     tell_decision(c, service);
     scale_fill(c, service);
     remove_surplus(c, service, s->foresee.decision.instances, spares);

@@ -145,6 +145,7 @@ static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_p
     if (supervisor_fd < 0) {
         _exit(0); /* it died between fork and here */
     }
+    setpgid(0, 0); /* Ctrl-C is for the supervisor: it says who ends when */
     log_set_process(c->name);
     keep_only_needed(s, c, supervisor_fd);
     reset_signals();

@@ -251,7 +251,12 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     atomic_store(&w->own->started_us, loop_now_us(w->loop));
     on_heartbeat(&w->heartbeat); /* takes the plan too, so that the first request finds it */
     timer_start(w->loop, &w->sweep, WORKER_SWEEP_US, on_sweep);
-    return start_listeners(w, err);
+    if (!start_listeners(w, err)) {
+        return false;
+    }
+    log_info("worker_ready", "pid=%d plan=%llu", (int)getpid(),
+             (unsigned long long)vitals_get(&w->own->plan_version));
+    return true;
 }
 
 static void free_spares(struct worker *w) {
