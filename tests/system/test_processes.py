@@ -70,7 +70,7 @@ def test_kill_the_controller_under_load(tidegate):
             return status["controller"] != controller and len(serving) >= 3
         wait_until(back, 5, f"the controller is back\n{one.log()}")
         assert time.monotonic() - killed < 2.0
-        time.sleep(0.2)
+        time.sleep(1.1)     # one that lives a second has not died "quickly": no back-off
     load.stop()
     assert load.failures() == []
     assert {i["pid"] for i in one.instances()} == before, "the instances were adopted, not replaced"

@@ -28,7 +28,7 @@
 #define RESTART_QUICK_US 1000000    /* a child that lived shorter died quickly */
 #define RESTART_QUICK_FREE 3        /* so many quick deaths in a row are restarted at once */
 #define RESTART_DELAY_FIRST_US 50000
-#define RESTART_DELAY_MAX_US 5000000
+#define RESTART_DELAY_MAX_US 1000000
 #define BIND_PATIENCE_US 3000000    /* workers of a dead supervisor may still hold the port */
 #define CONTROLLER_STOP_US 45000000 /* the controller stops the instances within this */
 
