@@ -1,0 +1,9 @@
+# The front door. Each target is a script that can be read and run by itself.
+.PHONY: build run test tidy bench clean
+
+build: ; @scripts/build
+run:   ; @scripts/run
+test:  ; @tests/run
+tidy:  ; @scripts/tidy
+bench: ; @bench/proxy/run
+clean: ; rm -rf build
