@@ -30,6 +30,7 @@ struct slice buffer_slice(const struct buffer *b) {
 
 static void move_to_front(struct buffer *b) {
     if (b->start > 0) {
+        assert(b->data != NULL);
         memmove(b->data, b->data + b->start, buffer_len(b));
         b->end -= b->start;
         b->start = 0;

@@ -153,8 +153,8 @@ bool clock_parse_iso8601(struct slice text, int64_t *unix_ms) {
     if (!take_date(&rest, &date_ms)) {
         return parse_epoch(text, unix_ms);
     }
-    if (rest.len > 0 &&
-        (!take_byte(&rest, "Tt ") || !take_time(&rest, &time_ms) || !take_zone(&rest, &offset_ms))) {
+    if (rest.len > 0 && (!take_byte(&rest, "Tt ") || !take_time(&rest, &time_ms) ||
+                         !take_zone(&rest, &offset_ms))) {
         return false;
     }
     if (rest.len > 0) {

@@ -8,7 +8,7 @@
 
 enum error_kind {
     ERROR_NONE,
-    ERROR_INVALID,     /* the input is wrong: exit status 2 */
+    ERROR_INVALID, /* the input is wrong: exit status 2 */
     ERROR_NOT_FOUND,
     ERROR_BUSY,        /* held by somebody else */
     ERROR_LIMIT,       /* a named limit was reached */

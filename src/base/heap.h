@@ -16,7 +16,7 @@ struct heap {
     heap_less *less;
 };
 
-#define HEAP_ITEM(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+#define HEAP_ITEM(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
 void heap_init(struct heap *h, heap_less *less);
 void heap_fini(struct heap *h);

@@ -8,7 +8,7 @@ struct list {
 };
 
 /* The object that holds `link` as its member `member`. */
-#define LIST_ITEM(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+#define LIST_ITEM(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 /* `item` may be removed in the body. */
 #define LIST_EACH(head, item, saved)                                                               \

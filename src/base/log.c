@@ -46,7 +46,8 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
     char line[LOG_LINE_BYTES], time[CLOCK_ISO8601_BYTES];
     clock_format_iso8601(now_ms, time);
     size_t room = sizeof line - 1; /* for the newline */
-    size_t len = (size_t)snprintf(line, room, "%s %s %s %s ", time, names[level], process_name, event);
+    size_t len =
+        (size_t)snprintf(line, room, "%s %s %s %s ", time, names[level], process_name, event);
     if (held > 0) {
         len += (size_t)snprintf(line + len, room - len, "suppressed=%u ", held);
     }
@@ -57,7 +58,8 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
     len += more < 0 ? 0 : (size_t)more;
     len = len >= room ? room - 1 : len;
     line[len++] = '\n';
-    /* One write, so that lines of several processes do not mix; there is nobody to tell if it fails. */
+    /* One write, so that lines of several processes do not mix; there is nobody to tell if it
+     * fails. */
     ssize_t written = write(STDERR_FILENO, line, len);
     (void)written;
 }

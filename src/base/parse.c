@@ -1,6 +1,7 @@
 #include "base/parse.h"
 
 #include <ctype.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ bool parse_double(struct slice text, double *value) {
         return false;
     }
     char *end;
-    double number = strtod(copy, &end);
+    double number = strtod_l(copy, &end, newlocale(LC_ALL_MASK, "C", NULL)); /* static: no leak */
     if (*end != '\0' || !isfinite(number)) {
         return false;
     }

@@ -110,6 +110,9 @@ static void apply_pairs(struct config_run *run, const struct config_field *field
         }
         pairs[i] = (struct config_pair){ node->keys[i]->text.data, node->items[i]->text.data };
     }
+    if (pairs == NULL && node->len > 0) {
+        config_report_error(run->report, node->at, "%s: too many", field->name);
+    }
     *(const struct config_pair **)at_offset(item, field->offset) = pairs;
     *(size_t *)at_offset(item, field->count_offset) = pairs == NULL ? 0 : node->len;
 }
@@ -139,12 +142,14 @@ static void apply_blocks(struct config_run *run, const struct config_field *fiel
     *(size_t *)at_offset(item, field->count_offset) = node->len;
 }
 
-static void apply_default(struct config_run *run, const struct config_field *field, void *item) {
+/* `file` is that of the block: a default path is relative to it, like one that is written. */
+static void apply_default(struct config_run *run, const struct config_field *field,
+                          const char *file, void *item) {
     if (field->type == CONFIG_BLOCK) {
         apply_table(run, field->table, NULL, at_offset(item, field->offset));
         return;
     }
-    if (field->items_max == 0) {
+    if (!field->many) { /* lists: the item is zeroed, which is none */
         config_value_clear(field, at_offset(item, field->offset));
     }
     if (field->fallback == NULL) {
@@ -152,17 +157,16 @@ static void apply_default(struct config_run *run, const struct config_field *fie
     }
     struct config_node node = {
         .kind = CONFIG_SCALAR,
-        .at = { "default", 0, 0 },
+        .at = { file, 0, 0 },
         .text = slice_from(field->fallback),
     };
-    uint32_t errors = run->report->errors;
     if (field->many) { /* "1d, 7d" */
         struct config_node parts[8], *items[8];
         struct config_node list = { .kind = CONFIG_LIST, .at = node.at, .items = items };
         struct slice rest = node.text, part;
         while (list.len < 8 && slice_cut(&rest, ',', &part)) {
             parts[list.len] = node;
-            parts[list.len].text = slice_from(arena_text(run->arena, slice_trim(part)));
+            parts[list.len].text = arena_copy(run->arena, slice_trim(part));
             items[list.len] = &parts[list.len];
             list.len++;
         }
@@ -170,8 +174,6 @@ static void apply_default(struct config_run *run, const struct config_field *fie
     } else {
         config_value_set(run, field, &node, at_offset(item, field->offset));
     }
-    assert(run->report->errors == errors); /* a default that we refuse ourselves */
-    (void)errors;
 }
 
 static void apply_field(struct config_run *run, const struct config_field *field,
@@ -205,7 +207,7 @@ static void apply_fields(struct config_run *run, const struct config_table *tabl
             continue;
         }
         const struct config_node *written = config_node_find(node, field->name);
-        apply_default(run, field, item);
+        apply_default(run, field, node != NULL ? node->at.file : run->file, item);
         if (!config_node_is_null(written)) {
             apply_field(run, field, written, item);
         } else if (field->required && node != NULL) {
@@ -242,6 +244,7 @@ bool config_apply(const struct config_table *table, const struct config_node *ro
                   struct arena *arena, char currency[UNITS_CURRENCY_BYTES],
                   struct config_report *report) {
     struct config_run run = { .arena = arena, .report = report, .currency = currency };
+    run.file = root != NULL ? root->at.file : "";
     memset(out, 0, table->item_bytes);
     memset(currency, 0, UNITS_CURRENCY_BYTES);
     apply_table(&run, table, root, out);

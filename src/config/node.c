@@ -93,12 +93,16 @@ static bool convert_map(struct reading *r, const yaml_node_t *from, struct confi
     return true;
 }
 
+static void report_too_much(struct config_mark at, struct config_report *report) {
+    config_report_error(report, at, "expected at most %d levels and %d values", CONFIG_DEPTH_MAX,
+                        CONFIG_NODES_MAX);
+}
+
 static struct config_node *convert(struct reading *r, int id, unsigned depth) {
     const yaml_node_t *from = yaml_document_get_node(r->document, id);
     struct config_mark at = mark_of(r, &from->start_mark);
     if (depth > CONFIG_DEPTH_MAX || r->nodes++ > CONFIG_NODES_MAX) {
-        config_report_error(r->report, at, "expected at most %d levels and %d values",
-                            CONFIG_DEPTH_MAX, CONFIG_NODES_MAX);
+        report_too_much(at, r->report);
         return NULL;
     }
     struct config_node *to = arena_alloc(r->arena, sizeof *to);
@@ -156,11 +160,59 @@ static void report_yaml(const yaml_parser_t *parser, const char *name,
                         parser->context != NULL ? parser->context : "");
 }
 
+/* libyaml's time grows with the square of the depth: what is too deep is refused while it is read,
+ * event by event, before a tree is made of it. */
+static bool check_depth(struct slice text, const char *name, struct config_report *report) {
+    yaml_parser_t parser;
+    yaml_event_t event;
+    unsigned depth = 0;
+    bool more = true, good = true;
+    if (!yaml_parser_initialize(&parser)) {
+        return true; /* whoever loads it will say so */
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.len);
+    while (more && good && yaml_parser_parse(&parser, &event)) {
+        bool begins = event.type == YAML_SEQUENCE_START_EVENT ||
+                      event.type == YAML_MAPPING_START_EVENT;
+        bool ends = event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        depth = depth + begins - ends;
+        more = event.type != YAML_STREAM_END_EVENT;
+        if (depth > CONFIG_DEPTH_MAX + 1) { /* the top is level 0 */
+            struct config_mark at = { name, (uint32_t)event.start_mark.line + 1,
+                                      (uint32_t)event.start_mark.column + 1 };
+            report_too_much(at, report);
+            good = false;
+        }
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return good;
+}
+
+/* What comes after a second "---" would be lost in silence. */
+static void refuse_more(yaml_parser_t *parser, const char *name, struct config_report *report) {
+    yaml_document_t more;
+    if (!yaml_parser_load(parser, &more)) {
+        report_yaml(parser, name, report);
+        return;
+    }
+    const yaml_node_t *root = yaml_document_get_root_node(&more);
+    if (root != NULL) {
+        struct config_mark at = { name, (uint32_t)root->start_mark.line + 1,
+                                  (uint32_t)root->start_mark.column + 1 };
+        config_report_error(report, at, "expected one document, not a second one after '---'");
+    }
+    yaml_document_delete(&more);
+}
+
 struct config_node *config_read_text(struct slice text, const char *name, struct arena *arena,
                                      struct config_report *report) {
     yaml_parser_t parser;
     yaml_document_t document;
     struct config_node *root = NULL;
+    if (!check_depth(text, name, report)) {
+        return NULL;
+    }
     if (!yaml_parser_initialize(&parser)) {
         config_report_error(report, (struct config_mark){ name, 0, 0 }, "memory is out");
         return NULL;
@@ -175,8 +227,12 @@ struct config_node *config_read_text(struct slice text, const char *name, struct
     root = yaml_document_get_root_node(&document) == NULL ? empty_map(name, arena)
                                                           : convert(&reading, 1, 0);
     yaml_document_delete(&document);
+    refuse_more(&parser, name, report);
     if (root != NULL && config_node_is_null(root)) {
         root = empty_map(name, arena);
+    }
+    if (root == NULL && report->errors == 0) {
+        config_report_error(report, (struct config_mark){ name, 0, 0 }, "memory is out");
     }
     if (root != NULL && root->kind != CONFIG_MAP) {
         config_report_error(report, root->at, "expected keys such as 'services:' at the top");
@@ -249,7 +305,9 @@ static void follow(struct including *in, const struct config_node *what, const c
     }
     if (what->kind == CONFIG_SCALAR) {
         const char *path = beside(in->arena, file, what->text);
-        if (path != NULL) {
+        if (path == NULL) {
+            config_report_error(in->report, what->at, "the configuration is too large");
+        } else {
             include_file(in, path, what->at);
         }
         return;
@@ -270,6 +328,7 @@ static void merge(struct including *in, struct config_node *to, const struct con
     struct config_node **items = arena_array(in->arena, room, sizeof *items);
     struct config_node **keys = arena_array(in->arena, room, sizeof *keys);
     if (room > 0 && (items == NULL || keys == NULL)) {
+        config_report_error(in->report, from->at, "the configuration is too large");
         return;
     }
     for (size_t i = 0; i < to->len; i++) {

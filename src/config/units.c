@@ -46,8 +46,9 @@ static bool parse_with(struct slice text, const struct unit *units, size_t count
     }
     for (size_t i = 0; i < count; i++) {
         if (slice_equal(name, slice_from(units[i].name))) {
-            *out = number * units[i].factor;
-            return *out <= EXACT_MAX;
+            number *= units[i].factor;
+            *out = number <= EXACT_MAX ? number : *out;
+            return number <= EXACT_MAX;
         }
     }
     return false;

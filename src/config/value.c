@@ -128,6 +128,8 @@ static const char *resolve_path(struct config_run *run, const struct config_node
     if (path != NULL) {
         memcpy(path, node->at.file, folder_len);
         memcpy(path + folder_len, node->text.data, node->text.len);
+    } else {
+        config_report_error(run->report, node->at, "the configuration is too large");
     }
     return path;
 }

@@ -5,6 +5,7 @@
 struct config_run { /* one config_apply */
     struct arena *arena;
     struct config_report *report;
+    const char *file; /* of the root: for blocks that are not written */
     char *currency;
     struct config_mark currency_at; /* where it was first written */
 };

@@ -99,14 +99,24 @@ static void set_limit(char *text) {
 
 static void set_defaults(void) {
     harness.limits = (struct plan_limits){
-        .head_bytes = 32768, .fields = 100, .target_bytes = 8192, .connections = 20000,
-        .client_head_timeout_ms = 10000, .client_idle_timeout_ms = 75000,
-        .client_body_timeout_ms = 30000, .drain_timeout_ms = 5000, .pool_idle_timeout_ms = 4000,
+        .head_bytes = 32768,
+        .fields = 100,
+        .target_bytes = 8192,
+        .connections = 20000,
+        .client_head_timeout_ms = 10000,
+        .client_idle_timeout_ms = 75000,
+        .client_body_timeout_ms = 30000,
+        .drain_timeout_ms = 5000,
+        .pool_idle_timeout_ms = 4000,
         .retries = 2,
     };
     harness.service = (struct plan_service){
-        .objective_us = 250000, .connect_timeout_ms = 1000, .first_byte_timeout_ms = 30000,
-        .idle_timeout_ms = 60000, .queue_max = 1000, .queue_patience_ms = 2000,
+        .objective_us = 250000,
+        .connect_timeout_ms = 1000,
+        .first_byte_timeout_ms = 30000,
+        .idle_timeout_ms = 60000,
+        .queue_max = 1000,
+        .queue_patience_ms = 2000,
         .order_by_value = true,
     };
 }

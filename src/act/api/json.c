@@ -23,9 +23,9 @@ json_t *json_text(const char *text) {
     json_t *json = text[0] == '\0' ? json_null() : json_string(text);
     if (json == NULL) {
         char ascii[1024];
-        size_t len = strnlen(text, sizeof ascii);
+        size_t len = strlen(text) < sizeof ascii ? strlen(text) : sizeof ascii;
         for (size_t i = 0; i < len; i++) {
-            ascii[i] = (signed char)text[i] < 0 ? '?' : text[i];
+            ascii[i] = (char)((signed char)text[i] < 0 ? '?' : text[i]);
         }
         json = json_stringn(ascii, len);
     }

@@ -1,5 +1,6 @@
 #include "act/api/query.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -31,7 +32,8 @@ static bool read_value(struct query_parameter *p, struct error *err) {
     struct slice text = slice_from(p->text);
     uint64_t value;
     switch (p->type) {
-    case QUERY_TEXT: return true;
+    case QUERY_TEXT:
+        return true;
     case QUERY_UINT:
         if (!parse_uint(text, &value) || value > INT64_MAX) {
             return error_set(err, ERROR_INVALID, "%s: '%s' is not a whole number", p->name,
@@ -66,8 +68,8 @@ static bool unknown(const struct query_parameter *parameters, unsigned count, st
     for (unsigned i = 0; i < count; i++) {
         size_t len = strlen(known);
         if (len + strlen(parameters[i].name) + 3 < sizeof known) {
-            strcat(known, i > 0 ? ", " : "");
-            strcat(known, parameters[i].name);
+            snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "",
+                     parameters[i].name);
         }
     }
     return error_set(err, ERROR_INVALID, "'%.*s' is no parameter here; expected %s",

@@ -114,12 +114,14 @@ static size_t read_head(struct api_connection *c, struct slice data) {
     size_t consumed = 0;
     http_head_init(&head, fields, H1_FIELDS_DEFAULT);
     switch (h1_parse_request(data, &h1_limits_default, &c->scan, &head, &consumed, &problem)) {
-    case H1_MORE: return 0;
+    case H1_MORE:
+        return 0;
     case H1_BAD:
         c->keep_alive = c->head_only = false;
         answer_problem(c, problem.status, "%s", problem.reason);
         return data.len;
-    case H1_DONE: break;
+    case H1_DONE:
+        break;
     }
     c->keep_alive = head.keep_alive;
     c->head_only = head.method == HTTP_HEAD;

@@ -60,9 +60,13 @@ void inputs_fini(struct inputs *inputs) {
 void inputs_report(const struct error *err, struct config_report *report) {
     char name[256];
     struct slice text = slice_from(err->text), file;
-    slice_cut(&text, ':', &file);
+    if (slice_find(text, ':') == SLICE_NONE) { /* of no file in particular */
+        file = SLICE("input files");
+    } else {
+        slice_cut(&text, ':', &file);
+    }
     slice_copy_text(slice_sub(file, 0, sizeof name - 1), name, sizeof name);
-    struct config_mark at = { name, 0, 0 };
+    struct config_mark at = { name, 0, 1 };
     uint32_t *numbers[] = { &at.line, &at.column };
     for (int i = 0; i < 2; i++) {
         struct slice rest = text, part;

@@ -120,7 +120,7 @@ static bool name_is_good(const char *name) {
 }
 
 static void check_services(const struct config_place *place, const struct shop *shop) {
-    if (shop->service_count == 0) {
+    if (shop->service_count == 0 && config_place_has(place, "services")) {
         config_place_error(place, "services", "services: expected at least one");
     }
     if (shop->service_count > PLAN_SERVICES_MAX) {
@@ -155,7 +155,7 @@ static bool same_route(const struct route_config *a, const struct route_config *
 }
 
 static void check_routes(const struct config_place *place, const struct shop *shop) {
-    if (shop->route_count == 0) {
+    if (shop->route_count == 0 && config_place_has(place, "routes")) {
         config_place_error(place, "routes",
                            "routes: expected at least one, such as { path: /, service: %s }",
                            shop->service_count > 0 ? shop->services[0].name : "storefront");
@@ -184,7 +184,7 @@ static void check_routes(const struct config_place *place, const struct shop *sh
 static void check_shop(const struct config_place *place, void *item) {
     struct shop *shop = item;
     struct error err;
-    if (shop->listen_count == 0) {
+    if (shop->listen_count == 0 && config_place_has(place, "listen")) {
         config_place_error(place, "listen",
                            "listen: expected at least one, such as { address: \":8080\" }");
     }

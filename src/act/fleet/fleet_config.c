@@ -20,6 +20,12 @@ static void check_health(const struct config_place *place, void *item) {
         config_place_error(place, "path", "path: expected a path that begins with '/', found '%s'",
                            c->path);
     }
+    for (const char *at = c->path; at != NULL && *at != '\0'; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7f) { /* it would end the request line */
+            config_place_error(place, "path", "path: expected a path without blanks");
+            return;
+        }
+    }
 }
 
 static void check_process(const struct config_place *place, const struct fleet_config *c) {
@@ -27,6 +33,17 @@ static void check_process(const struct config_place *place, const struct fleet_c
         config_place_error(place, "command",
                            "command: expected how an instance is started, such as "
                            "[node, server.js, --port, \"$PORT\"]");
+    }
+    if (c->command_len > FLEET_ARGUMENTS_MAX) {
+        config_place_error(place, "command", "command: expected at most %d words, found %zu",
+                           FLEET_ARGUMENTS_MAX, c->command_len);
+    }
+    for (size_t i = 0; i < c->environment_len; i++) {
+        const char *name = c->environment[i].name;
+        if (name != NULL && (name[0] == '\0' || strchr(name, '=') != NULL)) {
+            config_place_error(place, "environment",
+                               "environment: expected a name without '=', found '%s'", name);
+        }
     }
     if (c->endpoint_len > 0) {
         config_place_error(place, "endpoints", "endpoints: only of `fleet: static`");
@@ -45,8 +62,13 @@ static void check_static(const struct config_place *place, const struct fleet_co
         struct address address;
         struct error err;
         const struct config_place at = config_place_item(place, "endpoints", i);
-        if (!address_parse(slice_from(c->endpoints[i]), 80, &address, &err) &&
-            err.kind != ERROR_NOT_FOUND) {
+        if (c->endpoints[i] == NULL) {
+            continue; /* not even text: said already */
+        }
+        if (c->endpoints[i][0] == '\0') {
+            config_place_error(&at, NULL, "endpoints: expected an address such as 10.0.0.5:8000");
+        } else if (!address_parse(slice_from(c->endpoints[i]), 80, &address, &err) &&
+                   err.kind != ERROR_NOT_FOUND) {
             config_place_error(&at, NULL, "endpoints: %s", err.text);
         }
     }

@@ -6,6 +6,8 @@
 
 #include "config/config.h"
 
+#define FLEET_ARGUMENTS_MAX 256 /* words of a command */
+
 enum fleet_kind { FLEET_PROCESS, FLEET_STATIC, FLEET_PODMAN, FLEET_KUBERNETES };
 
 struct health_config {

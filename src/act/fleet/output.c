@@ -44,6 +44,17 @@ bool output_open(struct output *o, struct error *err) {
     return true;
 }
 
+/* Holes end within a page: the rest of what our predecessor has read is zeroes. */
+static off_t skip_zeroes(int fd, off_t from) {
+    char data[READ_BYTES];
+    ssize_t len = pread(fd, data, sizeof data, from);
+    off_t count = 0;
+    while (count < len && data[count] == '\0') {
+        count++;
+    }
+    return from + count;
+}
+
 void output_adopt(struct output *o, pid_t pid) {
     output_init(o);
     for (int i = 0; i < 2; i++) {
@@ -59,7 +70,7 @@ void output_adopt(struct output *o, pid_t pid) {
         if (o->fds[i] >= 0 && fstat(o->fds[i], &info) == 0) {
             /* Blocks that are there were not read by our predecessor. */
             off_t data = lseek(o->fds[i], 0, SEEK_DATA);
-            o->read[i] = data >= 0 ? data : info.st_size;
+            o->read[i] = data >= 0 ? skip_zeroes(o->fds[i], data) : info.st_size;
         }
     }
 }
@@ -90,9 +101,26 @@ static void take(struct output *o, int which, struct slice data) {
     }
 }
 
+/* Where reading goes on: what a flood left unread beyond a turn's share is skipped, because only
+ * the newest is kept, and memory must not grow with it. */
+static void catch_up(struct output *o, int which) {
+    const off_t share = (off_t)READ_BYTES * READS_MAX;
+    struct stat info;
+    if (fstat(o->fds[which], &info) < 0) {
+        return;
+    }
+    if (info.st_size < o->read[which]) { /* it emptied the file */
+        o->read[which] = 0;
+    } else if (info.st_size - o->read[which] > share) {
+        o->read[which] = info.st_size - 2 * FLEET_OUTPUT_BYTES;
+        buffer_clear(&o->partial[which]);
+    }
+}
+
 static void read_one(struct output *o, int which, bool ended) {
     static char data[READ_BYTES];
     off_t from = o->read[which];
+    catch_up(o, which);
     for (int i = 0; i < READS_MAX; i++) {
         ssize_t len = pread(o->fds[which], data, sizeof data, o->read[which]);
         if (len <= 0) {
@@ -101,7 +129,7 @@ static void read_one(struct output *o, int which, bool ended) {
         take(o, which, slice_of(data, (size_t)len));
         o->read[which] += len;
     }
-    if (o->read[which] > from) {
+    if (o->read[which] != from) {
         (void)fallocate(o->fds[which], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                         o->read[which]);
     }

@@ -1,5 +1,6 @@
 #include "act/fleet/probe.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static void fail(struct probe *p, const char *why) {
 static void judge(struct probe *p) {
     const char *a = p->answer;
     bool http = p->answer_len >= 12 && memcmp(a, "HTTP/1.", 7) == 0 && a[8] == ' ' &&
-                a[9] >= '1' && a[9] <= '5';
+                a[9] >= '1' && a[9] <= '5' && isdigit((unsigned char)a[10]) &&
+                isdigit((unsigned char)a[11]);
     if (!http) {
         fail(p, "its answer is not HTTP/1.1");
     } else if (a[9] == '2' || a[9] == '3') {
@@ -56,10 +58,13 @@ static size_t on_data(struct socket *socket, struct slice data) {
 static void on_connected(struct socket *socket) {
     struct probe *p = probe_of(socket);
     char request[REQUEST_BYTES], host[ADDRESS_TEXT_BYTES];
+    uint64_t now_us = loop_now_us(p->loop);
     if (p->path == NULL) {
         finish(p, true);
         return;
     }
+    /* The socket forgets the timeout of the connecting; what is left of it is for the answer. */
+    socket_set_timeout(socket, now_us < p->give_up_us ? p->give_up_us - now_us : 1);
     address_format(&p->address, host);
     bool unix_socket = address_port(&p->address) == 0;
     int len = snprintf(request, sizeof request,
@@ -129,6 +134,7 @@ void probe_start(struct probe *p, const struct address *address, const char *pat
     p->path = path;
     p->answer_len = 0;
     p->running = true;
+    p->give_up_us = loop_now_us(p->loop) + timeout_us;
     if (!socket_connect(&p->socket, p->loop, (const struct sockaddr *)&address->storage,
                         address->len, timeout_us, &handler, &err)) {
         p->running = false;
@@ -136,7 +142,6 @@ void probe_start(struct probe *p, const struct address *address, const char *pat
         p->on_done(p, false);
         return;
     }
-    socket_set_timeout(&p->socket, timeout_us);
 }
 
 bool probe_stop(struct probe *p) {

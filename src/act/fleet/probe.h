@@ -18,8 +18,9 @@ struct probe {
     bool running, closing; /* closing: the socket is not ours again yet */
     char answer[PROBE_ANSWER_BYTES];
     size_t answer_len;
+    uint64_t give_up_us;
     char note[128]; /* why it failed */
-    /* Once for each probe_start, in a later turn. */
+    /* Once for each probe_start: in a later turn, or at once when no connection can be tried. */
     void (*on_done)(struct probe *probe, bool well);
     void (*on_released)(struct probe *probe); /* after probe_stop; may be NULL */
 };

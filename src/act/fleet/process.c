@@ -1,5 +1,6 @@
 /* Instances as processes of this machine: each in a session of its own, marked in its environment
  * (docs/decisions/0001), its output in memfds (0002), watched by a pidfd. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +23,6 @@
 #define PORT_FIRST 20000 /* below the ports that the kernel gives to outgoing connections */
 #define PORT_COUNT 12000
 #define PORT_TRIES 200
-#define ARGUMENTS_MAX 256
 
 extern char **environ;
 
@@ -64,6 +64,11 @@ static bool choose_port(struct fleet *fleet, uint16_t *port, struct error *err) 
 
 /* ---- starting ---- */
 
+/* Whether the variable stands here, and not one that begins like it ("$PORT_NAME"). */
+static bool is_port_variable(const char *text) {
+    return strncmp(text, "$PORT", 5) == 0 && !isalnum((unsigned char)text[5]) && text[5] != '_';
+}
+
 /* "$PORT" in the text becomes the port. NULL when memory is out; freed by the exec or exit. */
 static char *with_port(const char *text, const char *port) {
     size_t bytes = strlen(text) + 1;
@@ -72,7 +77,7 @@ static char *with_port(const char *text, const char *port) {
     }
     char *out = malloc(bytes), *to = out;
     while (out != NULL && *text != '\0') {
-        if (strncmp(text, "$PORT", 5) == 0) {
+        if (is_port_variable(text)) {
             to = stpcpy(to, port);
             text += 5;
         } else {
@@ -103,7 +108,7 @@ static void fill_environment(const struct fleet *fleet, const struct instance *i
 /* In the child, which was forked: only this thread is here. Never returns. */
 static void become(const struct fleet *fleet, const struct instance *instance, int failure_fd) {
     const struct fleet_config *config = fleet->services[instance->service].config;
-    char *arguments[ARGUMENTS_MAX + 1] = { NULL };
+    char *arguments[FLEET_ARGUMENTS_MAX + 1] = { NULL };
     char port[8];
     sigset_t none;
     snprintf(port, sizeof port, "%u", address_port(&instance->address));
@@ -115,9 +120,12 @@ static void become(const struct fleet *fleet, const struct instance *instance, i
     }
     int null_fd = open("/dev/null", O_RDONLY);
     dup2(null_fd, 0);
+    if (null_fd > 2) {
+        close(null_fd);
+    }
     dup2(instance->internal->output.fds[0], 1);
     dup2(instance->internal->output.fds[1], 2);
-    for (size_t i = 0; i < config->command_len && i < ARGUMENTS_MAX; i++) {
+    for (size_t i = 0; i < config->command_len && i < FLEET_ARGUMENTS_MAX; i++) {
         arguments[i] = with_port(config->command[i], port);
     }
     fill_environment(fleet, instance, config, port);

@@ -7,7 +7,7 @@
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 
-#define BODY_BUFFER_BYTES (EXCHANGE_REPLAY_BYTES + 2 * 131072) /* and what was already on its way */
+#define BODY_BUFFER_BYTES (EXCHANGE_REPLAY_BYTES + 2 * 131072) /* and what was on its way */
 
 #define TO(state) (1u << EXCHANGE_##state)
 

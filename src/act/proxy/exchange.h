@@ -22,7 +22,7 @@
 #define EXCHANGE_ARENA_BYTES 262144
 #define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
 #define EXCHANGE_TRIED_MAX 4
-#define TUNNEL_IDLE_US 3600000000u /* nothing in either direction */
+#define TUNNEL_IDLE_US 3600000000u     /* nothing in either direction */
 #define CLIENT_LEAVING_GRACE_US 250000 /* a half-closed client may still read: wait that long */
 
 enum exchange_state {
@@ -53,26 +53,26 @@ struct exchange {
     const struct client_info *who;
     struct service *service; /* NULL until a route is found */
     enum exchange_state state;
-    uint8_t attempts;        /* sendings of the request, the first included */
+    uint8_t attempts; /* sendings of the request, the first included */
     uint8_t tried_count;
-    bool prepared;           /* the request's head is as it goes upstream */
+    bool prepared; /* the request's head is as it goes upstream */
     bool request_ended, response_ended;
-    bool idempotent;         /* the route promises it, whatever the method */
-    bool body_overflowed;    /* `body` does not hold the whole of it any more */
+    bool idempotent;      /* the route promises it, whatever the method */
+    bool body_overflowed; /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
-    bool admitted;           /* counted in the service's in-flight number */
-    bool response_begun;     /* the final head went to the client */
-    bool reused_connection;  /* of this attempt */
-    bool rescued;            /* taken off an ejected endpoint once already */
-    uint16_t endpoint;       /* slot, NO_ENDPOINT: none */
+    bool admitted;          /* counted in the service's in-flight number */
+    bool response_begun;    /* the final head went to the client */
+    bool reused_connection; /* of this attempt */
+    bool rescued;           /* taken off an ejected endpoint once already */
+    uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];
     uint64_t started_us, waiting_since_us, dispatched_us, activity_us;
     uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
     size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
-    struct list in_flight; /* in endpoint->in_flight */
+    struct list in_flight;         /* in endpoint->in_flight */
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
-    struct http_head *trailers; /* of the request, in the arena; NULL: none */
+    struct http_head *trailers;    /* of the request, in the arena; NULL: none */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;

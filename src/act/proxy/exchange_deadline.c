@@ -33,15 +33,13 @@ static uint64_t state_due_us(const struct exchange *x) {
 }
 
 static uint64_t total_due_us(const struct exchange *x) {
-    return x->state == EXCHANGE_TUNNEL
-               ? NEVER
-               : after_ms(x->started_us, x->service->plan.total_timeout_ms);
+    return x->state == EXCHANGE_TUNNEL ? NEVER
+                                       : after_ms(x->started_us, x->service->plan.total_timeout_ms);
 }
 
 /* A client that has ended its direction either reads on or is gone; it is told apart by trying. */
 static uint64_t leaving_due_us(const struct exchange *x) {
-    uint64_t last_us =
-        x->activity_us > x->leaving_since_us ? x->activity_us : x->leaving_since_us;
+    uint64_t last_us = x->activity_us > x->leaving_since_us ? x->activity_us : x->leaving_since_us;
     return x->leaving_since_us == 0 ? NEVER : last_us + CLIENT_LEAVING_GRACE_US;
 }
 

@@ -5,7 +5,7 @@
 #define ROUTE(member) offsetof(struct route_config, member)
 
 /* In the order of enum stage. */
-static const char *const stages[] = { "other", "browse", "search", "product",
+static const char *const stages[] = { "other", "browse",   "search", "product",
                                       "cart",  "checkout", NULL };
 _Static_assert(sizeof stages / sizeof stages[0] == STAGE_COUNT + 1, "a name for each stage");
 
@@ -115,8 +115,8 @@ const struct config_table objective_config_table =
     CONFIG_TABLE(struct objective_config, objective_fields);
 
 static const struct config_field upstream_fields[] = {
-    { "connect", CONFIG_DURATION, UPSTREAM(connect_ms), .fallback = "1s", .min = 10,
-      .max = 60000, .help = "to connect to an instance" },
+    { "connect", CONFIG_DURATION, UPSTREAM(connect_ms), .fallback = "1s", .min = 10, .max = 60000,
+      .help = "to connect to an instance" },
     { "first_byte", CONFIG_DURATION, UPSTREAM(first_byte_ms), .fallback = "30s", .min = 10,
       .max = 3600000, .help = "until an answer begins; then 504" },
     { "idle", CONFIG_DURATION, UPSTREAM(idle_ms), .fallback = "60s", .min = 10, .max = 3600000,

@@ -287,8 +287,7 @@ static void observe(struct worker *w, const struct exchange *x, struct endpoint 
     atomic_store(&shared->ejected_until_us, known.until_us);
 }
 
-static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
-                             uint64_t idle_us) {
+static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed, uint64_t idle_us) {
     uint32_t before = atomic_load_explicit(&shared->error_ppm, memory_order_relaxed);
     if (before > 0 || failed) {
         atomic_store_explicit(&shared->error_ppm, balance_add_error(before, failed, idle_us),

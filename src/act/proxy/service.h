@@ -34,7 +34,7 @@ struct exchange;
 #define LEARNED_MOST_PER_ENDPOINT 4096
 #define LEARNED_SHARE 0.99 /* of the answers that should meet the objective */
 
-#define WAITING_TICK_US 2000 /* waiting requests look for what other workers and time have freed */
+#define WAITING_TICK_US 2000 /* waiting requests look for what others and time have freed */
 
 struct endpoint {
     uint32_t generation;

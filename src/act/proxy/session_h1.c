@@ -67,8 +67,8 @@ static size_t read_head(struct session *s, struct slice data) {
         socket_close(&s->socket);
         return 0;
     }
-    switch (h1_parse_request(data, &s->worker->h1_limits, &s->scan, &x->request, &consumed,
-                             &problem)) {
+    switch (
+        h1_parse_request(data, &s->worker->h1_limits, &s->scan, &x->request, &consumed, &problem)) {
     case H1_MORE:
         head_incomplete(s, x);
         return 0;
@@ -203,9 +203,8 @@ static uint64_t due_us(const struct session *s) {
     switch ((enum session_state)s->state) {
     case SESSION_HEAD:
         /* A connection that has not said a word yet is treated like one in mid-head. */
-        return s->since_us + ms(s->requests == 0 || s->head_begun
-                                    ? limits->client_head_timeout_ms
-                                    : limits->client_idle_timeout_ms);
+        return s->since_us + ms(s->requests == 0 || s->head_begun ? limits->client_head_timeout_ms
+                                                                  : limits->client_idle_timeout_ms);
     case SESSION_BODY:
         return s->since_us + ms(limits->client_body_timeout_ms);
     case SESSION_LINGER:
@@ -235,8 +234,8 @@ static void on_timeout(struct socket *socket) {
                          now - s->linger_since_us > LINGER_MAX_US;
     bool paused = s->state == SESSION_BODY && socket->paused;
     if ((now < due && !lingered_long) || paused) {
-        socket_set_timeout(socket, paused ? ms(s->worker->limits.client_body_timeout_ms)
-                                          : due - now);
+        socket_set_timeout(socket,
+                           paused ? ms(s->worker->limits.client_body_timeout_ms) : due - now);
     } else if (s->state == SESSION_HEAD && s->head_begun) {
         head_too_late(s);
     } else if (s->state == SESSION_HEAD) {

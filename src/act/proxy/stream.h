@@ -13,7 +13,7 @@ struct exchange;
 struct http_head;
 struct stream;
 
-#define STREAM_PENDING_BYTES_MAX 131072 /* unsent on one side: from here on the other side pauses */
+#define STREAM_PENDING_BYTES_MAX 131072 /* unsent on one side: from here on the other pauses */
 
 struct stream_ops {
     /* The head: hop-by-hop fields are stripped, head->framing says how the body is delimited where

@@ -21,8 +21,8 @@ enum upstream_opening {
 };
 
 /* Sets exchange->upstream unless it failed. `fresh`: no idle connection, please. */
-enum upstream_opening upstream_open(struct worker *worker, uint16_t slot,
-                                    struct exchange *exchange, bool fresh);
+enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct exchange *exchange,
+                                    bool fresh);
 
 /* Closes idle connections of an endpoint: those idle since before `idle_since_us`, UINT64_MAX:
  * all. */

@@ -77,7 +77,8 @@ static void send_data(struct stream *stream, struct slice data) {
         return;
     }
     char size_line[H1_CHUNK_HEAD_BYTES];
-    struct slice parts[] = { { size_line, h1_chunk_head(size_line, data.len) }, data,
+    struct slice parts[] = { { size_line, h1_chunk_head(size_line, data.len) },
+                             data,
                              SLICE("\r\n") };
     socket_send(&u->socket, parts, 3);
 }

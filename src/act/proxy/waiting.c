@@ -32,8 +32,7 @@ static bool has_room(const struct service *s) {
     if (s->plan.concurrency > 0) {
         return in_flight_everywhere(s) < s->plan.concurrency;
     }
-    return s->limit_endpoints == 0 ||
-           get(&s->vitals->in_flight) < admission_limit_now(&s->limit);
+    return s->limit_endpoints == 0 || get(&s->vitals->in_flight) < admission_limit_now(&s->limit);
 }
 
 /* A worker's share of what so many endpoints may carry. */

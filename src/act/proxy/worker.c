@@ -184,12 +184,11 @@ static bool watch_signals(struct worker *w, struct error *err) {
 
 static bool watch_others(struct worker *w, struct error *err) {
     const struct worker_config *c = w->config;
-    if (c->wake_fd >= 0 &&
-        !loop_watch(w->loop, &w->wake, c->wake_fd, WATCH_READ, on_wake, err)) {
+    if (c->wake_fd >= 0 && !loop_watch(w->loop, &w->wake, c->wake_fd, WATCH_READ, on_wake, err)) {
         return false;
     }
-    return c->supervisor_fd < 0 || loop_watch(w->loop, &w->supervisor, c->supervisor_fd,
-                                              WATCH_READ, on_supervisor_gone, err);
+    return c->supervisor_fd < 0 || loop_watch(w->loop, &w->supervisor, c->supervisor_fd, WATCH_READ,
+                                              on_supervisor_gone, err);
 }
 
 static bool start_listeners(struct worker *w, struct error *err) {

@@ -17,7 +17,7 @@
 #define WORKER_HEARTBEAT_US 100000 /* in the vitals */
 
 struct worker_config {
-    unsigned index; /* in plan and vitals, < PLAN_WORKERS_MAX */
+    unsigned index;        /* in plan and vitals, < PLAN_WORKERS_MAX */
     const int *listen_fds; /* of listener_open; stay the caller's */
     unsigned listen_count;
     struct plan_segment *plans;

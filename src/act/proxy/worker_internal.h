@@ -12,7 +12,7 @@
 #include "wire/net/loop.h"
 
 #define WORKER_LISTENERS_MAX 64
-#define WORKER_SPARES_MAX 1024 /* exchanges, sessions, upstream connections kept for reuse, each */
+#define WORKER_SPARES_MAX 1024  /* exchanges, sessions, upstream connections kept, each */
 #define WORKER_SWEEP_US 1000000 /* idle upstream connections are looked through this often */
 
 struct exchange;

@@ -21,9 +21,9 @@ struct plan_shared {
     uint64_t magic;
     uint32_t layout;
     _Atomic uint32_t publisher_pid;
-    _Atomic uint64_t heartbeat_us; /* of the publisher, monotonic */
-    _Atomic uint64_t version;      /* newest published */
-    _Atomic uint32_t current;      /* slot, or NO_SLOT before the first plan */
+    _Atomic uint64_t heartbeat_us;             /* of the publisher, monotonic */
+    _Atomic uint64_t version;                  /* newest published */
+    _Atomic uint32_t current;                  /* slot, or NO_SLOT before the first plan */
     _Atomic uint32_t in_use[PLAN_WORKERS_MAX]; /* slot + 1; 0: none */
     struct plan slots[PLAN_SLOTS];
 };

@@ -31,8 +31,9 @@ struct plan_text {
     uint32_t offset, len; /* in plan->text */
 };
 
-enum endpoint_state { /* names as in `status --json` */
-    ENDPOINT_NONE,    /* the slot is free */
+/* Names as in `status --json`. */
+enum endpoint_state {
+    ENDPOINT_NONE, /* the slot is free */
     ENDPOINT_STARTING,
     ENDPOINT_WARM,     /* a spare: healthy, out of rotation */
     ENDPOINT_SERVING,  /* in rotation */
@@ -47,7 +48,7 @@ struct plan_endpoint {
     char id[PLAN_NAME_BYTES]; /* "storefront-3"; of a static one its address */
     uint32_t generation;
     uint16_t service;
-    uint8_t state; /* enum endpoint_state */
+    uint8_t state;        /* enum endpoint_state */
     uint32_t concurrency; /* requests in flight it carries within the objective; 0 not known yet */
     struct sockaddr_storage address;
     uint32_t address_len;
@@ -68,7 +69,7 @@ struct plan_route {
     struct plan_text host;   /* empty: any host; lower case, "*.shop.test" allowed */
     struct plan_text prefix; /* path prefix at a segment boundary, "/" matches all */
     uint16_t service;
-    uint8_t stage; /* enum stage */
+    uint8_t stage;   /* enum stage */
     bool idempotent; /* a POST that got no answer may be sent again */
 };
 
@@ -94,7 +95,7 @@ struct plan {
     int64_t published_unix_ms;
     uint32_t service_count; /* highest used index + 1 */
     uint32_t endpoint_count;
-    uint32_t route_count; /* in order of the configuration; the longest prefix wins */
+    uint32_t route_count;    /* in order of the configuration; the longest prefix wins */
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
@@ -132,7 +133,7 @@ uint64_t plan_heartbeat_us(const struct plan_segment *segment);
  * plan. `worker` < PLAN_WORKERS_MAX. */
 const struct plan *plan_acquire(struct plan_segment *segment, unsigned worker);
 void plan_release(struct plan_segment *segment, unsigned worker);
-uint64_t plan_version(const struct plan_segment *segment); /* newest published; 0: none */
+uint64_t plan_version(const struct plan_segment *segment);           /* newest published; 0: none */
 const struct plan *plan_current(const struct plan_segment *segment); /* for the publisher itself */
 /* The supervisor calls it for a dead worker, so that its slot becomes free. */
 void plan_forget_worker(struct plan_segment *segment, unsigned worker);

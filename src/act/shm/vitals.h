@@ -21,16 +21,17 @@
 /* Flags of a request record. */
 enum {
     RECORD_RETRIED = 1 << 0,
-    RECORD_WAITED = 1 << 1,        /* sat in the admission queue */
-    RECORD_REFUSED = 1 << 2,       /* 503 by admission: never reached an endpoint */
-    RECORD_FAILED = 1 << 3,        /* answered 5xx by us, or cut off: the visitor saw a failure */
-    RECORD_CLIENT_GONE = 1 << 4,   /* the visitor left first */
+    RECORD_WAITED = 1 << 1,      /* sat in the admission queue */
+    RECORD_REFUSED = 1 << 2,     /* 503 by admission: never reached an endpoint */
+    RECORD_FAILED = 1 << 3,      /* answered 5xx by us, or cut off: the visitor saw a failure */
+    RECORD_CLIENT_GONE = 1 << 4, /* the visitor left first */
     RECORD_KNOWN_CUSTOMER = 1 << 5,
     RECORD_UPGRADED = 1 << 6,
     RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
 };
 
-enum record_reason { /* why a request did not end well; names in access log and metrics */
+/* Why a request did not end well; names in access log and metrics. */
+enum record_reason {
     REASON_NONE,
     REASON_NO_ROUTE,
     REASON_NO_ENDPOINT,
@@ -74,7 +75,7 @@ struct vitals_service {
     _Atomic uint64_t failed[STAGE_COUNT];  /* RECORD_FAILED */
     _Atomic uint64_t retries, retries_refused;
     _Atomic uint32_t in_flight, waiting;
-    _Atomic uint32_t concurrency_limit; /* of this worker, now */
+    _Atomic uint32_t concurrency_limit;       /* of this worker, now */
     struct histogram latency_us[STAGE_COUNT]; /* whole request, of those served */
 };
 
@@ -108,12 +109,12 @@ struct vitals_worker {
 /* One estimate for all workers; a cache line each, because they are written with every answer. */
 struct vitals_shared_endpoint {
     _Alignas(64) _Atomic uint32_t generation;
-    _Atomic uint32_t ewma_us;         /* peak-EWMA of time to first byte; 0 not known */
-    _Atomic uint32_t error_ppm;       /* EWMA of failures, parts per million */
+    _Atomic uint32_t ewma_us;                    /* peak-EWMA of time to first byte; 0 not known */
+    _Atomic uint32_t error_ppm;                  /* EWMA of failures, parts per million */
     _Atomic uint32_t connect_failures, failures; /* consecutive */
-    _Atomic uint64_t ejected_until_us; /* passive ejection, monotonic */
-    _Atomic uint32_t ejections;        /* in a row: the back-off doubles */
-    _Atomic uint64_t answered_us;      /* the last answer or failure, monotonic; 0: none yet */
+    _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */
+    _Atomic uint32_t ejections;                  /* in a row: the back-off doubles */
+    _Atomic uint64_t answered_us; /* the last answer or failure, monotonic; 0: none yet */
 };
 
 struct vitals {

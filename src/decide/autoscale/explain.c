@@ -42,7 +42,9 @@ static void ahead_text(const struct autoscale_decision *d, char *out, size_t out
 static void cause_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
     switch (d->reason) {
     case AUTOSCALE_FORECAST:
-    case AUTOSCALE_CAMPAIGN: ahead_text(d, out, out_bytes); break;
+    case AUTOSCALE_CAMPAIGN:
+        ahead_text(d, out, out_bytes);
+        break;
     case AUTOSCALE_BLIND:
         snprintf(out, out_bytes, "%s, nothing is taken away",
                  isnan(d->demand_rps) ? "demand is not known" : "what is known is stale");
@@ -59,7 +61,9 @@ static void cause_text(const struct autoscale_decision *d, char *out, size_t out
     case AUTOSCALE_AT_MIN:
         snprintf(out, out_bytes, "%.0f rps need no more than the minimum", d->demand_rps);
         break;
-    default: snprintf(out, out_bytes, "demand is %.0f rps", d->demand_rps); break;
+    default:
+        snprintf(out, out_bytes, "demand is %.0f rps", d->demand_rps);
+        break;
     }
 }
 

@@ -7,8 +7,8 @@
 static void check(const struct config_place *place, void *item) {
     const struct instances_config *c = item;
     if (c->min > c->max) {
-        config_place_error(place, "min", "min: expected at most max, which is %u, found %u",
-                           c->max, c->min);
+        config_place_error(place, "min", "min: expected at most max, which is %u, found %u", c->max,
+                           c->min);
     }
 }
 

@@ -23,5 +23,4 @@ extern const struct config_table instances_config_table, unit_config_table;
 
 /* What decide/autoscale makes of it. `margin_per_request` NaN: not known. */
 struct autoscale_policy instances_policy(const struct instances_config *instances,
-                                         const struct unit_config *unit,
-                                         double margin_per_request);
+                                         const struct unit_config *unit, double margin_per_request);

@@ -83,8 +83,8 @@ static const struct config_field fields[] = {
     { "step", CONFIG_DURATION, DEMAND(step_ms), .fallback = "1m",
       .help = "the forecast's interval" },
     { "seasons", CONFIG_DURATION, DEMAND(season_ms), .many = true,
-      .items_max = FORECAST_SEASONS_MAX, .count_offset = DEMAND(season_count),
-      .fallback = "1d, 7d", .help = "after which time demand repeats" },
+      .items_max = FORECAST_SEASONS_MAX, .count_offset = DEMAND(season_count), .fallback = "1d, 7d",
+      .help = "after which time demand repeats" },
 };
 
 const struct config_table demand_config_table =

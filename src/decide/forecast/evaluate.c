@@ -46,6 +46,7 @@ static void score(const struct run *r, const double *said, size_t origin, double
     const struct forecast_quantiles *q = &r->in->quantiles;
     double error = 0, loss = 0;
     size_t steps = 0;
+    assert(said != NULL);
     for (size_t i = 0; i < r->in->options.horizon_steps && origin + i < r->in->len; i++) {
         double value = r->in->values[origin + i];
         const double *at = said + i * q->len;

@@ -113,9 +113,12 @@ static int64_t nth_weekday(int year, int month, int wanted, int n) {
 
 static int64_t date_of(const struct holiday *h, int year) {
     switch (h->rule) {
-    case FIXED: return clock_days_from_civil(year, (unsigned)h->a, (unsigned)h->b);
-    case EASTER: return easter(year) + h->a;
-    case WEEKDAY: return nth_weekday(year, h->a, h->b, h->c);
+    case FIXED:
+        return clock_days_from_civil(year, (unsigned)h->a, (unsigned)h->b);
+    case EASTER:
+        return easter(year) + h->a;
+    case WEEKDAY:
+        return nth_weekday(year, h->a, h->b, h->c);
     }
     return 0;
 }

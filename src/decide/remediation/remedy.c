@@ -10,7 +10,7 @@
 #define SLOW_DISTANCE_LEAST_MS 100
 
 struct remedy_policy remedy_policy_for(uint32_t objective_ms) {
-    uint32_t twice = 2 * objective_ms;
+    uint32_t twice = objective_ms < UINT32_MAX / 2 ? 2 * objective_ms : UINT32_MAX;
     return (struct remedy_policy){
         .hang_ms = twice > HANG_LEAST_MS ? twice : HANG_LEAST_MS,
         .errors_least = 10,

@@ -1,5 +1,6 @@
 #include "record/series/series.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -247,6 +248,7 @@ static bool fill(struct series *s, struct csv_reader *r, const struct layout *l,
     s->start_ms = l->first_ms;
     s->rows = l->rows;
     s->step_ms = common_step_ms(l);
+    assert(s->step_ms > 0); /* times ascend, or the scan has said that they do not */
     s->slots = (size_t)((l->last_ms - l->first_ms) / s->step_ms) + 1;
     struct layout again;
     if (!read_header(r, &again, err) || !check_size(s, r->len, err) ||

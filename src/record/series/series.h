@@ -17,12 +17,12 @@
 #define SERIES_COLUMNS_MAX 512
 #define SERIES_CELLS_MAX 64000000 /* slots x columns: half a gigabyte */
 
-enum series_clock {                     /* how the source writes its times */
-                    SERIES_CLOCK_UTC,   /* 2015-03-11T20:57:00Z, or with an offset: written back as
-                                           UTC */
-                    SERIES_CLOCK_LOCAL, /* no zone: the wall clock of the place */
-                    SERIES_CLOCK_DATE,  /* calendar days */
-                    SERIES_CLOCK_EPOCH, /* seconds since 1970 */
+/* How the source writes its times. */
+enum series_clock {
+    SERIES_CLOCK_UTC,   /* 2015-03-11T20:57:00Z, or with an offset: written back as UTC */
+    SERIES_CLOCK_LOCAL, /* no zone: the wall clock of the place */
+    SERIES_CLOCK_DATE,  /* calendar days */
+    SERIES_CLOCK_EPOCH, /* seconds since 1970 */
 };
 
 struct series_column {

@@ -18,10 +18,15 @@ bool sqlite_fail(const struct sqlite_store *s, int code, struct error *err) {
     enum error_kind kind = ERROR_UNAVAILABLE;
     switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: kind = ERROR_BUSY; break;
+    case SQLITE_LOCKED:
+        kind = ERROR_BUSY;
+        break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: kind = ERROR_INVALID; break;
-    default: break;
+    case SQLITE_NOTADB:
+        kind = ERROR_INVALID;
+        break;
+    default:
+        break;
     }
     return error_set(err, kind, "%s: %s", s->where,
                      s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
@@ -169,10 +174,9 @@ static struct sqlite_store *connect(const char *where, int flags, int busy_ms, s
 
 static bool make_folder(const char *where, struct error *err) {
     char copy[PATH_MAX];
-    if (strlen(where) >= sizeof copy) {
+    if (snprintf(copy, sizeof copy, "%s", where) >= (int)sizeof copy) {
         return error_set(err, ERROR_INVALID, "the path %s is too long", where);
     }
-    strcpy(copy, where);
     const char *folder = dirname(copy);
     return mkdir(folder, 0750) == 0 || errno == EEXIST ||
            error_set(err, ERROR_UNAVAILABLE, "create %s: %s", folder, strerror(errno));

@@ -6,15 +6,16 @@
 
 #define SQLITE_APPLICATION_ID 0x54494445 /* "TIDE", in the header of the file */
 
-enum sqlite_statement { /* prepared once, kept */
-                        STATEMENT_SAMPLE,
-                        STATEMENT_DECISION,
-                        STATEMENT_LAST_DECISION,
-                        STATEMENT_HEALED,
-                        STATEMENT_INSTANCE,
-                        STATEMENT_LAST_LINK,
-                        STATEMENT_LINK,
-                        STATEMENT_COUNT,
+/* Prepared once, kept. */
+enum sqlite_statement {
+    STATEMENT_SAMPLE,
+    STATEMENT_DECISION,
+    STATEMENT_LAST_DECISION,
+    STATEMENT_HEALED,
+    STATEMENT_INSTANCE,
+    STATEMENT_LAST_LINK,
+    STATEMENT_LINK,
+    STATEMENT_COUNT,
 };
 
 struct sqlite_store {

@@ -167,9 +167,12 @@ static bool write_healed(struct sqlite_store *s, const struct store_healed *heal
 static bool write_event(struct sqlite_store *s, const struct store_event *event, struct link *last,
                         struct error *err) {
     switch (event->kind) {
-    case STORE_EVENT_DECISION: return write_decision(s, &event->decision, last, err);
-    case STORE_EVENT_HEALED: return write_healed(s, &event->healed, last, err);
-    case STORE_EVENT_INSTANCE: return write_instance(s, &event->instance, err);
+    case STORE_EVENT_DECISION:
+        return write_decision(s, &event->decision, last, err);
+    case STORE_EVENT_HEALED:
+        return write_healed(s, &event->healed, last, err);
+    case STORE_EVENT_INSTANCE:
+        return write_instance(s, &event->instance, err);
     }
     return true;
 }

@@ -63,7 +63,7 @@ bool store_check_spec(struct slice spec, struct error *err) {
 }
 
 bool store_check(struct slice spec, const char *folder, struct error *err) {
-    struct slice where;
+    struct slice where = { 0 };
     if (!store_check_spec(spec, err)) {
         return false;
     }
@@ -99,7 +99,7 @@ static void store_free(struct store *s) {
 }
 
 static struct store *store_new(struct slice spec, const char *folder, struct error *err) {
-    struct slice where;
+    struct slice where = { 0 };
     if (!store_check_spec(spec, err)) {
         return NULL;
     }

@@ -37,10 +37,17 @@ static void put_text(struct exposition *e, const char *text) {
 static void put_escaped(struct exposition *e, struct slice text) {
     for (size_t i = 0; i < text.len; i++) {
         switch (text.data[i]) {
-        case '\\': put(e, SLICE("\\\\")); break;
-        case '"': put(e, SLICE("\\\"")); break;
-        case '\n': put(e, SLICE("\\n")); break;
-        default: put(e, slice_of(text.data + i, 1));
+        case '\\':
+            put(e, SLICE("\\\\"));
+            break;
+        case '"':
+            put(e, SLICE("\\\""));
+            break;
+        case '\n':
+            put(e, SLICE("\\n"));
+            break;
+        default:
+            put(e, slice_of(text.data + i, 1));
         }
     }
 }

@@ -14,7 +14,7 @@
 #include "base/slice.h"
 #include "wire/http/message.h"
 
-#define ARRIVALS_RATE_RPS_MAX 1000000 /* no single machine sends more: a wrong --scale or --speed */
+#define ARRIVALS_RATE_RPS_MAX 1000000 /* no machine sends more: a wrong --scale or --speed */
 
 struct arrivals_options {
     double speed;        /* 60: a minute of the trace takes a second */

@@ -136,10 +136,14 @@ uint32_t pilot_decide(struct pilot *p, const struct world *world, size_t slot, s
                       int64_t now_ms, double demand_rps) {
     switch (p->policy.kind) {
     case BACKTEST_PREDICTIVE:
-    case BACKTEST_REACTIVE: return autoscale(p, world, slot, now_ms, demand_rps);
-    case BACKTEST_HPA: return sync_hpa(p, world, demand_rps);
-    case BACKTEST_FIXED: return p->policy.fixed;
-    case BACKTEST_ORACLE: return foreknown(p, slot, part);
+    case BACKTEST_REACTIVE:
+        return autoscale(p, world, slot, now_ms, demand_rps);
+    case BACKTEST_HPA:
+        return sync_hpa(p, world, demand_rps);
+    case BACKTEST_FIXED:
+        return p->policy.fixed;
+    case BACKTEST_ORACLE:
+        return foreknown(p, slot, part);
     }
     return world->serving + world->starting;
 }

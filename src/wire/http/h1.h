@@ -20,7 +20,7 @@
 #define H1_FIELDS_DEFAULT 100
 #define H1_TARGET_BYTES_DEFAULT 8192
 #define H1_TRAILER_BYTES_DEFAULT 8192
-#define H1_CHUNK_LINE_BYTES_MAX 256 /* size and extensions of one chunk */
+#define H1_CHUNK_LINE_BYTES_MAX 256  /* size and extensions of one chunk */
 #define H1_EXTENSION_BYTES_MAX 16384 /* of all chunks of a body: they are dropped, so bounded */
 
 struct h1_limits {

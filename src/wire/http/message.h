@@ -63,9 +63,8 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
 enum http_field_id {
     HTTP_FIELD_OTHER,
 #define HTTP_FIELD_ENUM(id, name) HTTP_FIELD_##id,
-    HTTP_KNOWN_FIELDS(HTTP_FIELD_ENUM)
+    HTTP_KNOWN_FIELDS(HTTP_FIELD_ENUM) HTTP_FIELD_IDS,
 #undef HTTP_FIELD_ENUM
-    HTTP_FIELD_IDS,
 };
 
 /* `name` is a token, in any case. */

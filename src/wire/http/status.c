@@ -1,5 +1,6 @@
 #include "wire/http/status.h"
 
+/* clang-format off */
 #define STATUSES(X)                                                                                \
     X(100, "Continue") X(101, "Switching Protocols") X(102, "Processing") X(103, "Early Hints")    \
     X(200, "OK") X(201, "Created") X(202, "Accepted") X(203, "Non-Authoritative Information")      \
@@ -18,6 +19,7 @@
     X(500, "Internal Server Error") X(501, "Not Implemented") X(502, "Bad Gateway")                \
     X(503, "Service Unavailable") X(504, "Gateway Timeout") X(505, "HTTP Version Not Supported")   \
     X(507, "Insufficient Storage") X(508, "Loop Detected")
+/* clang-format on */
 
 struct slice http_status_reason(uint16_t status) {
     switch (status) {

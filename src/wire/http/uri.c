@@ -100,8 +100,10 @@ static bool decode_unreserved(struct slice path, char *out, size_t out_bytes, si
             if (i + 2 >= path.len || !parse_hex(slice_sub(path, i + 1, 2), &value) || value == 0) {
                 return false;
             }
-            taken = is_unreserved((char)value) && value < 0x80 ? 3 : 1;
-            c = taken == 3 ? (char)value : c;
+            if (is_unreserved((char)value) && value < 0x80) {
+                taken = 3;
+                c = (char)value;
+            }
         }
         if (*len == out_bytes) {
             return false;

@@ -29,8 +29,8 @@ static void set_v4(struct address *out, struct in_addr ip, uint16_t port) {
 
 static void set_v6(struct address *out, struct in6_addr ip, uint16_t port) {
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->storage;
-    *v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = ip,
-                                 .sin6_port = htons(port) };
+    *v6 =
+        (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = ip, .sin6_port = htons(port) };
     out->len = sizeof *v6;
 }
 
@@ -86,8 +86,7 @@ bool address_parse(struct slice text, uint16_t default_port, struct address *out
     } else if (fits && inet_pton(AF_INET6, host_text, &v6) == 1) {
         set_v6(&parsed, v6, (uint16_t)port);
     } else {
-        return error_set(err, ERROR_NOT_FOUND, "'%.*s' is not a numeric address",
-                         SLICE_ARG(host));
+        return error_set(err, ERROR_NOT_FOUND, "'%.*s' is not a numeric address", SLICE_ARG(host));
     }
     *out = parsed;
     return true;

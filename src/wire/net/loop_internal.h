@@ -6,7 +6,7 @@
 #include "wire/net/loop.h"
 #include "wire/net/socket.h"
 
-#define LOOP_RECEIVE_BYTES 131072 /* of the one receive buffer: kept bytes and what follows them */
+#define LOOP_RECEIVE_BYTES 131072 /* of the one receive buffer: kept bytes and what follows */
 #define LOOP_RECEIVE_ROUNDS 4     /* full buffers of one socket in a turn before others' turn */
 #define LOOP_BLOCK_BYTES 16384
 #define LOOP_SPARE_BLOCKS 256 /* kept for reuse: 4 MiB */
@@ -64,7 +64,7 @@ void loop_socket_failed(struct socket *socket, int system_errno);
 /* `data` begins with the kept bytes. */
 void loop_socket_deliver(struct socket *socket, struct slice data);
 void loop_socket_ended(struct socket *socket);
-void loop_socket_ready(struct socket *socket);   /* its place in loop->ready came up */
-void loop_socket_flush(struct socket *socket);   /* its place in loop->flush came up */
-void loop_socket_closed(struct socket *socket);  /* its place in loop->closing came up */
+void loop_socket_ready(struct socket *socket);    /* its place in loop->ready came up */
+void loop_socket_flush(struct socket *socket);    /* its place in loop->flush came up */
+void loop_socket_closed(struct socket *socket);   /* its place in loop->closing came up */
 void loop_socket_writable(struct socket *socket); /* the kernel takes more */

@@ -49,11 +49,11 @@ struct socket {
     const struct socket_handler *handler;
     int fd; /* -1: closed or never opened */
     unsigned connecting : 1, closing : 1, failed : 1;
-    unsigned paused : 1, readable : 1;     /* readable: recv may find something */
-    unsigned peer_ended : 1;               /* the kernel said that an end or an error is to come */
-    unsigned ended : 1, end_told : 1;      /* recv has found the end; on_end was called */
-    unsigned writable : 1, blocked : 1;    /* blocked: on_drained is owed */
-    unsigned finishing : 1, finished : 1;  /* socket_finish was called; was carried out */
+    unsigned paused : 1, readable : 1;    /* readable: recv may find something */
+    unsigned peer_ended : 1;              /* the kernel said that an end or an error is to come */
+    unsigned ended : 1, end_told : 1;     /* recv has found the end; on_end was called */
+    unsigned writable : 1, blocked : 1;   /* blocked: on_drained is owed */
+    unsigned finishing : 1, finished : 1; /* socket_finish was called; was carried out */
     uint32_t kept_len;
     int write_errno; /* 0, or why sending failed: reported when all that came was read */
     char *kept;      /* offered and not taken */

@@ -1,10 +1,10 @@
 /* Time as text, against the C library; chance, by its moments; errors. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <errno.h>
 #include <stdio.h>

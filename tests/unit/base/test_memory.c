@@ -1,10 +1,10 @@
 /* Buffers and arenas, against a dumb twin and at their limits. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <stdalign.h>
 

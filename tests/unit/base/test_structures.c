@@ -1,10 +1,10 @@
 /* The heap against a plain array; the histogram against a sorted one. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* For every value: it lies in a bucket whose upper end is not below it, nor more than 1/32 above. */
+/* Every value lies in a bucket whose upper end is not below it, nor more than 1/32 above. */
 static void buckets_are_narrow(void **state) {
     struct rand r;
     (void)state;

@@ -1,12 +1,12 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "act/proxy/route_table.h"
 #include "base/rand.h"
@@ -48,14 +48,14 @@ static int find(const struct route_table *table, const char *host, const char *p
 
 static void finds_the_most_specific(void **state) {
     struct plan *plan = ((struct fixture *)*state)->plan;
-    add(plan, "", "/");                   /* 0 */
-    add(plan, "", "/cart");               /* 1 */
-    add(plan, "shop.test", "/");          /* 2 */
-    add(plan, "shop.test", "/api/");      /* 3 */
-    add(plan, "*.shop.test", "/");        /* 4 */
-    add(plan, "*.eu.shop.test", "/");     /* 5 */
-    add(plan, "", "/cart");               /* 6: repeated, the first counts */
-    add(plan, "only.test", "/here");      /* 7 */
+    add(plan, "", "/");               /* 0 */
+    add(plan, "", "/cart");           /* 1 */
+    add(plan, "shop.test", "/");      /* 2 */
+    add(plan, "shop.test", "/api/");  /* 3 */
+    add(plan, "*.shop.test", "/");    /* 4 */
+    add(plan, "*.eu.shop.test", "/"); /* 5 */
+    add(plan, "", "/cart");           /* 6: repeated, the first counts */
+    add(plan, "only.test", "/here");  /* 7 */
     static const struct {
         const char *host, *path;
         int route;
@@ -84,8 +84,7 @@ static void finds_the_most_specific(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int route = find(table, cases[i].host, cases[i].path);
         if (route != cases[i].route) {
-            fail_msg("%s %s: %d, expected %d", cases[i].host, cases[i].path, route,
-                     cases[i].route);
+            fail_msg("%s %s: %d, expected %d", cases[i].host, cases[i].path, route, cases[i].route);
         }
     }
     route_table_free(table);
@@ -163,9 +162,9 @@ static void agrees_with_its_dumb_twin(void **state) {
     for (unsigned i = 0; i < 5000; i++) {
         size_t len = 0;
         for (unsigned segment = rand_below(&rand, 4) + 1; segment > 0; segment--) {
-            len += (size_t)snprintf(path + len, sizeof path - len, "/%c%s",
-                                    'a' + (char)rand_below(&rand, 3),
-                                    rand_below(&rand, 2) ? "x" : "");
+            len +=
+                (size_t)snprintf(path + len, sizeof path - len, "/%c%s",
+                                 'a' + (char)rand_below(&rand, 3), rand_below(&rand, 2) ? "x" : "");
         }
         strcpy(path + len, rand_below(&rand, 4) == 0 ? "/" : "");
         add(plan, hosts[rand_below(&rand, 6)], i == 0 ? "/" : path);
@@ -174,9 +173,9 @@ static void agrees_with_its_dumb_twin(void **state) {
     for (unsigned i = 0; i < 20000; i++) {
         size_t len = 0;
         for (unsigned segment = rand_below(&rand, 6); segment > 0; segment--) {
-            len += (size_t)snprintf(path + len, sizeof path - len, "/%c%s",
-                                    'a' + (char)rand_below(&rand, 4),
-                                    rand_below(&rand, 2) ? "x" : "");
+            len +=
+                (size_t)snprintf(path + len, sizeof path - len, "/%c%s",
+                                 'a' + (char)rand_below(&rand, 4), rand_below(&rand, 2) ? "x" : "");
         }
         snprintf(path + len, sizeof path - len, "/");
         const char *host = hosts[1 + rand_below(&rand, 5)];

@@ -1,10 +1,10 @@
 /* The queue at the door, against a dumb twin and by its promises. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <stdlib.h>
 
@@ -121,8 +121,8 @@ static void leaves_from_anywhere(void **state) {
 
 /* ---- the floor ---- */
 
-/* A shop full of good customers, and unknown visitors who are worth less than each of them: how many
- * of 10,000 releases go to them. */
+/* A shop full of good customers, and unknown visitors who are worth less than each of them: how
+ * many of 10,000 releases go to them. */
 static unsigned released_to_unknown(double floor_ratio, double unknown_value) {
     static struct admission_item items[64];
     struct admission_queue q;

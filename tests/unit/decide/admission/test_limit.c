@@ -1,10 +1,10 @@
 /* The learned limit: window by window, and on a simulated service under too much load. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "base/heap.h"
 #include "base/rand.h"

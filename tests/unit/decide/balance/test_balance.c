@@ -1,10 +1,10 @@
 /* The choice of an endpoint: plain cases, and four simulated services under load. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "decide/balance/balance.h"
 

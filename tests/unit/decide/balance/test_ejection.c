@@ -1,10 +1,10 @@
 /* When an endpoint is left alone, and for how long. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "decide/balance/ejection.h"
 

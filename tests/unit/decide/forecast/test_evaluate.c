@@ -64,10 +64,14 @@ enum shape { WALK, NOISE, STEPS, EXACT };
 
 static double made(enum shape shape, struct rand *r, size_t i, double *level) {
     switch (shape) {
-    case WALK: return *level = fmax(*level + rand_normal(r), 1);
-    case NOISE: return 100 * rand_exponential(r);
-    case STEPS: return (i / 200 % 2 == 0 ? 50 : 400) + 5 * rand_unit(r);
-    case EXACT: return 10 + (double)(i % 168);
+    case WALK:
+        return *level = fmax(*level + rand_normal(r), 1);
+    case NOISE:
+        return 100 * rand_exponential(r);
+    case STEPS:
+        return (i / 200 % 2 == 0 ? 50 : 400) + 5 * rand_unit(r);
+    case EXACT:
+        return 10 + (double)(i % 168);
     }
     return 0;
 }

@@ -301,12 +301,20 @@ static void wrong_options_are_refused(void **state) {
 /* Whatever comes in: bursts, silence, zeros, steps of the level, gaps of any length. */
 static double wild(struct rand *r, int64_t slot, double *level) {
     switch (rand_below(r, 40)) {
-    case 0: *level *= 10; break;
-    case 1: *level /= 8; break;
-    case 2: return 0;
-    case 3: return NAN;
-    case 4: return *level * 1000;
-    default: break;
+    case 0:
+        *level *= 10;
+        break;
+    case 1:
+        *level /= 8;
+        break;
+    case 2:
+        return 0;
+    case 3:
+        return NAN;
+    case 4:
+        return *level * 1000;
+    default:
+        break;
     }
     *level = fmin(fmax(*level, 1e-9), 1e12);
     return *level * (1 + 0.5 * sin((double)slot)) * rand_exponential(r);

@@ -1,10 +1,10 @@
 /* The customers' table: what is read, and where a wrong one is wrong. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>

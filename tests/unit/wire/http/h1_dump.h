@@ -1,13 +1,13 @@
 /* What the HTTP/1 tests compare: a head as one line of text, and a parse of every prefix. */
 #pragma once
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "wire/http/h1.h"
 

@@ -1,10 +1,10 @@
 /* Cookies, found where they stand (RFC 6265 section 4.2). */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "wire/http/cookie.h"
 

@@ -1,10 +1,10 @@
 /* HTTP dates (RFC 9110 section 5.6.7), against the C library. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <time.h>
 

@@ -1,10 +1,10 @@
 /* Forwarded (RFC 7239) and X-Forwarded-*: what the next hop is told about the visitor. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "wire/http/forwarded.h"
 

@@ -112,7 +112,7 @@ static bool read_some(struct h1_body *body, struct slice input, size_t *used, st
     return over;
 }
 
-/* The body in pieces of at most `piece_bytes`, or of random sizes; unread bytes stay for the next. */
+/* The body in pieces of at most `piece_bytes`, or of random sizes; what is unread stays. */
 static size_t read_in_pieces(struct h1_body body, struct slice input, size_t piece_bytes,
                              struct rand *r, struct dump *d) {
     size_t from = 0, to = 0, used;

@@ -1,10 +1,10 @@
 /* Authorities, and paths as routing sees them. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "base/rand.h"
 #include "wire/http/uri.h"

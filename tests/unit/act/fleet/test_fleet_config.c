@@ -1,0 +1,161 @@
+/* What a service's block says about its instances, and what is refused in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "act/fleet/fleet_config.h"
+#include "base/buffer.h"
+
+struct fixture {
+    struct arena arena;
+    struct config_report report;
+    struct fleet_config config;
+};
+
+static int set_up(void **state) {
+    static struct fixture f;
+    arena_init(&f.arena, 16u << 20);
+    config_report_init(&f.report);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct fixture *f = *state;
+    arena_fini(&f->arena);
+    config_report_fini(&f->report);
+    return 0;
+}
+
+static bool apply(struct fixture *f, const char *text) {
+    char currency[UNITS_CURRENCY_BYTES];
+    config_report_fini(&f->report);
+    const struct config_node *root =
+        config_read_text(slice_from(text), "/etc/t.yaml", &f->arena, &f->report);
+    return root != NULL &&
+           config_apply(&fleet_config_table, root, &f->config, &f->arena, currency, &f->report);
+}
+
+static void has_defaults(void **state) {
+    struct fixture *f = *state;
+    assert_true(apply(f, "command: [node, a b, \"$PORT\"]\n"));
+    const struct fleet_config *c = &f->config;
+    assert_int_equal(c->kind, FLEET_PROCESS);
+    assert_int_equal(c->command_len, 3);
+    assert_string_equal(c->command[1], "a b");
+    assert_string_equal(c->folder, "/etc/."); /* that of shop.yaml, wherever we were started */
+    assert_null(c->version);
+    assert_int_equal(c->grace_ms, 10000);
+    assert_null(c->health.path);
+    assert_int_equal(c->health.interval_ms, 1000);
+    assert_int_equal(c->health.timeout_ms, 1000);
+    assert_int_equal(c->health.startup_ms, 60000);
+    assert_int_equal(c->health.failures, 2);
+    for (int kind = FLEET_PROCESS; kind <= FLEET_KUBERNETES; kind++) {
+        assert_non_null(fleet_kind_name((enum fleet_kind)kind));
+    }
+}
+
+static void takes_endpoints(void **state) {
+    struct fixture *f = *state;
+    assert_true(apply(f, "fleet: static\n"
+                         "endpoints: [10.0.0.5:8000, \"[::1]:80\", shop.internal, shop:81,\n"
+                         "            \"unix:/run/a.sock\"]\n"));
+    assert_int_equal(f->config.endpoint_len, 5);
+}
+
+static void refuses_with_a_place(void **state) {
+    static const struct {
+        const char *text, *report;
+    } cases[] = {
+        { "version: v1", "1:1: command: expected how an instance is started, such as [node, "
+                         "server.js, --port, \"$PORT\"]" },
+        { "command: []", "1:10: command: expected how an instance is started, such as [node, "
+                         "server.js, --port, \"$PORT\"]" },
+        { "command: x\nendpoints: [a:1]", "2:12: endpoints: only of `fleet: static`" },
+        { "command: x\nenvironment: { A=B: 1 }",
+          "2:14: environment: expected a name without '=', found 'A=B'" },
+        { "command: x\nenvironment: { '': 1 }",
+          "2:14: environment: expected a name without '=', found ''" },
+        { "command: x\nfleet: podman",
+          "2:8: fleet: this version runs `process` and `static`; podman comes later" },
+        { "command: x\nfleet: docker",
+          "2:8: fleet: expected one of process, static, podman, kubernetes, found 'docker'" },
+        { "command: x\nversion: 'a b'",
+          "2:10: version: expected a short name without blanks or colons" },
+        { "command: x\nversion: a:b",
+          "2:10: version: expected a short name without blanks or colons" },
+        { "command: x\nversion: "
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+          "2:10: version: expected a short name without blanks or colons" },
+        { "command: x\nhealth: { path: healthz }",
+          "2:17: path: expected a path that begins with '/', found 'healthz'" },
+        { "command: x\nhealth: { path: '/a b' }", "2:17: path: expected a path without blanks" },
+        { "command: x\nhealth: { path: \"/a\\r\\nX: y\" }",
+          "2:17: path: expected a path without blanks" },
+        { "command: x\nhealth: { interval: 0 }",
+          "2:21: interval: expected 0.05 to 3600 s, found '0'" },
+        { "command: x\nhealth: { failures: 0 }", "2:21: failures: expected 1 to 100, found '0'" },
+        { "command: x\ngrace: 2h", "2:8: grace: expected 0 to 3600 s, found '2h'" },
+        { "fleet: static", "1:1: endpoints: expected at least one, such as [\"10.0.0.5:8000\"]" },
+        { "fleet: static\nendpoints: [ [a:1] ]", "2:14: endpoints: expected text, found a list" },
+        { "command: x\nenvironment: { A: [b] }", "2:19: A: expected text" },
+        { "fleet: static\nendpoints: [a:1]\ncommand: x",
+          "3:10: command: only of `fleet: process`" },
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char wanted[400];
+        bool good = apply(f, cases[i].text);
+        snprintf(wanted, sizeof wanted, "/etc/t.yaml:%s\n", cases[i].report);
+        (void)buffer_append_byte(&f->report.text, '\0');
+        if (good || strcmp(buffer_slice(&f->report.text).data, wanted) != 0) {
+            fail_msg("'%s': %s: %s", cases[i].text, good ? "taken" : "refused",
+                     buffer_slice(&f->report.text).data);
+        }
+    }
+}
+
+static void says_which_endpoint_is_wrong(void **state) {
+    struct fixture *f = *state;
+    assert_false(apply(f, "fleet: static\nendpoints:\n  - 10.0.0.5:8000\n  - 10.0.0.5:port\n"
+                          "  - \"[::1\"\n  - \"\"\n"));
+    (void)buffer_append_byte(&f->report.text, '\0');
+    const char *said = buffer_slice(&f->report.text).data;
+    if (f->report.errors != 3) {
+        fail_msg("%s", said);
+    }
+    assert_non_null(strstr(said, "/etc/t.yaml:4:5: endpoints: "));
+    assert_non_null(strstr(said, "/etc/t.yaml:5:5: endpoints: "));
+    assert_non_null(strstr(said, "/etc/t.yaml:6:5: endpoints: "));
+}
+
+/* No argument is cut off in silence. */
+static void bounds_the_command(void **state) {
+    struct fixture *f = *state;
+    struct buffer text;
+    for (int words = FLEET_ARGUMENTS_MAX; words <= FLEET_ARGUMENTS_MAX + 1; words++) {
+        buffer_init(&text, 100000);
+        assert_true(buffer_append_text(&text, "command: ["));
+        for (int i = 0; i < words; i++) {
+            assert_true(buffer_append_text(&text, i > 0 ? ",a" : "a"));
+        }
+        assert_true(buffer_append(&text, SLICE("]\n\0")));
+        assert_int_equal(apply(f, buffer_slice(&text).data), words == FLEET_ARGUMENTS_MAX);
+        buffer_fini(&text);
+    }
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(has_defaults),         TEST(takes_endpoints),
+        TEST(refuses_with_a_place), TEST(says_which_endpoint_is_wrong),
+        TEST(bounds_the_command),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
