@@ -1,9 +1,7 @@
 /* Instances as processes of this machine: each in a session of its own, marked in its environment
  * (docs/decisions/0001), its output in memfds (0002), watched by a pidfd. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "act/fleet/provider.h"
+#include "act/fleet/launch.h"
 #include "base/rand.h"
 
 #ifndef P_PIDFD
@@ -23,8 +21,6 @@
 #define PORT_FIRST 20000 /* below the ports that the kernel gives to outgoing connections */
 #define PORT_COUNT 12000
 #define PORT_TRIES 200
-
-extern char **environ;
 
 /* ---- the port ---- */
 
@@ -64,54 +60,11 @@ static bool choose_port(struct fleet *fleet, uint16_t *port, struct error *err) 
 
 /* ---- starting ---- */
 
-/* Whether the variable stands here, and not one that begins like it ("$PORT_NAME"). */
-static bool is_port_variable(const char *text) {
-    return strncmp(text, "$PORT", 5) == 0 && !isalnum((unsigned char)text[5]) && text[5] != '_';
-}
-
-/* "$PORT" in the text becomes the port. NULL when memory is out; freed by the exec or exit. */
-static char *with_port(const char *text, const char *port) {
-    size_t bytes = strlen(text) + 1;
-    for (const char *at = text; (at = strstr(at, "$PORT")) != NULL; at += 5) {
-        bytes += strlen(port);
-    }
-    char *out = malloc(bytes), *to = out;
-    while (out != NULL && *text != '\0') {
-        if (is_port_variable(text)) {
-            to = stpcpy(to, port);
-            text += 5;
-        } else {
-            *to++ = *text++;
-        }
-    }
-    if (out != NULL) {
-        *to = '\0';
-    }
-    return out;
-}
-
-static void fill_environment(const struct fleet *fleet, const struct instance *instance,
-                             const struct fleet_config *config, const char *port) {
-    char mark[PATH_MAX];
-    for (size_t i = 0; i < config->environment_len; i++) {
-        char *value = with_port(config->environment[i].value, port);
-        if (value != NULL) {
-            setenv(config->environment[i].name, value, 1);
-        }
-    }
-    setenv("PORT", port, 1);
-    snprintf(mark, sizeof mark, "%.3800s:%s:%s:%s:%s", fleet->state_folder,
-             fleet->services[instance->service].name, instance->id, port, instance->version);
-    setenv("TIDEGATE_INSTANCE", mark, 1);
-}
-
-/* In the child, which was forked: only this thread is here. Never returns. */
-static void become(const struct fleet *fleet, const struct instance *instance, int failure_fd) {
-    const struct fleet_config *config = fleet->services[instance->service].config;
-    char *arguments[FLEET_ARGUMENTS_MAX + 1] = { NULL };
-    char port[8];
+/* In the child, which was forked: only this thread is here, and it must not allocate (launch.h).
+ * Never returns. */
+static void become(const struct launch *launch, const char *folder, const struct output *output,
+                   int failure_fd) {
     sigset_t none;
-    snprintf(port, sizeof port, "%u", address_port(&instance->address));
     setsid();
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -123,16 +76,13 @@ static void become(const struct fleet *fleet, const struct instance *instance, i
     if (null_fd > 2) {
         close(null_fd);
     }
-    dup2(instance->internal->output.fds[0], 1);
-    dup2(instance->internal->output.fds[1], 2);
-    for (size_t i = 0; i < config->command_len && i < FLEET_ARGUMENTS_MAX; i++) {
-        arguments[i] = with_port(config->command[i], port);
-    }
-    fill_environment(fleet, instance, config, port);
-    const char *what = config->folder;
-    if (config->folder == NULL || chdir(config->folder) == 0) {
-        what = arguments[0];
-        execvp(arguments[0], arguments);
+    dup2(output->fds[0], 1);
+    dup2(output->fds[1], 2);
+    environ = launch->environment; /* its PATH is the one that is searched */
+    const char *what = folder;
+    if (folder == NULL || chdir(folder) == 0) {
+        what = launch->arguments[0];
+        execvp(what, launch->arguments);
     }
     int failure = errno;
     ssize_t len = write(failure_fd, &failure, sizeof failure);
@@ -159,15 +109,22 @@ static bool read_failure(int fd, struct error *err) {
 }
 
 static bool spawn(struct fleet *fleet, struct instance *instance, struct error *err) {
+    const struct fleet_config *config = fleet->services[instance->service].config;
+    struct launch launch;
     int failure[2];
+    if (!launch_init(&launch, fleet, instance, err)) {
+        return false;
+    }
     if (pipe2(failure, O_CLOEXEC) < 0) {
+        launch_fini(&launch);
         return error_system(err, "pipe");
     }
     pid_t pid = fork();
     if (pid == 0) {
         close(failure[0]);
-        become(fleet, instance, failure[1]);
+        become(&launch, config->folder, &instance->internal->output, failure[1]);
     }
+    launch_fini(&launch);
     close(failure[1]);
     bool started = pid > 0 ? read_failure(failure[0], err) : error_system(err, "fork");
     close(failure[0]);

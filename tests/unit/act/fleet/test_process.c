@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "fleet_fixture.h"
 #include "wire/net/address.h"
@@ -192,6 +194,57 @@ static void gives_no_descriptors(void **state) {
     assert_non_null(said);
     assert_string_equal(said, "it said: 0 1 2 3");
     close(ours);
+}
+
+static atomic_bool allocating;
+
+static void *allocate(void *unused) {
+    void *kept[512] = { NULL };
+    while (allocating) {
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+            free(kept[i]);
+            kept[i] = malloc(((size_t)i % 64 + 1) * 64);
+        }
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        free(kept[i]);
+    }
+    return unused;
+}
+
+/* A fork takes along whatever lock another thread holds in that moment: the child needs none. */
+static void starts_while_other_threads_allocate(void **state) {
+    struct fixture *f = *state;
+    pthread_t threads[2];
+    struct config_pair pairs[64];
+    char names[64][8], value[4096];
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = '\0';
+    for (size_t i = 0; i < 64; i++) { /* of every size */
+        snprintf(names[i], sizeof names[i], "N%zu", i);
+        pairs[i] = (struct config_pair){ names[i], value + i * 64 };
+    }
+    f->config.environment = pairs;
+    f->config.environment_len = 64;
+    use_shell(f, "sleep 300");
+    fleet_set_service(f->fleet, 0, "shop", &f->config);
+    allocating = true;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, allocate, NULL), 0);
+    }
+    alarm(60); /* where it waits, it waits for ever */
+    for (int i = 0; i < 100; i++) {
+        struct instance *instance = fleet_start(f->fleet, 0);
+        assert_non_null(instance);
+        fleet_kill(f->fleet, instance);
+        turn_for(f, 1);
+    }
+    alarm(0);
+    allocating = false;
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    WAIT_FOR(f, f->heard.exits == 100);
 }
 
 static void names_versions_by_what_runs(void **state) {
@@ -416,6 +469,7 @@ int main(void) {
         TEST(runs_many),
         TEST(gives_port_environment_and_folder),
         TEST(gives_no_descriptors),
+        TEST(starts_while_other_threads_allocate),
         TEST(names_versions_by_what_runs),
         TEST(says_that_a_command_does_not_exist),
         TEST(says_that_a_folder_does_not_exist),
