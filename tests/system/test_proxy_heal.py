@@ -402,7 +402,8 @@ def test_what_waits_has_an_order_a_bound_and_a_patience():
         assert buyer.read_response().status == 200
         statuses = [client.read_response().status for client in clients]
         assert sorted(statuses) == [200] * 4 + [503]
-        assert [r.target for r in service.requests][2] == "/checkout"
+        # Two go on at once, on two connections: which one the service notes first is open.
+        assert "/checkout" in [r.target for r in service.requests][2:4]
         for one in clients + [buyer]:
             one.close()
 

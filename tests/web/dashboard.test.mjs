@@ -151,6 +151,7 @@ test("the stage of the latency chart is chosen by keyboard", async () => {
 });
 
 test("decisions carry reasons, and are filtered", async () => {
+  tidegate.kill("SIGHUP"); // a static fleet is never scaled: the reload is what is decided
   const { decisions } = await until("a decision", async () => {
     const found = await api("/api/v1/decisions");
     return found.decisions.length > 0 ? found : undefined;
