@@ -299,25 +299,30 @@ static void list_names(const struct series *s, char *out, size_t out_bytes) {
     }
 }
 
+static bool fail_at_text(const struct series *s, const struct series_column *c, struct error *err) {
+    return error_set(err, ERROR_INVALID,
+                     "%s:%u:%u: expected a number in column '%.*s', "
+                     "found '%.*s'",
+                     s->name, c->bad_line, c->bad_column, SLICE_ARG(c->name),
+                     SLICE_ARG(c->bad_text));
+}
+
 bool series_column(const struct series *s, struct slice name, const struct series_column **out,
                    struct error *err) {
+    const struct series_column *bad = NULL;
     for (size_t i = 0; i < s->column_count; i++) {
         const struct series_column *c = &s->columns[i];
-        bool wanted = name.len == 0 ? c->values != NULL : slice_equal(c->name, name);
-        if (!wanted) {
-            continue;
-        }
-        if (c->values == NULL && c->bad_line > 0) {
-            return error_set(err, ERROR_INVALID,
-                             "%s:%u:%u: expected a number in column '%.*s', "
-                             "found '%.*s'",
-                             s->name, c->bad_line, c->bad_column, SLICE_ARG(c->name),
-                             SLICE_ARG(c->bad_text));
-        }
-        if (c->values != NULL) {
+        bool wanted = name.len == 0 || slice_equal(c->name, name);
+        if (wanted && c->values != NULL) {
             *out = c;
             return true;
         }
+        if (wanted && bad == NULL && c->bad_line > 0) {
+            bad = c;
+        }
+    }
+    if (bad != NULL) {
+        return fail_at_text(s, bad, err);
     }
     char names[256];
     list_names(s, names, sizeof names);

@@ -107,7 +107,7 @@ static void says_where(void **state) {
         { NULL, "customer,expected_value\nada,1\nada,2\n", NULL, "customers.csv:3:" },
         { NULL, NULL, "time,requests\n2025-11-01T00:00:00Z,1\nyesterday,2\n", "history.csv:3:1: " },
         { NULL, NULL, "time,requests\n2025-11-01T00:00:00Z,1\n2025-11-01T00:01:00Z,x\n",
-          "history.csv:1:1: expected a numeric column" },
+          "history.csv:3:22: expected a number in column 'requests'" },
         { NULL, NULL, "time\n2025-11-01T00:00:00Z\n2025-11-01T00:01:00Z\n", "history.csv" },
         { NULL, NULL, "", "history.csv" },
         /* A good file before a bad one is let go of. */

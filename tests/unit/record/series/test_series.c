@@ -78,6 +78,12 @@ static void a_text_column_is_an_error_only_when_asked_for(void **state) {
     assert_false(series_column(&s, SLICE("rain"), &c, &err));
     assert_string_equal(err.text, "f.csv:1:1: expected a numeric column named 'rain', found: n");
     series_fini(&s);
+    /* Nothing else is there to be meant. */
+    assert_true(series_parse(&s, SLICE("date,n\n2020-01-01,1\n2020-01-02,2\n2020-01-03,x\n"),
+                             "f.csv", &err));
+    assert_false(series_column(&s, (struct slice){ 0 }, &c, &err));
+    assert_string_equal(err.text, "f.csv:4:12: expected a number in column 'n', found 'x'");
+    series_fini(&s);
 }
 
 static void times_are_written_as_they_were_read(void **state) {

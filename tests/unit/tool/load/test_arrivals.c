@@ -159,7 +159,7 @@ static void bad_traces_are_refused(void **state) {
         double scale;
     } cases[] = {
         { "time,requests\n0,5\n60,-1\n", "expected requests, found -1 at 60", 1 },
-        { "time,requests\n0,5\n60,many\n", "trace:1:1: expected a numeric column", 1 },
+        { "time,requests\n0,5\n60,many\n", "trace:3:4: expected a number in column", 1 },
         { "time,requests\n0,5\n60,5\n", "expected at most 1000000", 1e9 },
         { LINE("10", "GET /a HTTP/1.1") "rubbish\n", "trace:2:8: expected host", 1 },
         { LINE("10", "-"), "trace: no request in it can be sent", 1 },
