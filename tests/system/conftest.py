@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from lib.backend import Backend          # noqa: E402
+from lib.proxy import Proxy, Service     # noqa: E402
 from lib.tidegate import Tidegate        # noqa: E402
 
 
@@ -39,3 +40,11 @@ def backend():
     yield start
     for one in running:
         one.stop()
+
+
+@pytest.fixture
+def echo():
+    """A proxy in front of a service that answers what it got."""
+    with Service() as service, Proxy(service.port) as proxy:
+        proxy.service = service
+        yield proxy

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from lib.shop import Shop
 from lib.tidegate import BINARY, free_port, run_cli, wait_until
-from test_shop import Shop
 
 FIELDS = {"requests", "served", "refused", "failed", "latency_ms", "statuses", "orders", "seconds",
           "late_ms_p99", "errors", "failures", "reconnects"}
