@@ -16,7 +16,10 @@ struct heap {
     heap_less *less;
 };
 
+/* The object that holds `node` as its member `member`; `_CONST` for those who compare. */
 #define HEAP_ITEM(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
+#define HEAP_ITEM_CONST(node, type, member)                                                        \
+    ((const type *)((const char *)(node)-offsetof(type, member)))
 
 void heap_init(struct heap *h, heap_less *less);
 void heap_fini(struct heap *h);

@@ -272,7 +272,7 @@ typedef unsigned long long number; /* for "%llu" */
 
 /* The sum over all workers of one counter, given by where it is in the first one's block. */
 static number total(const _Atomic uint64_t *of_first) {
-    size_t offset = (size_t)((const char *)of_first - (const char *)&harness.vitals->workers[0]);
+    size_t offset = (uintptr_t)of_first - (uintptr_t)&harness.vitals->workers[0];
     number sum = 0;
     for (unsigned i = 0; i < harness.worker_count; i++) {
         const char *block = (const char *)&harness.vitals->workers[i];

@@ -180,8 +180,12 @@ static const struct {
 };
 #define COLUMNS (sizeof columns / sizeof columns[0])
 
-static float *cell(const struct history_row *row, size_t column) {
+static float *cell(struct history_row *row, size_t column) {
     return (float *)(void *)((char *)row + columns[column].offset);
+}
+
+static float value_of(const struct history_row *row, size_t column) {
+    return *(const float *)(const void *)((const char *)row + columns[column].offset);
 }
 
 /* to = to ∘ from, with "not known" neutral. */
@@ -204,7 +208,7 @@ static json_t *columns_json(const struct range *range, const struct history_row 
     for (size_t k = 0; k < COLUMNS; k++) {
         json_t *values = json_array();
         for (size_t i = 0; i < len; i++) {
-            json_array_append_new(values, json_known(*cell(&rows[i], k)));
+            json_array_append_new(values, json_known(value_of(&rows[i], k)));
         }
         json_put(json, columns[k].name, values);
     }
@@ -216,7 +220,7 @@ static float summary(const struct history *h, size_t first, size_t end, size_t c
     float sum = NAN;
     unsigned known = 0;
     for (size_t i = first; i < end; i++) {
-        float value = *cell(history_at(h, i), column);
+        float value = value_of(history_at(h, i), column);
         known += !isnan(value);
         combine(&sum, value, columns[column].worst);
     }
@@ -248,7 +252,7 @@ static size_t drop_empty(struct history_row *buckets, size_t len) {
     for (size_t i = 0; i < len; i++) {
         bool known = false;
         for (size_t k = 0; k < COLUMNS; k++) {
-            known = known || !isnan(*cell(&buckets[i], k));
+            known = known || !isnan(value_of(&buckets[i], k));
         }
         if (known) {
             buckets[kept++] = buckets[i];

@@ -28,7 +28,7 @@ void service_fini(struct service *service) {
 /* ---- a new plan ---- */
 
 static void store_in_flight(struct endpoint *e, uint32_t count) {
-    const struct list *oldest = list_first(&e->in_flight);
+    struct list *oldest = list_first(&e->in_flight);
     atomic_store_explicit(&e->vitals->in_flight, count, memory_order_relaxed);
     atomic_store_explicit(
         &e->vitals->oldest_start_us,

@@ -15,11 +15,11 @@ static bool came_earlier(const struct admission_item *a, const struct admission_
 }
 
 static const struct admission_item *item_of_best(const struct heap_node *node) {
-    return HEAP_ITEM(node, const struct admission_item, best);
+    return HEAP_ITEM_CONST(node, struct admission_item, best);
 }
 
 static const struct admission_item *item_of_worst(const struct heap_node *node) {
-    return HEAP_ITEM(node, const struct admission_item, worst);
+    return HEAP_ITEM_CONST(node, struct admission_item, worst);
 }
 
 static bool best_by_value(const struct heap_node *a, const struct heap_node *b) {

@@ -10,8 +10,7 @@
 #define MS_PER_DAY INT64_C(86400000)
 
 static int64_t time_ms(struct icaltimetype t) {
-    icaltimezone *zone = (icaltimezone *)t.zone;
-    return (int64_t)icaltime_as_timet_with_zone(t, zone) * 1000;
+    return (int64_t)icaltime_as_timet_with_zone(t, t.zone) * 1000;
 }
 
 static struct slice text_property(icalcomponent *event, icalproperty_kind kind) {

@@ -345,7 +345,7 @@ static struct connection *take_idle(struct client *c) {
 /* What must not be sent twice goes to a connection that has just worked, or a new one: a server
  * closes those that have been idle for long. Where no new one is allowed any will do. */
 static bool may_take_idle(const struct client *c, const struct call *call) {
-    const struct list *link = list_first(&c->idle);
+    struct list *link = list_first(&c->idle);
     if (link == NULL || call->fresh) {
         return false;
     }

@@ -58,8 +58,8 @@ static void on_signal(int number) {
 /* ---- visitors ---- */
 
 static bool due_earlier(const struct heap_node *a, const struct heap_node *b) {
-    return HEAP_ITEM(a, const struct visitor, node)->due_us <
-           HEAP_ITEM(b, const struct visitor, node)->due_us;
+    return HEAP_ITEM_CONST(a, struct visitor, node)->due_us <
+           HEAP_ITEM_CONST(b, struct visitor, node)->due_us;
 }
 
 static void visitor_leave(struct load *load, struct visitor *v) {

@@ -9,8 +9,8 @@
 #define TIMERS_PER_TURN 1024
 
 static bool due_earlier(const struct heap_node *a, const struct heap_node *b) {
-    return HEAP_ITEM(a, const struct timer, node)->heap_us <
-           HEAP_ITEM(b, const struct timer, node)->heap_us;
+    return HEAP_ITEM_CONST(a, struct timer, node)->heap_us <
+           HEAP_ITEM_CONST(b, struct timer, node)->heap_us;
 }
 
 struct loop *loop_new(struct error *err) {

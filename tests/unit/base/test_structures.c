@@ -23,7 +23,7 @@ struct item {
 };
 
 static bool is_less(const struct heap_node *a, const struct heap_node *b) {
-    return HEAP_ITEM(a, const struct item, node)->key < HEAP_ITEM(b, const struct item, node)->key;
+    return HEAP_ITEM_CONST(a, struct item, node)->key < HEAP_ITEM_CONST(b, struct item, node)->key;
 }
 
 static uint32_t least_key(const struct item *items, size_t *count) {
@@ -72,7 +72,7 @@ static void heap_behaves_like_its_twin(void **state) {
         const struct heap_node *first = heap_first(&h);
         assert_int_equal(first == NULL, count == 0);
         if (first != NULL) {
-            assert_int_equal(HEAP_ITEM(first, const struct item, node)->key, least);
+            assert_int_equal(HEAP_ITEM_CONST(first, struct item, node)->key, least);
         }
         for (size_t i = 1; i <= h.len; i++) {
             assert_int_equal(h.nodes[i]->position, i);

@@ -183,7 +183,7 @@ static void gives_up_on_one_that_dawdles(void **state) {
     (void)state;
     start("/", request);
     for (int i = 0; i < 11 && f.done == 0; i++) {
-        (void)send(f.peer, "HTTP/1.1 20" + i, 1, MSG_NOSIGNAL);
+        (void)send(f.peer, &"HTTP/1.1 20"[i], 1, MSG_NOSIGNAL);
         for (int turns = 0; turns < 20 && f.done == 0; turns++) {
             turn(1);
         }

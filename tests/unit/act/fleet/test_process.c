@@ -150,8 +150,8 @@ static void gives_port_environment_and_folder(void **state) {
     };
     static const char *const command[] = {
         "sh", "-c",
-        "echo $0 $1 $PORT $ORIGIN [$HOME] $PORT_NAME $(pwd) $TIDEGATE_INSTANCE; cat; "
-        "echo end; sleep 300",
+        ("echo $0 $1 $PORT $ORIGIN [$HOME] $PORT_NAME $(pwd) $TIDEGATE_INSTANCE; cat; "
+         "echo end; sleep 300"),
         "--port=$PORT", "$PORT,$PORT"
     };
     f->config.command = (const char **)(uintptr_t)command;

@@ -146,8 +146,8 @@ struct flight {
 };
 
 static bool is_due_earlier(const struct heap_node *a, const struct heap_node *b) {
-    return HEAP_ITEM(a, const struct flight, node)->due_us <
-           HEAP_ITEM(b, const struct flight, node)->due_us;
+    return HEAP_ITEM_CONST(a, struct flight, node)->due_us <
+           HEAP_ITEM_CONST(b, struct flight, node)->due_us;
 }
 
 struct outcome {
