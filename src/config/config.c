@@ -32,8 +32,7 @@ static void report_unknown(struct config_run *run, const struct config_node *key
     size_t len = 0;
     const char *near = config_nearest(key->text, keys, count);
     for (size_t i = 0; i < count; i++) {
-        int written = snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "",
-                               keys[i]);
+        int written = snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "", keys[i]);
         len += written > 0 && (size_t)written < sizeof known - len ? (size_t)written : 0;
     }
     if (near != NULL) {
@@ -80,8 +79,8 @@ static void apply_list(struct config_run *run, const struct config_field *field,
                             field->name, field->items_max, len);
         return;
     }
-    char *values = field->items_max > 0 ? at_offset(item, field->offset)
-                                        : arena_array(run->arena, len, bytes);
+    char *values =
+        field->items_max > 0 ? at_offset(item, field->offset) : arena_array(run->arena, len, bytes);
     if (values == NULL && len > 0) {
         config_report_error(run->report, node->at, "%s: the list is too long", field->name);
         return;
@@ -251,9 +250,8 @@ bool config_apply(const struct config_table *table, const struct config_node *ro
     return report->errors == 0;
 }
 
-bool config_load(const struct config_table *table, const char *path, void *out,
-                 struct arena *arena, char currency[UNITS_CURRENCY_BYTES],
-                 struct config_report *report) {
+bool config_load(const struct config_table *table, const char *path, void *out, struct arena *arena,
+                 char currency[UNITS_CURRENCY_BYTES], struct config_report *report) {
     const struct config_node *root = config_read_file(path, arena, report);
     return root != NULL && config_apply(table, root, out, arena, currency, report);
 }

@@ -21,24 +21,25 @@
 #include "config/report.h"
 #include "config/units.h"
 
-enum config_type {         /* what the field is in C */
-    CONFIG_BOOL,           /* bool */
-    CONFIG_COUNT,          /* uint32_t */
-    CONFIG_NUMBER,         /* double */
-    CONFIG_DURATION,       /* int64_t, milliseconds */
-    CONFIG_SIZE,           /* uint64_t, bytes */
-    CONFIG_RATE,           /* double, per second */
-    CONFIG_SHARE,          /* double, ratio in [0, 1] */
-    CONFIG_MONEY,          /* double; one currency in the whole configuration */
-    CONFIG_TEXT,           /* const char *, NULL when empty */
-    CONFIG_SLICE,          /* struct slice */
-    CONFIG_PATH,           /* const char *, absolute or relative to where we were started */
-    CONFIG_CHOICE,         /* enum of the size of int; value: index into choices */
-    CONFIG_PAIRS,          /* const struct config_pair *, from `NAME: value` */
-    CONFIG_BLOCK,          /* a struct with a table of its own, `key: { … }` */
-    CONFIG_BLOCKS,         /* array of them, from a list */
-    CONFIG_NAMED_BLOCKS,   /* array of them, from `name: { … }`; the first member is the name */
-    CONFIG_INLINE,         /* a struct whose keys stand here, among ours */
+/* What the field is in C. */
+enum config_type {
+    CONFIG_BOOL,         /* bool */
+    CONFIG_COUNT,        /* uint32_t */
+    CONFIG_NUMBER,       /* double */
+    CONFIG_DURATION,     /* int64_t, milliseconds */
+    CONFIG_SIZE,         /* uint64_t, bytes */
+    CONFIG_RATE,         /* double, per second */
+    CONFIG_SHARE,        /* double, ratio in [0, 1] */
+    CONFIG_MONEY,        /* double; one currency in the whole configuration */
+    CONFIG_TEXT,         /* const char *, NULL when empty */
+    CONFIG_SLICE,        /* struct slice */
+    CONFIG_PATH,         /* const char *, absolute or relative to where we were started */
+    CONFIG_CHOICE,       /* enum of the size of int; value: index into choices */
+    CONFIG_PAIRS,        /* const struct config_pair *, from `NAME: value` */
+    CONFIG_BLOCK,        /* a struct with a table of its own, `key: { … }` */
+    CONFIG_BLOCKS,       /* array of them, from a list */
+    CONFIG_NAMED_BLOCKS, /* array of them, from `name: { … }`; the first member is the name */
+    CONFIG_INLINE,       /* a struct whose keys stand here, among ours */
 };
 
 struct config_pair {
@@ -51,14 +52,14 @@ struct config_field {
     const char *name;
     enum config_type type;
     size_t offset;
-    const char *fallback;              /* as a person would write it; NULL: zero, NaN, NULL */
-    const char *help;                  /* for the reference; one line */
-    const struct config_table *table;  /* of blocks */
-    const char *const *choices;        /* of CONFIG_CHOICE; ended by NULL */
-    bool many;                         /* a list of plain values */
-    uint32_t items_max;                /* of a list: stored inline, so many; 0: allocated */
-    size_t count_offset;               /* of a list, blocks or pairs: a size_t */
-    double min, max;                   /* bounds, when max > min */
+    const char *fallback;             /* as a person would write it; NULL: zero, NaN, NULL */
+    const char *help;                 /* for the reference; one line */
+    const struct config_table *table; /* of blocks */
+    const char *const *choices;       /* of CONFIG_CHOICE; ended by NULL */
+    bool many;                        /* a list of plain values */
+    uint32_t items_max;               /* of a list: stored inline, so many; 0: allocated */
+    size_t count_offset;              /* of a list, blocks or pairs: a size_t */
+    double min, max;                  /* bounds, when max > min */
     bool required;
 };
 
@@ -86,9 +87,8 @@ bool config_apply(const struct config_table *table, const struct config_node *ro
                   struct config_report *report);
 
 /* config_read_file and config_apply. */
-bool config_load(const struct config_table *table, const char *path, void *out,
-                 struct arena *arena, char currency[UNITS_CURRENCY_BYTES],
-                 struct config_report *report);
+bool config_load(const struct config_table *table, const char *path, void *out, struct arena *arena,
+                 char currency[UNITS_CURRENCY_BYTES], struct config_report *report);
 
 /* Where a check stands. `key` NULL: the block itself; a key that is not written: the block. */
 struct config_place {

@@ -45,8 +45,8 @@ const char *config_nearest(struct slice name, const char *const *names, size_t l
             continue;
         }
         /* "minimum" for "min": what begins the same is near, however long it goes on. */
-        bool begins = candidate.len >= 3 && (slice_starts_with(name, candidate) ||
-                                             slice_starts_with(candidate, name));
+        bool begins = candidate.len >= 3 &&
+                      (slice_starts_with(name, candidate) || slice_starts_with(candidate, name));
         size_t d = begins ? 1 : distance(name, candidate);
         if (d < best_distance && d <= (name.len + 2) / 3 + (name.len > 3)) {
             best = names[i];

@@ -28,10 +28,9 @@ struct config_node *config_node_find(const struct config_node *map, const char *
 }
 
 bool config_node_is_null(const struct config_node *node) {
-    return node == NULL ||
-           (node->kind == CONFIG_SCALAR && node->plain &&
-            (node->text.len == 0 || slice_equal(node->text, SLICE("~")) ||
-             slice_equal(node->text, SLICE("null"))));
+    return node == NULL || (node->kind == CONFIG_SCALAR && node->plain &&
+                            (node->text.len == 0 || slice_equal(node->text, SLICE("~")) ||
+                             slice_equal(node->text, SLICE("null"))));
 }
 
 /* ---- libyaml's document to our tree ---- */
@@ -83,8 +82,7 @@ static bool convert_map(struct reading *r, const yaml_node_t *from, struct confi
         if (key->kind != CONFIG_SCALAR) {
             config_report_error(r->report, key->at, "expected a name before ':'");
         } else if (has_key(to, key->text)) {
-            config_report_error(r->report, key->at, "'%.*s' is there twice",
-                                SLICE_ARG(key->text));
+            config_report_error(r->report, key->at, "'%.*s' is there twice", SLICE_ARG(key->text));
         } else {
             to->keys[to->len] = key;
             to->items[to->len++] = item;
@@ -121,8 +119,8 @@ static struct config_node *convert(struct reading *r, int id, unsigned depth) {
         default:
             to->kind = CONFIG_SCALAR;
             to->plain = from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-            to->text = arena_copy(r->arena, slice_of(from->data.scalar.value,
-                                                     from->data.scalar.length));
+            to->text =
+                arena_copy(r->arena, slice_of(from->data.scalar.value, from->data.scalar.length));
             done = to->text.data != NULL;
             if (done && memchr(to->text.data, '\0', to->text.len) != NULL) {
                 config_report_error(r->report, at, "expected text without a NUL");
@@ -172,8 +170,8 @@ static bool check_depth(struct slice text, const char *name, struct config_repor
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.len);
     while (more && good && yaml_parser_parse(&parser, &event)) {
-        bool begins = event.type == YAML_SEQUENCE_START_EVENT ||
-                      event.type == YAML_MAPPING_START_EVENT;
+        bool begins =
+            event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
         bool ends = event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
         depth = depth + begins - ends;
         more = event.type != YAML_STREAM_END_EVENT;
@@ -348,9 +346,9 @@ static void merge(struct including *in, struct config_node *to, const struct con
         } else if (depth == 0 && there->kind == CONFIG_MAP && from->items[i]->kind == CONFIG_MAP) {
             merge(in, there, from->items[i], depth + 1);
         } else {
-            config_report_error(in->report, from->keys[i]->at,
-                                "'%s' is already in %s:%u:%u", from->keys[i]->text.data,
-                                there->at.file, there->at.line, there->at.column);
+            config_report_error(in->report, from->keys[i]->at, "'%s' is already in %s:%u:%u",
+                                from->keys[i]->text.data, there->at.file, there->at.line,
+                                there->at.column);
         }
     }
 }

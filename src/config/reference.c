@@ -42,7 +42,8 @@ static void write_rows(const struct config_table *table, FILE *to) {
 static void write_sections(const struct config_table *table, const char *path, FILE *to);
 
 static void write_block(const struct config_table *table, const char *path, FILE *to) {
-    fprintf(to, "\n## %s\n\n| key | written as | default | what it is |\n| --- | --- | --- | --- |\n",
+    fprintf(to,
+            "\n## %s\n\n| key | written as | default | what it is |\n| --- | --- | --- | --- |\n",
             path);
     write_rows(table, to);
     write_sections(table, path, to);

@@ -11,8 +11,8 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-    { "ms", 1 },        { "s", 1000 },       { "m", 60000 },
-    { "h", 3600000 },   { "d", 86400000 },   { "w", 604800000 },
+    { "ms", 1 },      { "s", 1000 },     { "m", 60000 },
+    { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 },
 };
 static const struct unit sizes[] = {
     { "B", 1 },    { "KiB", 1024 }, { "MiB", 1048576 }, { "GiB", 1073741824 },
@@ -26,8 +26,8 @@ static const struct unit rates[] = { { "/s", 1 }, { "/m", 1.0 / 60 }, { "/h", 1.
 /* Splits "1.5s" after the number, which has no sign and no exponent. */
 static bool split(struct slice text, double *number, struct slice *unit) {
     size_t len = 0;
-    while (len < text.len && ((text.data[len] >= '0' && text.data[len] <= '9') ||
-                              text.data[len] == '.')) {
+    while (len < text.len &&
+           ((text.data[len] >= '0' && text.data[len] <= '9') || text.data[len] == '.')) {
         len++;
     }
     *unit = slice_skip(text, len);

@@ -61,13 +61,12 @@ static bool in_bounds(struct config_run *run, const struct config_field *field,
         return true;
     }
     double shown = field->type == CONFIG_DURATION ? 0.001 : field->type == CONFIG_SHARE ? 100 : 1;
-    const char *unit = field->type == CONFIG_DURATION ? " s" :
-                       field->type == CONFIG_SHARE    ? " %" :
-                       field->type == CONFIG_SIZE     ? " bytes" :
-                                                        "";
-    config_report_error(run->report, node->at, "%s: expected %g to %g%s, found '%.*s'",
-                        field->name, field->min * shown, field->max * shown, unit,
-                        SLICE_ARG(node->text));
+    const char *unit = field->type == CONFIG_DURATION ? " s"
+                       : field->type == CONFIG_SHARE  ? " %"
+                       : field->type == CONFIG_SIZE   ? " bytes"
+                                                      : "";
+    config_report_error(run->report, node->at, "%s: expected %g to %g%s, found '%.*s'", field->name,
+                        field->min * shown, field->max * shown, unit, SLICE_ARG(node->text));
     return false;
 }
 
@@ -87,12 +86,12 @@ static void set_choice(struct config_run *run, const struct config_field *field,
             *to = i;
             return;
         }
-        int written = snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "",
-                               field->choices[i]);
+        int written =
+            snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "", field->choices[i]);
         len += written > 0 && (size_t)written < sizeof known - len ? (size_t)written : 0;
     }
-    config_report_error(run->report, node->at, "%s: expected one of %s, found '%.*s'",
-                        field->name, known, SLICE_ARG(node->text));
+    config_report_error(run->report, node->at, "%s: expected one of %s, found '%.*s'", field->name,
+                        known, SLICE_ARG(node->text));
 }
 
 static void set_money(struct config_run *run, const struct config_field *field,
@@ -160,9 +159,9 @@ static void set_whole(struct config_run *run, const struct config_field *field,
 static void set_real(struct config_run *run, const struct config_field *field,
                      const struct config_node *node, double *to) {
     double value;
-    bool good = field->type == CONFIG_NUMBER ? parse_double(node->text, &value) :
-                field->type == CONFIG_RATE   ? units_parse_rate_rps(node->text, &value) :
-                                               units_parse_share(node->text, &value);
+    bool good = field->type == CONFIG_NUMBER ? parse_double(node->text, &value)
+                : field->type == CONFIG_RATE ? units_parse_rate_rps(node->text, &value)
+                                             : units_parse_share(node->text, &value);
     if (!good) {
         expect(run, field, node);
     } else if (in_bounds(run, field, node, value)) {

@@ -119,14 +119,18 @@ static bool api_drain_instance(void *self, struct slice id, struct error *err) {
     if (m->leaving) {
         return error_set(err, ERROR_BUSY, "%s is leaving already", instance->id);
     }
-    if (m->state == ENDPOINT_SERVING && members_count(c, instance->service, ENDPOINT_SERVING) == 1 &&
+    if (m->state == ENDPOINT_SERVING &&
+        members_count(c, instance->service, ENDPOINT_SERVING) == 1 &&
         members_count(c, instance->service, ENDPOINT_WARM) == 0) {
         m->retire = true; /* it goes when its successor is ready */
         scale_service(c, instance->service);
         return true;
     }
-    const struct told told = { .kind = "heal", .action = "drain", .subject = instance->id,
-                               .service = (int)instance->service, .noticed_ms = NAN };
+    const struct told told = { .kind = "heal",
+                               .action = "drain",
+                               .subject = instance->id,
+                               .service = (int)instance->service,
+                               .noticed_ms = NAN };
     tell(c, &told, "%s finishes what it has and is replaced: a person asked for it", instance->id);
     member_drain(c, m, "a person asked for it");
     scale_fill(c, instance->service);
@@ -192,8 +196,11 @@ bool controller_reload(struct controller *c) {
     services_apply(c);
     shop_fini(&old_shop); /* everything refers to the new one now */
     inputs_fini(&old_inputs);
-    const struct told told = { .kind = "reload", .action = "apply", .subject = "shop.yaml",
-                               .service = -1, .noticed_ms = NAN };
+    const struct told told = { .kind = "reload",
+                               .action = "apply",
+                               .subject = "shop.yaml",
+                               .service = -1,
+                               .noticed_ms = NAN };
     tell(c, &told, "the configuration was read again: %zu services, %zu routes",
          c->shop.service_count, c->shop.route_count);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
@@ -371,8 +378,9 @@ static void adopt(struct controller *c) {
         (void)member_add(c, i); /* static ones too: they are shown while they are probed */
     }
     if (adopted > 0) {
-        const struct told told = { .kind = "heal", .action = "adopt", .subject = "fleet",
-                                   .service = -1, .noticed_ms = NAN };
+        const struct told told = {
+            .kind = "heal", .action = "adopt", .subject = "fleet", .service = -1, .noticed_ms = NAN
+        };
         tell(c, &told, "%u running instances of an earlier controller were adopted", adopted);
     }
 }

@@ -1,5 +1,5 @@
-/* The controller: one process, one loop. Senses from the vitals, forecasts, decides, and acts on the
- * fleet and on the plan; tells what it did to the log, the store and the API.
+/* The controller: one process, one loop. Senses from the vitals, forecasts, decides, and acts on
+ * the fleet and on the plan; tells what it did to the log, the store and the API.
  *
  *   at once      an instance is ready, ill by its probes, or has ended (pidfd)
  *   100 ms       heal: hangs, error bursts, slowness; drains that are done
@@ -19,8 +19,8 @@
 #include "base/error.h"
 
 struct controller_config {
-    const struct shop *shop;  /* the last good one; copied */
-    const char *config_path;  /* NULL: none, nothing to reload */
+    const struct shop *shop; /* the last good one; copied */
+    const char *config_path; /* NULL: none, nothing to reload */
     const struct state_folder *state;
     struct plan_segment *plans;
     struct vitals *vitals;

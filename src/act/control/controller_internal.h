@@ -21,7 +21,7 @@
 
 #define CONTROLLER_HEAL_US 100000
 #define CONTROLLER_SECOND_US 1000000
-#define MEMBER_WINDOW_US 500000 /* evidence covers one to two of these */
+#define MEMBER_WINDOW_US 500000      /* evidence covers one to two of these */
 #define MEMBER_DRAIN_LEAST_US 250000 /* workers have the plan by then */
 #define MEMBER_RETURN_US 10000000    /* a static instance that was ill comes back after this */
 #define FAULTS_MAX 64                /* open at a time */
@@ -33,9 +33,9 @@ struct member {
     uint32_t generation;       /* of the slot; grows with each new instance in it */
     enum endpoint_state state;
     uint64_t state_since_us;
-    bool leaving; /* draining, ejected for good, or stopping: never back in rotation */
+    bool leaving;         /* draining, ejected for good, or stopping: never back in rotation */
     enum finding finding; /* for which it was ejected */
-    bool retire;  /* told by a person to be replaced */
+    bool retire;          /* told by a person to be replaced */
     char note[API_TEXT_BYTES];
     /* evidence: `before` and `between` are readings at least MEMBER_WINDOW_US apart */
     struct endpoint_reading before, between;
@@ -68,7 +68,7 @@ struct controlled {
 
 /* Something is ill and not yet replaced by something well. */
 struct fault {
-    int64_t decision_id;       /* 0: free */
+    int64_t decision_id; /* 0: free */
     uint64_t happened_us, noticed_us;
     unsigned service;
     uint64_t plan_version; /* which heals it when all workers have it; 0: not built yet */
@@ -92,7 +92,7 @@ struct controller {
     struct watch signals, supervisor_gone;
     int signal_fd;
     int64_t started_ms;
-    uint64_t now_us;    /* of this turn */
+    uint64_t now_us; /* of this turn */
 };
 
 /* controller.c */
@@ -146,8 +146,8 @@ void faults_tick(struct controller *c);
 /* tell.c */
 struct told {
     const char *kind, *action, *subject;
-    int service;        /* -1: none */
-    double noticed_ms;  /* NaN: no fault */
+    int service;          /* -1: none */
+    double noticed_ms;    /* NaN: no fault */
     const char *evidence; /* JSON object; NULL: none */
 };
 int64_t tell(struct controller *c, const struct told *told, const char *format, ...)

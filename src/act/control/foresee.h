@@ -14,18 +14,18 @@
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 
-#define FORESEE_STEPS_MAX 240   /* of the forecast path that is kept */
-#define FORESEE_LEVELS 4        /* 0.1, 0.5, 0.9 and the one to provision */
-#define FORESEE_SHOW_MS 120000  /* the path goes at least so far, for people to see */
+#define FORESEE_STEPS_MAX 240  /* of the forecast path that is kept */
+#define FORESEE_LEVELS 4       /* 0.1, 0.5, 0.9 and the one to provision */
+#define FORESEE_SHOW_MS 120000 /* the path goes at least so far, for people to see */
 #define FORESEE_LEAD_QUANTILE 0.9
-#define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load against the estimate, to be evidence */
+#define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load to the estimate, to be evidence */
 
 struct foresee_options {
     struct autoscale_policy policy;
     double objective_ms;
-    double capacity_rps;    /* configured guess; 0: unknown */
-    double lead_ms;         /* guess before anything was started; 0: unknown */
-    int64_t step_ms;        /* of the forecast */
+    double capacity_rps; /* configured guess; 0: unknown */
+    double lead_ms;      /* guess before anything was started; 0: unknown */
+    int64_t step_ms;     /* of the forecast */
     int64_t season_ms[FORECAST_SEASONS_MAX];
     size_t season_count;
     const struct calendar *calendar; /* NULL: none; must outlive */
@@ -41,12 +41,12 @@ struct foresee {
     struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
     int64_t step_ms;
     const struct calendar *calendar;
-    int64_t slot_ms;           /* the step being summed up */
+    int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
-    double demand_rps;         /* of the last second; NaN: unknown */
+    double demand_rps; /* of the last second; NaN: unknown */
     int64_t demand_at_ms;
-    double quantile;           /* to provision */
-    size_t path_steps;         /* 0: no forecast */
+    double quantile;   /* to provision */
+    size_t path_steps; /* 0: no forecast */
     int64_t path_start_ms;
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */

@@ -1,5 +1,5 @@
-/* Heal: what decide/remediation finds ill goes out of rotation at once, a spare takes its place, and
- * a new one is started. Each is a decision; the fault is over when every worker has the plan in
+/* Heal: what decide/remediation finds ill goes out of rotation at once, a spare takes its place,
+ * and a new one is started. Each is a decision; the fault is over when every worker has the plan in
  * which the spare stands. */
 #include <math.h>
 #include <stdio.h>
@@ -17,8 +17,10 @@ static void open_fault(struct controller *c, int64_t decision_id, unsigned servi
                        uint64_t happened_us) {
     for (unsigned i = 0; i < FAULTS_MAX; i++) {
         if (c->faults[i].decision_id == 0) {
-            c->faults[i] = (struct fault){ .decision_id = decision_id, .service = service,
-                                           .happened_us = happened_us, .noticed_us = c->now_us };
+            c->faults[i] = (struct fault){ .decision_id = decision_id,
+                                           .service = service,
+                                           .happened_us = happened_us,
+                                           .noticed_us = c->now_us };
             return;
         }
     }
@@ -63,7 +65,7 @@ void faults_tick(struct controller *c) {
 /* ---- out of rotation, and a spare in ---- */
 
 static struct member *find_spare(struct controller *c, unsigned service) {
-    EACH_MEMBER (c, m, service) {
+    EACH_MEMBER(c, m, service) {
         if (m->state == ENDPOINT_WARM && !m->leaving && m->instance->healthy) {
             return m;
         }
@@ -71,16 +73,18 @@ static struct member *find_spare(struct controller *c, unsigned service) {
     return NULL;
 }
 
-static void replace(struct controller *c, unsigned service, const char *ill,
-                    uint64_t happened_us) {
+static void replace(struct controller *c, unsigned service, const char *ill, uint64_t happened_us) {
     struct member *spare = find_spare(c, service);
     if (spare == NULL) {
         return;
     }
     member_move(c, spare, ENDPOINT_SERVING, NULL);
     const struct told told = {
-        .kind = "heal", .action = "promote", .subject = spare->instance->id,
-        .service = (int)service, .noticed_ms = (double)(c->now_us - happened_us) / 1000,
+        .kind = "heal",
+        .action = "promote",
+        .subject = spare->instance->id,
+        .service = (int)service,
+        .noticed_ms = (double)(c->now_us - happened_us) / 1000,
     };
     int64_t id = tell(c, &told, "%s takes the place of %s: it was warm", spare->instance->id, ill);
     open_fault(c, id, service, happened_us);
@@ -95,8 +99,11 @@ static int64_t tell_ill(struct controller *c, const struct member *m, enum findi
              vitals_endpoint_in_flight(c->config.vitals, member_slot(c, m), m->generation),
              m->requests_rps, m->errors_rps);
     const struct told told = {
-        .kind = "heal", .action = action, .subject = m->instance->id,
-        .service = (int)m->instance->service, .evidence = evidence,
+        .kind = "heal",
+        .action = action,
+        .subject = m->instance->id,
+        .service = (int)m->instance->service,
+        .evidence = evidence,
         .noticed_ms = (double)(c->now_us - happened_us) / 1000,
     };
     return tell(c, &told, "%s: %s", m->instance->id, reason);
@@ -130,8 +137,11 @@ static void dispose(struct controller *c, struct member *m) {
 static void bring_back(struct controller *c, struct member *m) {
     if (m->instance->healthy && c->now_us - m->state_since_us >= MEMBER_RETURN_US) {
         member_move(c, m, ENDPOINT_SERVING, NULL);
-        const struct told told = { .kind = "heal", .action = "return", .subject = m->instance->id,
-                                   .service = (int)m->instance->service, .noticed_ms = NAN };
+        const struct told told = { .kind = "heal",
+                                   .action = "return",
+                                   .subject = m->instance->id,
+                                   .service = (int)m->instance->service,
+                                   .noticed_ms = NAN };
         tell(c, &told, "%s is healthy again and back in rotation", m->instance->id);
     }
 }
@@ -174,8 +184,7 @@ static void follow_slowness(struct controller *c, const struct controlled *s,
         } else if (members[i]->slow_since_us == 0) {
             members[i]->slow_since_us = c->now_us;
         } else {
-            evidence[i].slow_since_ms =
-                (uint32_t)((c->now_us - members[i]->slow_since_us) / 1000);
+            evidence[i].slow_since_ms = (uint32_t)((c->now_us - members[i]->slow_since_us) / 1000);
         }
     }
 }
@@ -189,10 +198,10 @@ static void hold_back(struct controller *c, struct member *m, const struct remed
 
 static uint64_t happened_us(const struct controller *c, const struct remedy *remedy,
                             const struct remedy_evidence *e) {
-    uint64_t ago_ms = remedy->finding == FINDING_HUNG   ? e->oldest_age_ms :
-                      remedy->finding == FINDING_SLOW   ? e->slow_since_ms :
-                      remedy->finding == FINDING_ERRORS ? e->window_ms :
-                                                          0;
+    uint64_t ago_ms = remedy->finding == FINDING_HUNG     ? e->oldest_age_ms
+                      : remedy->finding == FINDING_SLOW   ? e->slow_since_ms
+                      : remedy->finding == FINDING_ERRORS ? e->window_ms
+                                                          : 0;
     return c->now_us - ago_ms * 1000;
 }
 
@@ -201,7 +210,7 @@ static void heal_service(struct controller *c, unsigned service) {
     static struct remedy_evidence evidence[REMEDY_ENDPOINTS_MAX];
     static struct remedy remedies[REMEDY_ENDPOINTS_MAX];
     size_t count = 0, ejected = 0;
-    EACH_MEMBER (c, m, service) {
+    EACH_MEMBER(c, m, service) {
         if (m->state == ENDPOINT_SERVING && !m->leaving && count < REMEDY_ENDPOINTS_MAX) {
             gather(c, m, &evidence[count]);
             members[count++] = m;

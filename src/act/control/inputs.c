@@ -12,8 +12,7 @@ static bool load_lifetime(const struct shop *shop, struct inputs *in, struct err
     size_t len;
     return path == NULL ||
            (series_load_file(path, INPUTS_CUSTOMERS_BYTES_MAX, &in->lifetime_text, &len, err) &&
-            lifetime_parse(slice_of(in->lifetime_text, len), path, &in->arena, &in->lifetime,
-                           err));
+            lifetime_parse(slice_of(in->lifetime_text, len), path, &in->arena, &in->lifetime, err));
 }
 
 static bool load_history(const struct shop *shop, struct inputs *in, struct error *err) {
@@ -55,8 +54,8 @@ void inputs_fini(struct inputs *inputs) {
     memset(inputs, 0, sizeof *inputs);
 }
 
-/* The text begins with file, line and column, if it has them: parsed back, so that the report counts
- * and shows it as its own. */
+/* The text begins with file, line and column, if it has them: parsed back, so that the report
+ * counts and shows it as its own. */
 void inputs_report(const struct error *err, struct config_report *report) {
     char name[256];
     struct slice text = slice_from(err->text), file;

@@ -54,10 +54,11 @@ struct member *member_add(struct controller *c, struct instance *instance) {
     }
     uint32_t generation = m->generation;
     *m = (struct member){
-        .instance = instance, .generation = generation, .state = state,
+        .instance = instance,
+        .generation = generation,
+        .state = state,
         .state_since_us = c->now_us,
-        .leaving =
-            state == ENDPOINT_DRAINING || (state == ENDPOINT_EJECTED && instance->pid != 0),
+        .leaving = state == ENDPOINT_DRAINING || (state == ENDPOINT_EJECTED && instance->pid != 0),
     };
     instance->user = m;
     planner_change(c);

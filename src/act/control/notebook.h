@@ -1,5 +1,5 @@
 /* The notebook: what the controller has learned, in memory that the supervisor keeps, so that a
- * restarted controller knows it at once. One page a service; by name, because indices may change. */
+ * restarted controller knows it at once. One page a service; by name, as indices may change. */
 #pragma once
 #include "act/shm/plan.h"
 #include "base/error.h"

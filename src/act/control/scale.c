@@ -13,9 +13,9 @@ struct census {
 };
 
 bool member_is_outdated(const struct controller *c, const struct member *m) {
-    return m->retire || (m->instance->pid != 0 &&
-                         strcmp(m->instance->version,
-                                fleet_version(c->fleet, m->instance->service)) != 0);
+    return m->retire ||
+           (m->instance->pid != 0 &&
+            strcmp(m->instance->version, fleet_version(c->fleet, m->instance->service)) != 0);
 }
 
 static struct census count(const struct controller *c, unsigned service) {
@@ -34,18 +34,21 @@ static struct census count(const struct controller *c, unsigned service) {
 }
 
 static struct told scale_told(unsigned service, const char *action, const char *subject) {
-    return (struct told){ .kind = "scale", .action = action, .subject = subject,
-                          .service = (int)service, .noticed_ms = NAN };
+    return (struct told){ .kind = "scale",
+                          .action = action,
+                          .subject = subject,
+                          .service = (int)service,
+                          .noticed_ms = NAN };
 }
 
 /* ---- one step each ---- */
 
 static struct member *find_warm(struct controller *c, unsigned service) {
     struct member *found = NULL;
-    EACH_MEMBER (c, m, service) {
+    EACH_MEMBER(c, m, service) {
         bool usable = m->state == ENDPOINT_WARM && !m->leaving && m->instance->healthy;
-        if (usable && (found == NULL || (member_is_outdated(c, found) &&
-                                         !member_is_outdated(c, m)))) {
+        if (usable &&
+            (found == NULL || (member_is_outdated(c, found) && !member_is_outdated(c, m)))) {
             found = m;
         }
     }
@@ -67,11 +70,12 @@ static bool promote(struct controller *c, unsigned service, uint32_t wanted) {
 static struct member *find_surplus(struct controller *c, unsigned service,
                                    enum endpoint_state state) {
     struct member *found = NULL;
-    EACH_MEMBER (c, m, service) {
+    EACH_MEMBER(c, m, service) {
         if (m->state != state || m->leaving) {
             continue;
         }
-        bool better = found == NULL || (member_is_outdated(c, m) && !member_is_outdated(c, found)) ||
+        bool better = found == NULL ||
+                      (member_is_outdated(c, m) && !member_is_outdated(c, found)) ||
                       (member_is_outdated(c, m) == member_is_outdated(c, found) &&
                        m->instance->started_ms > found->instance->started_ms);
         found = better ? m : found;
@@ -84,8 +88,9 @@ static void take_out(struct controller *c, unsigned service, unsigned warm, unsi
     struct member *m = find_surplus(c, service, ENDPOINT_SERVING);
     bool keep = warm < spares && !member_is_outdated(c, m);
     const struct told told = scale_told(service, keep ? "demote" : "drain", m->instance->id);
-    tell(c, &told, keep ? "%s stays warm as a spare: %u are wanted in rotation"
-                        : "%s finishes what it has and ends: %u are wanted",
+    tell(c, &told,
+         keep ? "%s stays warm as a spare: %u are wanted in rotation"
+              : "%s finishes what it has and ends: %u are wanted",
          m->instance->id, wanted);
     if (keep) {
         member_move(c, m, ENDPOINT_WARM, NULL);
@@ -121,9 +126,9 @@ static void start_missing(struct controller *c, unsigned service, uint32_t wante
     need += renewing;
     while (have < need && now.starting < s->config->instances.starting &&
            fleet_may_start(c->fleet, service)) {
-        const char *why = renewing > 0 && have + 1 == need ? "another version is configured" :
-                          have < wanted                    ? "more are needed in rotation" :
-                                                             "a spare is missing";
+        const char *why = renewing > 0 && have + 1 == need ? "another version is configured"
+                          : have < wanted                  ? "more are needed in rotation"
+                                                           : "a spare is missing";
         if (!start_one(c, service, why, wanted)) {
             return;
         }

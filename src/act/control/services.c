@@ -61,8 +61,8 @@ static void remember_file(const struct controller *c, struct memory *memory) {
     for (size_t i = 0; i < series->slots; i++) {
         double rps = column->values[i] * 1000 / (double)series->step_ms;
         for (int64_t part = 0; part < parts; part++) {
-            int64_t slot_ms = series->start_ms + (int64_t)i * series->step_ms +
-                              part * demand->step_ms;
+            int64_t slot_ms =
+                series->start_ms + (int64_t)i * series->step_ms + part * demand->step_ms;
             slot_ms -= slot_ms % demand->step_ms;
             if (slot_ms < memory->first_ms) {
                 foresee_remember(memory->foresee, slot_ms, rps);
@@ -136,8 +136,8 @@ static int free_index(const struct controller *c) {
 static struct foresee_options foresee_options_of(const struct controller *c,
                                                  const struct service_config *config) {
     struct foresee_options options = {
-        .policy = instances_policy(&config->instances, &config->unit,
-                                   c->shop.demand.margin_per_request),
+        .policy =
+            instances_policy(&config->instances, &config->unit, c->shop.demand.margin_per_request),
         .objective_ms = (double)config->objective.latency_ms,
         .capacity_rps = config->instances.capacity_rps,
         .step_ms = c->shop.demand.step_ms,
@@ -168,7 +168,7 @@ static void begin(struct controller *c, struct controlled *s, const struct servi
 
 static void end(struct controller *c, unsigned index) {
     struct controlled *s = &c->services[index];
-    EACH_MEMBER (c, m, index) {
+    EACH_MEMBER(c, m, index) {
         if (!m->leaving) {
             member_drain(c, m, "its service is not configured any more");
         }
@@ -218,7 +218,7 @@ void services_fini(struct controller *c) {
 
 static void observe_members(struct controller *c, unsigned index) {
     struct controlled *s = &c->services[index];
-    EACH_MEMBER (c, m, index) {
+    EACH_MEMBER(c, m, index) {
         static struct endpoint_reading now;
         struct endpoint_window window;
         double seconds = (double)(c->now_us - m->second_us) / 1e6;
@@ -259,8 +259,8 @@ static void write_sample(struct controller *c, const struct controlled *s, unsig
         .latency_ms_p50 = s->second.answers > 0 ? s->second.latency_us_p50 / 1000.0 : NAN,
         .latency_ms_p99 = s->second.answers > 0 ? s->second.latency_us_p99 / 1000.0 : NAN,
         .forecast_rps = foresee_at(&s->foresee, now_ms, 1),
-        .capacity_rps = capacity_rps(&s->foresee.capacity) *
-                        members_count(c, index, ENDPOINT_SERVING),
+        .capacity_rps =
+            capacity_rps(&s->foresee.capacity) * members_count(c, index, ENDPOINT_SERVING),
     };
     memcpy(sample.service, s->name, sizeof sample.service);
     if (c->store != NULL) {

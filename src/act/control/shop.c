@@ -17,13 +17,12 @@
 static void check_listen(const struct config_place *place, void *item) {
     struct listen_config *listen = item;
     struct error err;
-    if (listen->text != NULL && !address_parse(slice_from(listen->text), 0, &listen->address,
-                                               &err)) {
+    if (listen->text != NULL &&
+        !address_parse(slice_from(listen->text), 0, &listen->address, &err)) {
         config_place_error(place, "address", "address: %s", err.text);
     }
     if (listen_is_tls(listen)) {
-        config_place_warning(place, "tls",
-                             "this version does not offer TLS yet: %s is not opened",
+        config_place_warning(place, "tls", "this version does not offer TLS yet: %s is not opened",
                              listen->text == NULL ? "it" : listen->text);
     }
 }
@@ -100,8 +99,8 @@ static const struct config_field job_fields[] = {
 static const struct config_table job_table = CONFIG_TABLE(struct job_config, job_fields);
 
 static const struct config_field rollout_fields[] = {
-    { "steps", CONFIG_SHARE, offsetof(struct rollout_config, steps), .many = true,
-      .items_max = 16, .count_offset = offsetof(struct rollout_config, step_count),
+    { "steps", CONFIG_SHARE, offsetof(struct rollout_config, steps), .many = true, .items_max = 16,
+      .count_offset = offsetof(struct rollout_config, step_count),
       .help = "shares of the traffic that a candidate gets, one after the other" },
     { "guard", CONFIG_TEXT, offsetof(struct rollout_config, guard), .many = true,
       .count_offset = offsetof(struct rollout_config, guard_len),
@@ -115,8 +114,7 @@ static const struct config_table rollout_table =
 static bool name_is_good(const char *name) {
     size_t len = strlen(name);
     return len > 0 && len <= 40 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
-               len;
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
 }
 
 static void check_services(const struct config_place *place, const struct shop *shop) {
@@ -173,7 +171,8 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         }
         for (size_t k = 0; k < i && i < 1000; k++) { /* a help for people, not for machines */
             if (same_route(route, &shop->routes[k])) {
-                config_place_warning(&at, "path", "%.*s has a route already: this one is never used",
+                config_place_warning(&at, "path",
+                                     "%.*s has a route already: this one is never used",
                                      SLICE_ARG(route->path));
                 break;
             }
@@ -207,7 +206,8 @@ static const struct config_field shop_fields[] = {
       .help = "further files, whose keys are added to these; services and jobs may be spread" },
     { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_table,
       .count_offset = SHOP(listen_count), .required = true, .help = "where visitors come in" },
-    { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table, .help = "where engineers come in" },
+    { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table,
+      .help = "where engineers come in" },
     { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,
       .help = "what is remembered: `sqlite:PATH`" },
     { "workers", CONFIG_COUNT, SHOP(workers), .fallback = "0", .max = PLAN_WORKERS_MAX,
@@ -228,8 +228,8 @@ static const struct config_field shop_fields[] = {
       .help = "towards visitors" },
     { "rollout", CONFIG_BLOCK, SHOP(rollout), .table = &rollout_table,
       .help = "staged releases; not in this version" },
-    { "jobs", CONFIG_NAMED_BLOCKS, SHOP(jobs), .table = &job_table,
-      .count_offset = SHOP(job_count), .help = "background work; not in this version" },
+    { "jobs", CONFIG_NAMED_BLOCKS, SHOP(jobs), .table = &job_table, .count_offset = SHOP(job_count),
+      .help = "background work; not in this version" },
     { "log", CONFIG_BLOCK, SHOP(log), .table = &log_table, .help = "our own log" },
 };
 const struct config_table shop_table = CONFIG_TABLE_CHECKED(struct shop, shop_fields, check_shop);

@@ -1,5 +1,5 @@
 /* The state folder of one Tidegate: `var/` beside the configuration. It holds the lock, the control
- * socket and (by default) the store. Whoever holds the lock is the one supervisor of that folder. */
+ * socket and (by default) the store. Whoever holds the lock is its one supervisor. */
 #pragma once
 #include <limits.h>
 #include <stdbool.h>

@@ -25,8 +25,8 @@
 #include "wire/net/loop.h"
 
 #define LISTENERS_MAX 64
-#define RESTART_QUICK_US 1000000    /* a child that lived shorter died quickly */
-#define RESTART_QUICK_FREE 3        /* so many quick deaths in a row are restarted at once */
+#define RESTART_QUICK_US 1000000 /* a child that lived shorter died quickly */
+#define RESTART_QUICK_FREE 3     /* so many quick deaths in a row are restarted at once */
 #define RESTART_DELAY_FIRST_US 50000
 #define RESTART_DELAY_MAX_US 1000000
 #define BIND_PATIENCE_US 3000000    /* workers of a dead supervisor may still hold the port */
@@ -283,8 +283,7 @@ static void on_patience_over(struct timer *timer) {
 static void begin_end(struct supervisor *s) {
     if (s->phase == PHASE_RUNNING) {
         s->phase = PHASE_DRAINING;
-        log_info("draining", "timeout_ms=%llu",
-                 (unsigned long long)s->shop->timeouts.drain_ms);
+        log_info("draining", "timeout_ms=%llu", (unsigned long long)s->shop->timeouts.drain_ms);
         signal_workers(s, SIGTERM);
         /* Workers keep to the drain timeout by themselves; this is for one that is stuck. */
         timer_start(s->loop, &s->patience, s->shop->timeouts.drain_ms * 1000 + 2000000,
@@ -445,8 +444,7 @@ static void name_children(struct supervisor *s) {
 static bool supervisor_init(struct supervisor *s, struct error *err) {
     s->worker_count = child_worker_count((unsigned)s->shop->workers, PLAN_WORKERS_MAX);
     name_children(s);
-    if (!state_folder_find(s->config_path, &s->state, err) ||
-        !state_folder_lock(&s->state, err)) {
+    if (!state_folder_find(s->config_path, &s->state, err) || !state_folder_lock(&s->state, err)) {
         return false;
     }
     s->loop = loop_new(err);

@@ -82,9 +82,9 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     bool fixed = config->fleet.kind == FLEET_STATIC;
     out->instances_min = fixed ? serving : config->instances.min;
     out->instances_max = fixed ? serving : config->instances.max;
-    out->instances_wanted = fixed        ? serving :
-                            s->decided   ? s->foresee.decision.instances :
-                                           config->instances.min;
+    out->instances_wanted = fixed        ? serving
+                            : s->decided ? s->foresee.decision.instances
+                                         : config->instances.min;
     out->spares_wanted = fixed ? 0 : config->instances.spares;
     if (s->decided && !fixed) {
         autoscale_explain(&s->foresee.decision, out->reason);
@@ -96,10 +96,10 @@ static void fill_instance(const struct controller *c, const struct member *m,
     const struct instance *i = m->instance;
     unsigned slot = member_slot(c, m);
     const struct vitals_shared_endpoint *shared = &c->config.vitals->shared[slot];
-    uint32_t ewma_us = atomic_load_explicit(&shared->generation, memory_order_relaxed) ==
-                               m->generation
-                           ? atomic_load_explicit(&shared->ewma_us, memory_order_relaxed)
-                           : 0;
+    uint32_t ewma_us =
+        atomic_load_explicit(&shared->generation, memory_order_relaxed) == m->generation
+            ? atomic_load_explicit(&shared->ewma_us, memory_order_relaxed)
+            : 0;
     char address[ADDRESS_TEXT_BYTES];
     address_format(&i->address, address);
     *out = (struct api_instance){

@@ -36,8 +36,8 @@ static bool parse_mark(struct slice text, const char *state_folder, struct mark 
     uint64_t number;
     if (!cut_last(&text, &mark->version) || !cut_last(&text, &port) ||
         !cut_last(&text, &mark->id) || !cut_last(&text, &mark->service) ||
-        !slice_equal(text, slice_from(state_folder)) || !parse_uint(port, &number) ||
-        number == 0 || number > UINT16_MAX) {
+        !slice_equal(text, slice_from(state_folder)) || !parse_uint(port, &number) || number == 0 ||
+        number > UINT16_MAX) {
         return false;
     }
     mark->port = (uint16_t)number;

@@ -85,8 +85,8 @@ static void schedule_probe(struct instance *instance) {
 
 static void on_probe_due(struct timer *timer) {
     struct instance_internal *in =
-        (struct instance_internal *)((char *)timer - offsetof(struct instance_internal,
-                                                              next_probe));
+        (struct instance_internal *)((char *)timer -
+                                     offsetof(struct instance_internal, next_probe));
     const struct fleet_config *config = service_of(in->instance)->config;
     probe_start(&in->probe, &in->instance->address, config->health.path,
                 (uint64_t)config->health.timeout_ms * 1000);
@@ -122,9 +122,8 @@ static void on_probe_done(struct probe *probe, bool well) {
                      probe->note);
         }
     } else if (instance->phase == INSTANCE_READY) {
-        bool healthy =
-            well || (instance->healthy &&
-                     in->failed_probes < service_of(instance)->config->health.failures);
+        bool healthy = well || (instance->healthy &&
+                                in->failed_probes < service_of(instance)->config->health.failures);
         if (healthy != instance->healthy) {
             instance->healthy = healthy;
             in->fleet->handler.on_health(in->fleet->handler.self, instance);
@@ -164,13 +163,20 @@ struct instance *instance_new(struct fleet *fleet, unsigned service,
         return NULL;
     }
     *instance = (struct instance){
-        .service = service, .startup_ms = NAN, .cpu_ratio = NAN, .memory_bytes = NAN,
+        .service = service,
+        .startup_ms = NAN,
+        .cpu_ratio = NAN,
+        .memory_bytes = NAN,
         .internal = in,
     };
     snprintf(instance->version, sizeof instance->version, "%s", fleet->services[service].version);
     *in = (struct instance_internal){
-        .instance = instance, .fleet = fleet, .provider = provider, .pidfd = -1,
-        .ordered_us = loop_now_us(fleet->loop), .exit_status = -1,
+        .instance = instance,
+        .fleet = fleet,
+        .provider = provider,
+        .pidfd = -1,
+        .ordered_us = loop_now_us(fleet->loop),
+        .exit_status = -1,
     };
     in->exited.fd = -1;
     output_init(&in->output);
@@ -244,8 +250,7 @@ struct instance *fleet_start(struct fleet *fleet, unsigned service) {
              (unsigned long long)++s->next_number);
     instance->started_ms = clock_unix_ms();
     if (!instance->internal->provider->start(fleet, instance, &err)) {
-        snprintf(s->trouble, sizeof s->trouble, "%s did not start: %.400s", instance->id,
-                 err.text);
+        snprintf(s->trouble, sizeof s->trouble, "%s did not start: %.400s", instance->id, err.text);
         back_off(fleet, s);
         instance_free(instance);
         return NULL;
@@ -306,11 +311,11 @@ static void name_version(struct fleet_service *s) {
 
 void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
                        const struct fleet_config *config) {
-    static const struct fleet_config gone = { .kind = FLEET_STATIC, .grace_ms = 10000,
-                                              .health = { .interval_ms = 1000,
-                                                          .timeout_ms = 1000,
-                                                          .startup_ms = 60000,
-                                                          .failures = 2 } };
+    static const struct fleet_config gone = {
+        .kind = FLEET_STATIC,
+        .grace_ms = 10000,
+        .health = { .interval_ms = 1000, .timeout_ms = 1000, .startup_ms = 60000, .failures = 2 }
+    };
     struct fleet_service *s = &fleet->services[service];
     if (config == NULL) {
         s->config = s->config == NULL ? NULL : &gone;

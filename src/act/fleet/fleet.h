@@ -20,9 +20,9 @@
 #include "wire/net/loop.h"
 
 #define FLEET_TROUBLE_BYTES 512
-#define FLEET_PROBE_STARTING_MS 100  /* between probes of one that starts, or that just failed */
-#define FLEET_OUTPUT_BYTES 65536     /* of the newest output that is kept of an instance */
-#define FLEET_BACKOFF_FIRST_MS 500   /* after a start that failed; doubles */
+#define FLEET_PROBE_STARTING_MS 100 /* between probes of one that starts, or that just failed */
+#define FLEET_OUTPUT_BYTES 65536    /* of the newest output that is kept of an instance */
+#define FLEET_BACKOFF_FIRST_MS 500  /* after a start that failed; doubles */
 #define FLEET_BACKOFF_MAX_MS 30000
 #define FLEET_RESOLVE_AGAIN_MS 5000
 
@@ -37,12 +37,12 @@ struct instance {
     unsigned service; /* index, as in the plan */
     struct address address;
     enum instance_phase phase;
-    bool healthy;      /* by its probes */
-    bool adopted;      /* of an earlier controller */
-    pid_t pid;         /* 0: not ours */
+    bool healthy;       /* by its probes */
+    bool adopted;       /* of an earlier controller */
+    pid_t pid;          /* 0: not ours */
     int64_t started_ms; /* unix; 0: not known */
-    double startup_ms; /* NaN: not ready yet, or adopted */
-    double cpu_ratio;  /* of one CPU, since the last sample; NaN: not measured */
+    double startup_ms;  /* NaN: not ready yet, or adopted */
+    double cpu_ratio;   /* of one CPU, since the last sample; NaN: not measured */
     double memory_bytes;
     char health_note[128]; /* why the last probe failed; empty: it did not */
     void *user;            /* the handler's own */

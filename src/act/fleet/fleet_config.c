@@ -85,10 +85,10 @@ static void check(const struct config_place *place, void *item) {
                            "fleet: this version runs `process` and `static`; %s comes later",
                            kinds[c->kind]);
     }
-    if (c->version != NULL && (strlen(c->version) >= PLAN_NAME_BYTES ||
-                               strpbrk(c->version, ": \t\"") != NULL)) {
-        config_place_error(place, "version", "version: expected a short name without blanks or "
-                                             "colons");
+    if (c->version != NULL &&
+        (strlen(c->version) >= PLAN_NAME_BYTES || strpbrk(c->version, ": \t\"") != NULL)) {
+        config_place_error(place, "version",
+                           "version: expected a short name without blanks or colons");
     }
 }
 
@@ -96,15 +96,15 @@ static const struct config_field health_fields[] = {
     { "path", CONFIG_TEXT, HEALTH(path),
       .help = "asked with GET: a status of 200 to 399 is health; without it a connection that is "
               "accepted" },
-    { "interval", CONFIG_DURATION, HEALTH(interval_ms), .fallback = "1s", .min = 50,
-      .max = 3600000, .help = "between two probes" },
+    { "interval", CONFIG_DURATION, HEALTH(interval_ms), .fallback = "1s", .min = 50, .max = 3600000,
+      .help = "between two probes" },
     { "timeout", CONFIG_DURATION, HEALTH(timeout_ms), .fallback = "1s", .min = 10, .max = 600000,
       .help = "a probe that takes longer has failed" },
     { "failures", CONFIG_COUNT, HEALTH(failures), .fallback = "2", .min = 1, .max = 100,
       .help = "so many failed probes in a row take an instance out of rotation; after the first, "
               "the next follows at once" },
-    { "startup", CONFIG_DURATION, HEALTH(startup_ms), .fallback = "60s", .min = 100,
-      .max = 3600000, .help = "one that is not healthy by then has failed to start" },
+    { "startup", CONFIG_DURATION, HEALTH(startup_ms), .fallback = "60s", .min = 100, .max = 3600000,
+      .help = "one that is not healthy by then has failed to start" },
 };
 static const struct config_table health_table =
     CONFIG_TABLE_CHECKED(struct health_config, health_fields, check_health);
@@ -114,12 +114,11 @@ static const struct config_field fields[] = {
       .help = "who runs the instances: we as processes, somebody else at fixed addresses" },
     { "command", CONFIG_TEXT, FLEET(command), .many = true, .count_offset = FLEET(command_len),
       .help = "how a process is started; `$PORT` in it, and in its environment, is the port" },
-    { "folder", CONFIG_PATH, FLEET(folder), .fallback = ".",
-      .help = "in which the command runs" },
+    { "folder", CONFIG_PATH, FLEET(folder), .fallback = ".", .help = "in which the command runs" },
     { "environment", CONFIG_PAIRS, FLEET(environment), .count_offset = FLEET(environment_len),
       .help = "added to ours" },
-    { "endpoints", CONFIG_TEXT, FLEET(endpoints), .many = true,
-      .count_offset = FLEET(endpoint_len), .help = "of `static`: where it answers" },
+    { "endpoints", CONFIG_TEXT, FLEET(endpoints), .many = true, .count_offset = FLEET(endpoint_len),
+      .help = "of `static`: where it answers" },
     { "version", CONFIG_TEXT, FLEET(version),
       .help = "of the release, for people; a hash of the command without it" },
     { "grace", CONFIG_DURATION, FLEET(grace_ms), .fallback = "10s", .max = 3600000,

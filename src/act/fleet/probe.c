@@ -29,9 +29,8 @@ static void fail(struct probe *p, const char *why) {
 /* "HTTP/1.1 200" */
 static void judge(struct probe *p) {
     const char *a = p->answer;
-    bool http = p->answer_len >= 12 && memcmp(a, "HTTP/1.", 7) == 0 && a[8] == ' ' &&
-                a[9] >= '1' && a[9] <= '5' && isdigit((unsigned char)a[10]) &&
-                isdigit((unsigned char)a[11]);
+    bool http = p->answer_len >= 12 && memcmp(a, "HTTP/1.", 7) == 0 && a[8] == ' ' && a[9] >= '1' &&
+                a[9] <= '5' && isdigit((unsigned char)a[10]) && isdigit((unsigned char)a[11]);
     if (!http) {
         fail(p, "its answer is not HTTP/1.1");
     } else if (a[9] == '2' || a[9] == '3') {

@@ -14,9 +14,9 @@ struct peers_tolerance {
 };
 
 struct peers_verdict {
-    bool outlier;        /* far above the others */
-    double median;       /* of the others; NaN: too few */
-    double score;        /* modified z-score against the others; NaN: too few */
+    bool outlier;  /* far above the others */
+    double median; /* of the others; NaN: too few */
+    double score;  /* modified z-score against the others; NaN: too few */
 };
 
 /* Whether values[index] is far above the others. NaN values are not compared. `room` holds `len`

@@ -25,8 +25,7 @@ struct remedy_policy remedy_policy_for(uint32_t objective_ms) {
 }
 
 const char *finding_name(enum finding finding) {
-    static const char *const names[] = { "none", "crashed", "unhealthy", "hung", "errors",
-                                         "slow" };
+    static const char *const names[] = { "none", "crashed", "unhealthy", "hung", "errors", "slow" };
     return names[finding];
 }
 
@@ -73,8 +72,8 @@ static bool has_error_burst(const struct remedy_policy *policy,
            error_ratio(e) >= policy->error_ratio && peers < policy->error_ratio / 2;
 }
 
-static enum finding find(const struct remedy_policy *policy,
-                         const struct remedy_evidence *evidence, size_t count, size_t index) {
+static enum finding find(const struct remedy_policy *policy, const struct remedy_evidence *evidence,
+                         size_t count, size_t index) {
     const struct remedy_evidence *e = &evidence[index];
     if (e->crashed) {
         return FINDING_CRASHED;

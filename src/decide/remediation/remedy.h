@@ -30,8 +30,8 @@ struct remedy_policy {
     double slow_ratio;         /* times its peers' median latency */
     uint32_t slow_distance_ms; /* and so much above it */
     uint32_t slow_answers_least;
-    uint32_t slow_for_ms;      /* before that is an illness */
-    double blast_ratio;        /* of the instances in rotation, at least one */
+    uint32_t slow_for_ms; /* before that is an illness */
+    double blast_ratio;   /* of the instances in rotation, at least one */
 };
 
 /* Made for a service whose answers are good within `objective_ms`. */
@@ -40,8 +40,8 @@ struct remedy_policy remedy_policy_for(uint32_t objective_ms);
 /* What is known of one instance in rotation. */
 struct remedy_evidence {
     bool crashed;
-    bool unhealthy;         /* by its probes */
-    uint32_t window_ms;     /* that the numbers below cover */
+    bool unhealthy;     /* by its probes */
+    uint32_t window_ms; /* that the numbers below cover */
     uint32_t in_flight, oldest_age_ms;
     uint64_t answers, failures, status_5xx;
     double latency_ms_p50;  /* NaN: no answer in the window */

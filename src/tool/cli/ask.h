@@ -9,7 +9,7 @@
 #define ASK_PATIENCE_S 15
 
 struct answer {
-    int status; /* of HTTP */
+    int status;   /* of HTTP */
     json_t *body; /* NULL: not JSON; owned */
 };
 

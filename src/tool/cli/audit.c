@@ -154,13 +154,26 @@ static int run(struct audit_request *r, int (*verb)(struct audit_request *, stru
 /* -1: go on. */
 static int take_option(struct audit_request *r, int option, const char *value) {
     switch (option) {
-    case STORE: r->store = value; return -1;
-    case LIMIT: return take_limit(r, value) ? -1 : EXIT_USAGE;
-    case SERVICE: r->query.service = slice_from(value); return -1;
-    case KIND: r->query.kind = slice_from(value); return -1;
-    case JSON: r->json = true; return -1;
-    case HELP: fputs(help, stdout); return EXIT_DONE;
-    default: fputs(help, stderr); return EXIT_USAGE;
+    case STORE:
+        r->store = value;
+        return -1;
+    case LIMIT:
+        return take_limit(r, value) ? -1 : EXIT_USAGE;
+    case SERVICE:
+        r->query.service = slice_from(value);
+        return -1;
+    case KIND:
+        r->query.kind = slice_from(value);
+        return -1;
+    case JSON:
+        r->json = true;
+        return -1;
+    case HELP:
+        fputs(help, stdout);
+        return EXIT_DONE;
+    default:
+        fputs(help, stderr);
+        return EXIT_USAGE;
     }
 }
 

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "act/control/shop.h"
 #include "base/parse.h"
 #include "config/units.h"
-#include "act/control/shop.h"
 #include "tool/cli/verbs.h"
 #include "tool/sim/backtest.h"
 #include "tool/sim/recorded.h"
@@ -140,28 +140,52 @@ static bool add_season(struct request *q, const char *text, struct error *err) {
 static bool take_option(struct request *q, int option, const char *value, struct error *err) {
     struct backtest_input *in = &q->input;
     switch ((enum choice)option) {
-    case CONFIG: q->config_path = value; return true;
-    case SERVICE: q->service = value; return true;
-    case POLICY: return add_policy(q, value, err);
+    case CONFIG:
+        q->config_path = value;
+        return true;
+    case SERVICE:
+        q->service = value;
+        return true;
+    case POLICY:
+        return add_policy(q, value, err);
     case UNIT:
         return (units_parse_rate_rps(slice_from(value), &in->unit_rps) && in->unit_rps > 0) ||
                error_set(err, ERROR_INVALID,
                          "--unit-capacity: expected a rate such as 10/s, found "
                          "'%s'",
                          value);
-    case STARTUP: return parse_span("startup", value, &in->startup_ms, err);
-    case MIN: return parse_count("min", value, &in->policy.instances_min, err);
-    case MAX: q->max_given = true; return parse_count("max", value, &in->policy.instances_max, err);
-    case PRICE: return parse_amount("price", value, &in->policy.price_per_hour, err);
-    case MARGIN: return parse_amount("margin", value, &in->policy.margin_per_request, err);
-    case COLUMN: q->source.column = value; return true;
-    case STEP: return parse_span("step", value, &q->source.step_ms, err);
-    case SEASON: return add_season(q, value, err);
-    case EVENTS: q->source.events_path = value; return true;
-    case HOLIDAYS: q->source.holidays = value; return true;
-    case REPORT: q->report_path = value; return true;
-    case JSON: q->json = true; return true;
-    case HELP: break;
+    case STARTUP:
+        return parse_span("startup", value, &in->startup_ms, err);
+    case MIN:
+        return parse_count("min", value, &in->policy.instances_min, err);
+    case MAX:
+        q->max_given = true;
+        return parse_count("max", value, &in->policy.instances_max, err);
+    case PRICE:
+        return parse_amount("price", value, &in->policy.price_per_hour, err);
+    case MARGIN:
+        return parse_amount("margin", value, &in->policy.margin_per_request, err);
+    case COLUMN:
+        q->source.column = value;
+        return true;
+    case STEP:
+        return parse_span("step", value, &q->source.step_ms, err);
+    case SEASON:
+        return add_season(q, value, err);
+    case EVENTS:
+        q->source.events_path = value;
+        return true;
+    case HOLIDAYS:
+        q->source.holidays = value;
+        return true;
+    case REPORT:
+        q->report_path = value;
+        return true;
+    case JSON:
+        q->json = true;
+        return true;
+    case HELP:
+        break;
     }
     return false;
 }
@@ -316,8 +340,8 @@ static bool take_configuration(struct request *q, const struct shop *shop, struc
     struct autoscale_policy given = q->input.policy, unset;
     struct autoscale_policy *policy = &q->input.policy;
     autoscale_policy_init(&unset);
-    *policy = instances_policy(&service->instances, &service->unit,
-                               shop->demand.margin_per_request);
+    *policy =
+        instances_policy(&service->instances, &service->unit, shop->demand.margin_per_request);
     if (given.instances_min != unset.instances_min) {
         policy->instances_min = given.instances_min;
     }

@@ -128,19 +128,39 @@ static const struct option options[] = {
 static bool take_option(struct forecast_request *q, int option, const char *value,
                         struct error *err) {
     switch ((enum choice)option) {
-    case HORIZON: return parse_span("horizon", value, &q->horizon_ms, err);
-    case STEP: return parse_span("step", value, &q->source.step_ms, err);
-    case MEAN: q->source.how = SERIES_MEAN; return true;
-    case COLUMN: q->source.column = value; return true;
-    case ORIGIN: return parse_origin(q, value, err);
-    case EVENTS: q->source.events_path = value; return true;
-    case HOLIDAYS: q->source.holidays = value; return true;
-    case QUANTILES: return parse_quantiles(q, value, err);
-    case SEASON: return add_season(q, value, err);
-    case EVALUATE: q->evaluate = true; return true;
-    case PLOT: q->plot_path = value; return true;
-    case JSON: q->json = true; return true;
-    case HELP: break;
+    case HORIZON:
+        return parse_span("horizon", value, &q->horizon_ms, err);
+    case STEP:
+        return parse_span("step", value, &q->source.step_ms, err);
+    case MEAN:
+        q->source.how = SERIES_MEAN;
+        return true;
+    case COLUMN:
+        q->source.column = value;
+        return true;
+    case ORIGIN:
+        return parse_origin(q, value, err);
+    case EVENTS:
+        q->source.events_path = value;
+        return true;
+    case HOLIDAYS:
+        q->source.holidays = value;
+        return true;
+    case QUANTILES:
+        return parse_quantiles(q, value, err);
+    case SEASON:
+        return add_season(q, value, err);
+    case EVALUATE:
+        q->evaluate = true;
+        return true;
+    case PLOT:
+        q->plot_path = value;
+        return true;
+    case JSON:
+        q->json = true;
+        return true;
+    case HELP:
+        break;
     }
     return false;
 }

@@ -9,7 +9,8 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help; /* NULL: works, but is not listed */
 } verbs[] = {
-    { "run", cli_run, "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
+    { "run", cli_run,
+      "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
     { "check", cli_check, "shop.yaml                     every error of a configuration at once" },
     { "status", cli_status, "what runs now" },
     { "top", cli_top, "what runs now, live in the terminal" },
@@ -17,7 +18,8 @@ static const struct {
     { "replay", cli_replay, "TRACE --to URL                visitors from a real trace, open loop" },
     { "forecast", cli_forecast, "FILE --horizon 24h            demand ahead, with its quantiles" },
     { "backtest", cli_backtest, "FILE                          policies on recorded demand" },
-    { "audit", cli_audit, "list | verify                 the decisions, and whether they are whole" },
+    { "audit", cli_audit,
+      "list | verify                 the decisions, and whether they are whole" },
     { "reference", cli_reference, NULL },
 };
 

@@ -129,21 +129,37 @@ static bool parse_seed(struct request *q, const char *text, struct error *err) {
 static bool take_option(struct request *q, int option, const char *value, struct error *err) {
     struct load_options *load = &q->load;
     switch ((enum choice)option) {
-    case TO: q->url = value; return true;
-    case SPEED: return parse_factor("speed", value, &q->trace.speed, err);
-    case SCALE: return parse_factor("scale", value, &q->trace.scale, err);
-    case SESSIONS: load->sessions = true; return true;
-    case THINK: return parse_think(q, value, err);
+    case TO:
+        q->url = value;
+        return true;
+    case SPEED:
+        return parse_factor("speed", value, &q->trace.speed, err);
+    case SCALE:
+        return parse_factor("scale", value, &q->trace.scale, err);
+    case SESSIONS:
+        load->sessions = true;
+        return true;
+    case THINK:
+        return parse_think(q, value, err);
     case CUSTOMERS:
         return parse_count("customers", value, 0, CUSTOMERS_MAX, &load->habits.customers, err);
     case CONNECTIONS:
         return parse_count("connections", value, 1, CONNECTIONS_MAX, &load->connections_max, err);
-    case TIMEOUT: return parse_span("timeout", value, &load->timeout_us, err);
-    case COLUMN: q->trace.column = slice_from(value); return true;
-    case SEED: return parse_seed(q, value, err);
-    case REPORT: q->report_path = value; return true;
-    case JSON: q->json = true; return true;
-    case HELP: break;
+    case TIMEOUT:
+        return parse_span("timeout", value, &load->timeout_us, err);
+    case COLUMN:
+        q->trace.column = slice_from(value);
+        return true;
+    case SEED:
+        return parse_seed(q, value, err);
+    case REPORT:
+        q->report_path = value;
+        return true;
+    case JSON:
+        q->json = true;
+        return true;
+    case HELP:
+        break;
     }
     return false;
 }

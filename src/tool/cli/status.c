@@ -28,10 +28,10 @@ static const char *text(const json_t *object, const char *key) {
 }
 
 static const char *color_of(const char *state) {
-    return strcmp(state, "serving") == 0    ? "\033[32m" :
-           strcmp(state, "warm") == 0       ? "\033[36m" :
-           strcmp(state, "ejected") == 0    ? "\033[31m" :
-                                              "\033[33m";
+    return strcmp(state, "serving") == 0   ? "\033[32m"
+           : strcmp(state, "warm") == 0    ? "\033[36m"
+           : strcmp(state, "ejected") == 0 ? "\033[31m"
+                                           : "\033[33m";
 }
 
 static void print_instance(const json_t *i, bool color, FILE *to) {
@@ -55,14 +55,14 @@ static void print_service(const json_t *s, bool color, FILE *to) {
     char a[32], b[32], c[32], d[32], e[32], f[32];
     const json_t *latency = json_object_get(s, "latency_ms"), *instance;
     size_t i;
-    fprintf(to, "%s%s%s  offered %s rps, forecast %s, capacity %s; refused %s, failed %s; p95 %s ms\n",
-            color ? "\033[1m" : "", text(s, "name"), color ? "\033[0m" : "",
-            number(s, "demand_rps", "%.0f", a, sizeof a),
-            number(s, "forecast_rps", "%.0f", b, sizeof b),
-            number(s, "capacity_rps", "%.0f", c, sizeof c),
-            number(s, "refused_rps", "%.0f", d, sizeof d),
-            number(s, "failed_rps", "%.0f", e, sizeof e),
-            number(latency, "p95", "%.0f", f, sizeof f));
+    fprintf(
+        to, "%s%s%s  offered %s rps, forecast %s, capacity %s; refused %s, failed %s; p95 %s ms\n",
+        color ? "\033[1m" : "", text(s, "name"), color ? "\033[0m" : "",
+        number(s, "demand_rps", "%.0f", a, sizeof a),
+        number(s, "forecast_rps", "%.0f", b, sizeof b),
+        number(s, "capacity_rps", "%.0f", c, sizeof c),
+        number(s, "refused_rps", "%.0f", d, sizeof d), number(s, "failed_rps", "%.0f", e, sizeof e),
+        number(latency, "p95", "%.0f", f, sizeof f));
     if (text(s, "reason")[0] != '\0') {
         fprintf(to, "  %s\n", text(s, "reason"));
     }

@@ -15,9 +15,8 @@
 #define NORMAL_SCREEN "\033[?25h\033[?1049l"
 #define HOME_AND_CLEAR "\033[H\033[J"
 
-static const char help[] =
-    "usage: tidegate top [shop.yaml]\n\n"
-    "As `tidegate status`, once a second, until q or Ctrl-C.\n";
+static const char help[] = "usage: tidegate top [shop.yaml]\n\n"
+                           "As `tidegate status`, once a second, until q or Ctrl-C.\n";
 
 /* False when it is time to end: q, or the terminal is gone. */
 static bool wait_for_key(void) {
