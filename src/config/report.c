@@ -30,7 +30,9 @@ static void add_line(struct config_report *r, struct config_mark at, const char 
     }
     vsnprintf(line, sizeof line, format, arguments);
     for (char *c = line; *c != '\0'; c++) { /* what comes from the file stays in its line */
-        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
     }
     /* A report that does not fit is cut: the counts stay right. */
     if (at.line == 0) {

@@ -47,8 +47,11 @@ static bool parse_with(struct slice text, const struct unit *units, size_t count
     for (size_t i = 0; i < count; i++) {
         if (slice_equal(name, slice_from(units[i].name))) {
             number *= units[i].factor;
-            *out = number <= EXACT_MAX ? number : *out;
-            return number <= EXACT_MAX;
+            if (number > EXACT_MAX) {
+                return false;
+            }
+            *out = number;
+            return true;
         }
     }
     return false;

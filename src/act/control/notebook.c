@@ -6,6 +6,7 @@
 
 struct notebook *notebook_new(struct error *err) {
     void *memory = mmap(NULL, sizeof(struct notebook), PROT_READ | PROT_WRITE,
+                        /* cppcheck-suppress invalidFunctionArg; an anonymous one has no file */
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         error_system(err, "memory for the notebook");

@@ -36,7 +36,7 @@ static void fill_services(const struct controller *c, struct plan *plan) {
             .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,
             .floor_ratio = c->shop.value.floor_ratio,
         };
-        strcpy(plan->services[i].name, s->name);
+        memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
     }
 }

@@ -28,8 +28,8 @@ bool state_folder_find(const char *config_path, struct state_folder *state, stru
             return error_set(err, ERROR_LIMIT, "the path %s is too long", config_path);
         }
         char copy[PATH_MAX];
-        strcpy(copy, config_path);
-        strcpy(folder, dirname(copy));
+        memcpy(copy, config_path, strlen(config_path) + 1);
+        snprintf(folder, sizeof folder, "%s", dirname(copy));
     }
     if (realpath(folder, absolute) == NULL) {
         return error_system(err, "folder %s", folder);

@@ -141,6 +141,7 @@ unsigned fleet_adopt(struct fleet *fleet) {
     char *room = malloc(ENVIRONMENT_BYTES);
     DIR *processes = opendir("/proc");
     const struct dirent *entry;
+    /* cppcheck-suppress readdirCalled; readdir_r is obsolete, and nobody shares the stream */
     while (room != NULL && processes != NULL && (entry = readdir(processes)) != NULL) {
         uint64_t pid;
         if (parse_uint(slice_from(entry->d_name), &pid) && pid > 1 && pid < INT_MAX) {

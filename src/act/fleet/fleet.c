@@ -351,8 +351,8 @@ void fleet_free(struct fleet *fleet) {
         return;
     }
     timer_stop(fleet->loop, &fleet->resolve_again);
-    while (!list_empty(&fleet->instances)) {
-        instance_free(LIST_ITEM(list_first(&fleet->instances), struct instance, link));
+    LIST_EACH(&fleet->instances, item, saved) {
+        instance_free(LIST_ITEM(item, struct instance, link));
     }
     (void)loop_turn(fleet->loop, 0, &err); /* probes that close give their memory back */
     free(fleet);

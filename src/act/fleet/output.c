@@ -14,7 +14,7 @@
 
 void output_init(struct output *o) {
     *o = (struct output){ .fds = { -1, -1 } };
-    buffer_init(&o->lines, 2 * FLEET_OUTPUT_BYTES);
+    buffer_init(&o->lines, (size_t)2 * FLEET_OUTPUT_BYTES);
     for (int i = 0; i < 2; i++) {
         buffer_init(&o->partial[i], OUTPUT_LINE_BYTES);
     }
@@ -112,7 +112,7 @@ static void catch_up(struct output *o, int which) {
     if (info.st_size < o->read[which]) { /* it emptied the file */
         o->read[which] = 0;
     } else if (info.st_size - o->read[which] > share) {
-        o->read[which] = info.st_size - 2 * FLEET_OUTPUT_BYTES;
+        o->read[which] = info.st_size - (off_t)2 * FLEET_OUTPUT_BYTES;
         buffer_clear(&o->partial[which]);
     }
 }

@@ -30,6 +30,7 @@ static bool read_times(pid_t pid, struct process_times *t) {
     unsigned long long user, system, start;
     long long pages;
     if (rest == NULL ||
+        /* NOLINTNEXTLINE(cert-err34-c): what the kernel prints fits */
         sscanf(rest + 1,
                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
                "%llu %*u %lld",

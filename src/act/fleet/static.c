@@ -56,7 +56,7 @@ static bool add_endpoint(struct fleet *fleet, unsigned service, const char *text
         snprintf(s->trouble, sizeof s->trouble, "%.400s", err.text);
         log_warn("endpoint_not_found", "service=%s endpoint=%s error=\"%s\"", s->name, text,
                  err.text);
-        timer_start(fleet->loop, &fleet->resolve_again, FLEET_RESOLVE_AGAIN_MS * 1000,
+        timer_start(fleet->loop, &fleet->resolve_again, (uint64_t)FLEET_RESOLVE_AGAIN_MS * 1000,
                     on_resolve_again);
         return false;
     }

@@ -38,13 +38,13 @@ static struct plan_segment *map(int fd, struct error *err) {
         error_set(err, ERROR_LIMIT, "no memory for the plan segment");
         return NULL;
     }
-    segment->shared =
-        mmap(NULL, sizeof *segment->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (segment->shared == MAP_FAILED) {
+    void *shared = mmap(NULL, sizeof *segment->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED) {
         error_system(err, "map the plan segment");
         free(segment);
         return NULL;
     }
+    segment->shared = shared;
     return segment;
 }
 

@@ -110,8 +110,7 @@ static void explain(const struct remedy_policy *policy, const struct remedy_evid
     case FINDING_ERRORS:
         snprintf(r->reason, sizeof r->reason,
                  "%.0f %% of its %llu answers of the last %u ms are errors, its peers' are not",
-                 100 * error_ratio(e), (unsigned long long)(e->answers + e->failures),
-                 e->window_ms);
+                 100 * error_ratio(e), (unsigned long long)e->answers + e->failures, e->window_ms);
         break;
     default:
         snprintf(r->reason, sizeof r->reason,

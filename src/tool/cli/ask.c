@@ -11,6 +11,7 @@
 
 #include "act/control/state.h"
 #include "base/buffer.h"
+#include "base/parse.h"
 
 static int connect_to(const char *socket_path, struct error *err) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -19,7 +20,7 @@ static int connect_to(const char *socket_path, struct error *err) {
         error_set(err, ERROR_LIMIT, "the path %s is too long for a socket", socket_path);
         return -1;
     }
-    strcpy(address.sun_path, socket_path);
+    memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         int number = errno;
@@ -70,10 +71,12 @@ static bool exchange(int fd, const char *method, const char *path, struct buffer
 
 static bool parse(struct slice text, struct answer *answer, struct error *err) {
     size_t end = slice_find_slice(text, SLICE("\r\n\r\n"));
-    if (end == SLICE_NONE || text.len < 12 || !slice_starts_with(text, SLICE("HTTP/1.1 "))) {
+    uint64_t status;
+    if (end == SLICE_NONE || !slice_starts_with(text, SLICE("HTTP/1.1 ")) ||
+        !parse_uint(slice_sub(text, 9, 3), &status)) {
         return error_set(err, ERROR_UNAVAILABLE, "its answer was cut off");
     }
-    answer->status = atoi(text.data + 9);
+    answer->status = (int)status;
     struct slice body = slice_skip(text, end + 4);
     answer->body = json_loadb(body.data, body.len, 0, NULL);
     return true;

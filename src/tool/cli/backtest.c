@@ -372,6 +372,7 @@ static bool answer_with_configuration(struct request *q, struct error *err) {
     struct shop shop;
     struct config_report report;
     char holidays[128] = "";
+    const struct recorded_options given = q->source;
     config_report_init(&report);
     if (!shop_load(q->config_path, &shop, &report)) {
         config_report_print(&report, stderr);
@@ -391,6 +392,7 @@ static bool answer_with_configuration(struct request *q, struct error *err) {
         q->source.holidays = holidays;
     }
     bool ok = take_configuration(q, &shop, err) && answer_recorded(q, err);
+    q->source = given; /* it has borrowed from here */
     shop_fini(&shop);
     return ok;
 }
