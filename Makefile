@@ -1,9 +1,10 @@
 # The front door. Each target is a script that can be read and run by itself.
-.PHONY: build run test tidy bench clean
+.PHONY: build run test tidy bench conformance clean
 
 build: ; @scripts/build
 run:   ; @scripts/run
 test:  ; @tests/run
 tidy:  ; @scripts/tidy
 bench: ; @bench/proxy/run
+conformance: build ; @tests/conformance/autobahn/run
 clean: ; rm -rf build

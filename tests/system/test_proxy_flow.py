@@ -142,11 +142,11 @@ def test_a_client_that_leaves_cancels_the_request():
     with Service(script) as service, Proxy(service.port) as proxy:
         client = proxy.connect()
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        proxy.wait(lambda v: v["in_flight"] == 1 and v["endpoints"][0]["oldest_start_us"] > 0)
+        proxy.wait(lambda v: v["in_flight"] == 1 and v["endpoints"][0]["oldest_awaiting_us"] > 0)
         client.close()
         assert cancelled.wait(2)
         v = proxy.wait(lambda v: v["in_flight"] == v["upstream_open"] == v["open"] == 0)
-        assert v["endpoints"][0]["in_flight"] == v["endpoints"][0]["oldest_start_us"] == 0
+        assert v["endpoints"][0]["in_flight"] == v["endpoints"][0]["oldest_awaiting_us"] == 0
         assert proxy.records()[-1]["flags"] & 16
 
 

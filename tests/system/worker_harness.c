@@ -318,10 +318,11 @@ static void print_endpoints(void) {
         const struct vitals_endpoint *e = &w->endpoints[i];
         uint32_t generation = harness.endpoints[i].generation;
         printf("%s{\"requests\":%llu,\"answers\":%llu,\"failures\":%llu,\"connect_failures\":%llu,"
-               "\"in_flight\":%u,\"oldest_start_us\":%llu}",
+               "\"in_flight\":%u,\"awaiting\":%u,\"oldest_awaiting_us\":%llu}",
                i == 0 ? "" : ",", total(&e->requests), total(&e->answers), total(&e->failures),
                total(&e->connect_failures),
                vitals_endpoint_in_flight(harness.vitals, i, generation),
+               vitals_endpoint_awaiting(harness.vitals, i, generation),
                (number)vitals_endpoint_oldest_us(harness.vitals, i, generation));
     }
 }

@@ -166,7 +166,7 @@ static void gather(struct controller *c, struct member *m, struct remedy_evidenc
     *e = (struct remedy_evidence){
         .unhealthy = m->instance->phase == INSTANCE_READY && !m->instance->healthy,
         .window_ms = (uint32_t)((c->now_us - m->before_us) / 1000),
-        .in_flight = window.in_flight,
+        .awaiting = window.awaiting,
         .oldest_age_ms = window.oldest_age_ms,
         .answers = window.answers,
         .failures = window.failures,

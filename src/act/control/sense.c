@@ -116,6 +116,7 @@ void sense_endpoint(const struct vitals *vitals, unsigned slot, uint32_t generat
     uint64_t oldest_us = vitals_endpoint_oldest_us(vitals, slot, generation);
     memset(out, 0, sizeof *out);
     out->in_flight = vitals_endpoint_in_flight(vitals, slot, generation);
+    out->awaiting = vitals_endpoint_awaiting(vitals, slot, generation);
     if (oldest_us != 0 && now_us > oldest_us) {
         out->oldest_age_ms = (uint32_t)((now_us - oldest_us) / 1000);
     }

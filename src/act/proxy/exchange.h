@@ -66,10 +66,11 @@ struct exchange {
     bool rescued;           /* taken off an ejected endpoint once already */
     uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];
-    uint64_t started_us, waiting_since_us, dispatched_us, activity_us;
+    uint64_t started_us, waiting_since_us, dispatched_us, awaiting_since_us, activity_us;
     uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
     size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
     struct list in_flight;         /* in endpoint->in_flight */
+    struct list awaiting;          /* in endpoint->awaiting */
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
     struct http_head *trailers;    /* of the request, in the arena; NULL: none */

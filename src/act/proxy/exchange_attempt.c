@@ -29,6 +29,7 @@ static void send_request(struct exchange *x) {
     }
     if (x->request_ended) {
         upstream->ops->send_end(upstream, x->trailers);
+        endpoint_owes(x->worker, x);
     }
     if (!exchange_is_repeatable(x) || buffer_len(&x->body) > EXCHANGE_REPLAY_BYTES) {
         buffer_fini(&x->body); /* never sent again */
@@ -151,7 +152,9 @@ void exchange_on_upstream_failed(struct exchange *x, enum record_reason reason) 
     } else if (x->state == EXCHANGE_AWAITING) {
         exchange_attempt_failed(x, reason);
     } else {
-        endpoint_failed(x->worker, x);
+        if (x->state != EXCHANGE_TUNNEL) { /* how those inside a tunnel part is their affair */
+            endpoint_failed(x->worker, x);
+        }
         bool cut = reason == REASON_UPSTREAM_CLOSED;
         x->record.reason = (uint8_t)(cut ? REASON_UPSTREAM_CUT : reason);
         x->record.flags |= x->state == EXCHANGE_TUNNEL ? 0 : RECORD_FAILED;

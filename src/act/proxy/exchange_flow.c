@@ -88,6 +88,9 @@ void exchange_on_request_end(struct exchange *x, const struct http_head *trailer
     }
     if (x->state >= EXCHANGE_AWAITING) {
         x->upstream->ops->send_end(x->upstream, x->trailers);
+        if (x->state == EXCHANGE_AWAITING) {
+            endpoint_owes(x->worker, x);
+        }
         exchange_arm(x); /* from now on it is the service's turn */
     }
     if (x->state == EXCHANGE_TUNNEL) {

@@ -28,11 +28,15 @@ void service_fini(struct service *service) {
 /* ---- a new plan ---- */
 
 static void store_in_flight(struct endpoint *e, uint32_t count) {
-    struct list *oldest = list_first(&e->in_flight);
     atomic_store_explicit(&e->vitals->in_flight, count, memory_order_relaxed);
+}
+
+static void store_awaiting(struct endpoint *e, uint32_t count) {
+    struct list *oldest = list_first(&e->awaiting);
+    atomic_store_explicit(&e->vitals->awaiting, count, memory_order_relaxed);
     atomic_store_explicit(
-        &e->vitals->oldest_start_us,
-        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct exchange, in_flight)->dispatched_us,
+        &e->vitals->oldest_awaiting_us,
+        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct exchange, awaiting)->awaiting_since_us,
         memory_order_relaxed);
 }
 
@@ -46,6 +50,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
     LIST_EACH(&e->in_flight, link, saved) {
         struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
         list_remove(link);
+        list_remove(&x->awaiting);
         x->endpoint = NO_ENDPOINT;
     }
     unsigned slot = (unsigned)(e - w->endpoints);
@@ -54,6 +59,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
     e->refused_until_us = 0;
     vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
     store_in_flight(e, 0);
+    store_awaiting(e, 0);
 }
 
 /* True when it was just ejected. */
@@ -235,11 +241,32 @@ void endpoint_begin(struct worker *w, struct exchange *x, uint16_t slot) {
     vitals_add(&e->vitals->requests, 1);
 }
 
+static uint32_t awaiting_now(const struct endpoint *e) {
+    return atomic_load_explicit(&e->vitals->awaiting, memory_order_relaxed);
+}
+
+void endpoint_owes(struct worker *w, struct exchange *x) {
+    if (x->endpoint != NO_ENDPOINT && !list_linked(&x->awaiting)) {
+        struct endpoint *e = &w->endpoints[x->endpoint];
+        x->awaiting_since_us = loop_now_us(w->loop);
+        list_append(&e->awaiting, &x->awaiting);
+        store_awaiting(e, awaiting_now(e) + 1);
+    }
+}
+
+static void owes_no_more(struct endpoint *e, struct exchange *x) {
+    if (list_linked(&x->awaiting)) {
+        list_remove(&x->awaiting);
+        store_awaiting(e, awaiting_now(e) - 1);
+    }
+}
+
 void endpoint_end(struct worker *w, struct exchange *x) {
     if (x->endpoint == NO_ENDPOINT) {
         return; /* none chosen, or its slot has another endpoint now */
     }
     struct endpoint *e = &w->endpoints[x->endpoint];
+    owes_no_more(e, x);
     list_remove(&x->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);
     x->endpoint = NO_ENDPOINT;
@@ -318,11 +345,12 @@ void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
     observe(w, x, e, EJECTION_CONNECT_FAILED);
 }
 
-void endpoint_answered(struct worker *w, const struct exchange *x, uint16_t status) {
+void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
     struct endpoint *e = endpoint_of(w, x);
     if (e == NULL) {
         return;
     }
+    owes_no_more(e, x);
     uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - x->dispatched_us;
     uint64_t idle_us = silence_us(e->shared, now_us);
     uint32_t ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed);

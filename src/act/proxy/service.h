@@ -43,7 +43,8 @@ struct endpoint {
     uint32_t concurrency;
     struct sockaddr_storage address;
     uint32_t address_len;
-    struct list in_flight; /* exchanges, oldest first */
+    struct list in_flight; /* exchanges */
+    struct list awaiting;  /* those of them that were sent whole and have no answer, oldest first */
     struct list idle;      /* upstream connections, last used first */
     uint32_t idle_count;
     uint32_t refusals;         /* connects that failed in a row */
@@ -87,12 +88,14 @@ bool service_has_endpoint(const struct service *service);
 bool service_take_retry(struct service *service);
 void service_count_request(struct service *service);
 
-/* What is in flight at an endpoint, in starting order. */
+/* What is in flight at an endpoint: from the choice to the end. */
 void endpoint_begin(struct worker *worker, struct exchange *exchange, uint16_t slot);
+/* The request was sent whole: from now on the endpoint owes an answer. */
+void endpoint_owes(struct worker *worker, struct exchange *exchange);
 void endpoint_end(struct worker *worker, struct exchange *exchange);
 
 /* What an exchange saw of its endpoint. */
 void endpoint_connected(struct worker *worker, const struct exchange *exchange);
 void endpoint_connect_failed(struct worker *worker, const struct exchange *exchange);
-void endpoint_answered(struct worker *worker, const struct exchange *exchange, uint16_t status);
+void endpoint_answered(struct worker *worker, struct exchange *exchange, uint16_t status);
 void endpoint_failed(struct worker *worker, const struct exchange *exchange);

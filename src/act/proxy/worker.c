@@ -221,6 +221,7 @@ static void init_services(struct worker *w) {
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         struct endpoint *e = &w->endpoints[i];
         list_init(&e->in_flight);
+        list_init(&e->awaiting);
         list_init(&e->idle);
         e->vitals = &w->own->endpoints[i];
         e->shared = &w->vitals->shared[i];

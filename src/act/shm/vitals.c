@@ -116,7 +116,8 @@ void vitals_clear_in_flight(struct vitals_worker *worker) {
     }
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         atomic_store(&worker->endpoints[i].in_flight, 0);
-        atomic_store(&worker->endpoints[i].oldest_start_us, 0);
+        atomic_store(&worker->endpoints[i].awaiting, 0);
+        atomic_store(&worker->endpoints[i].oldest_awaiting_us, 0);
     }
     atomic_store(&worker->connections_open, 0);
     atomic_store(&worker->upstream_open, 0);
@@ -134,6 +135,18 @@ uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoin
     return sum;
 }
 
+uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint,
+                                  uint32_t generation) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < vitals->worker_count; i++) {
+        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
+        if (atomic_load_explicit(&e->generation, memory_order_relaxed) == generation) {
+            sum += atomic_load_explicit(&e->awaiting, memory_order_relaxed);
+        }
+    }
+    return sum;
+}
+
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation) {
     uint64_t oldest_us = 0;
@@ -142,7 +155,7 @@ uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoin
         if (atomic_load_explicit(&e->generation, memory_order_relaxed) != generation) {
             continue;
         }
-        uint64_t start_us = atomic_load_explicit(&e->oldest_start_us, memory_order_relaxed);
+        uint64_t start_us = atomic_load_explicit(&e->oldest_awaiting_us, memory_order_relaxed);
         if (start_us != 0 && (oldest_us == 0 || start_us < oldest_us)) {
             oldest_us = start_us;
         }

@@ -82,7 +82,8 @@ struct vitals_service {
 struct vitals_endpoint { /* zeroed by its worker when the generation changes */
     _Atomic uint32_t generation;
     _Atomic uint32_t in_flight;
-    _Atomic uint64_t oldest_start_us; /* monotonic, of the oldest request in flight; 0: none */
+    _Atomic uint32_t awaiting;           /* of these: sent whole, and nothing has come back */
+    _Atomic uint64_t oldest_awaiting_us; /* monotonic, when the oldest of these was sent; 0: none */
     _Atomic uint64_t requests, failures, connect_failures, status_5xx;
     _Atomic uint64_t latency_us_sum; /* time to first byte, of those that answered */
     _Atomic uint64_t answers;
@@ -148,10 +149,13 @@ unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, 
 /* Supervisor, after a worker's death and before its successor: nothing is in flight there now. */
 void vitals_clear_in_flight(struct vitals_worker *worker);
 
-/* Over all workers: requests in flight at the endpoint, and the oldest one's start (0: none).
+/* Over all workers: requests in flight at the endpoint; how many of them were sent whole and await
+ * their answer (what streams, uploads or is a tunnel does not), since when the oldest (0: none).
  * Blocks of another generation count as nothing. */
 uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
+uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint,
+                                  uint32_t generation);
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
 const char *record_reason_name(enum record_reason reason);

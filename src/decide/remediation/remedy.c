@@ -13,6 +13,8 @@ struct remedy_policy remedy_policy_for(uint32_t objective_ms) {
     uint32_t twice = objective_ms < UINT32_MAX / 2 ? 2 * objective_ms : UINT32_MAX;
     return (struct remedy_policy){
         .hang_ms = twice > HANG_LEAST_MS ? twice : HANG_LEAST_MS,
+        .hang_least = 3,
+        .hang_peers_least = 5,
         .errors_least = 10,
         .error_ratio = 0.5,
         .slow_ratio = 3,
@@ -59,9 +61,22 @@ bool remedy_is_slow(const struct remedy_policy *policy, const struct remedy_evid
     return peers_compare(values, count, index, tolerance, room).outlier;
 }
 
-static bool is_hung(const struct remedy_policy *policy, const struct remedy_evidence *e) {
-    return e->answers == 0 && e->in_flight > 0 && e->oldest_age_ms >= policy->hang_ms &&
-           e->window_ms >= policy->hang_ms;
+static uint64_t peers_answers(const struct remedy_evidence *evidence, size_t count, size_t index) {
+    uint64_t answers = 0;
+    for (size_t i = 0; i < count; i++) {
+        answers += i != index ? evidence[i].answers : 0;
+    }
+    return answers;
+}
+
+/* One without peers, and one that is asked seldom, is judged by its probes: a page that takes a
+ * second, a long poll or a database that stands still must not cost a service its instances. */
+static bool is_hung(const struct remedy_policy *policy, const struct remedy_evidence *evidence,
+                    size_t count, size_t index) {
+    const struct remedy_evidence *e = &evidence[index];
+    return e->answers == 0 && e->awaiting >= policy->hang_least &&
+           e->oldest_age_ms >= policy->hang_ms && e->window_ms >= policy->hang_ms &&
+           peers_answers(evidence, count, index) >= policy->hang_peers_least;
 }
 
 static bool has_error_burst(const struct remedy_policy *policy,
@@ -81,7 +96,7 @@ static enum finding find(const struct remedy_policy *policy, const struct remedy
     if (e->unhealthy) {
         return FINDING_UNHEALTHY;
     }
-    if (is_hung(policy, e)) {
+    if (is_hung(policy, evidence, count, index)) {
         return FINDING_HUNG;
     }
     if (has_error_burst(policy, evidence, count, index)) {
@@ -103,9 +118,11 @@ static void explain(const struct remedy_policy *policy, const struct remedy_evid
         snprintf(r->reason, sizeof r->reason, "it fails its health probes");
         break;
     case FINDING_HUNG:
-        snprintf(r->reason, sizeof r->reason,
-                 "it hangs: %u requests in flight, the oldest for %u ms, no answer for %u ms",
-                 e->in_flight, e->oldest_age_ms, e->window_ms);
+        snprintf(
+            r->reason, sizeof r->reason,
+            "it hangs: %u requests await an answer, the oldest for %u ms, none came for %u ms, "
+            "its peers answer",
+            e->awaiting, e->oldest_age_ms, e->window_ms);
         break;
     case FINDING_ERRORS:
         snprintf(r->reason, sizeof r->reason,

@@ -17,14 +17,16 @@ enum finding {
     FINDING_NONE,
     FINDING_CRASHED,   /* its process ended by itself */
     FINDING_UNHEALTHY, /* it fails its probes */
-    FINDING_HUNG,      /* requests go in, nothing comes out */
+    FINDING_HUNG,      /* requests go in, nothing comes out; its peers answer */
     FINDING_ERRORS,    /* it fails what its peers do not */
     FINDING_SLOW,      /* far slower than its peers, for a while */
     FINDINGS,
 };
 
 struct remedy_policy {
-    uint32_t hang_ms;          /* age of the oldest request in flight, with no answer meanwhile */
+    uint32_t hang_ms;          /* the oldest request awaits its answer for so long, none came */
+    uint32_t hang_least;       /* so many await one: a single one may just be a slow page */
+    uint32_t hang_peers_least; /* answers of its peers meanwhile: else it is a common cause */
     uint32_t errors_least;     /* failed answers in the window that are a burst */
     double error_ratio;        /* of its answers, and its peers below half of it */
     double slow_ratio;         /* times its peers' median latency */
@@ -40,9 +42,9 @@ struct remedy_policy remedy_policy_for(uint32_t objective_ms);
 /* What is known of one instance in rotation. */
 struct remedy_evidence {
     bool crashed;
-    bool unhealthy;     /* by its probes */
-    uint32_t window_ms; /* that the numbers below cover */
-    uint32_t in_flight, oldest_age_ms;
+    bool unhealthy;                   /* by its probes */
+    uint32_t window_ms;               /* that the numbers below cover */
+    uint32_t awaiting, oldest_age_ms; /* requests sent whole without an answer, the oldest's age */
     uint64_t answers, failures, status_5xx;
     double latency_ms_p50;  /* NaN: no answer in the window */
     uint32_t slow_since_ms; /* for how long remedy_is_slow has been true; the caller's to count */

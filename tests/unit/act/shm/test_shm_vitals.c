@@ -79,15 +79,18 @@ static void endpoints_are_summed_over_workers_of_their_generation(void **state) 
     for (unsigned worker = 0; worker < 2; worker++) {
         vitals_adopt_endpoint(v, worker, 7, 1);
         atomic_store(&v->workers[worker].endpoints[7].in_flight, 3 + worker);
-        atomic_store(&v->workers[worker].endpoints[7].oldest_start_us, 1000 + worker);
+        atomic_store(&v->workers[worker].endpoints[7].awaiting, 1 + worker);
+        atomic_store(&v->workers[worker].endpoints[7].oldest_awaiting_us, 1000 + worker);
     }
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 1), 7);
+    assert_int_equal(vitals_endpoint_awaiting(v, 7, 1), 3);
     assert_int_equal(vitals_endpoint_oldest_us(v, 7, 1), 1000);
     vitals_adopt_endpoint(v, 0, 7, 2); /* one worker has the new plan already */
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 2), 0);
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 1), 4);
     vitals_clear_in_flight(&v->workers[1]);
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 1), 0);
+    assert_int_equal(vitals_endpoint_awaiting(v, 7, 1), 0);
     assert_int_equal(vitals_endpoint_oldest_us(v, 7, 1), 0);
 }
 

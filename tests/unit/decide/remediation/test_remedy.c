@@ -13,7 +13,7 @@
 #include "decide/remediation/remedy.h"
 
 #define WELL                                                                                       \
-    { .window_ms = 1000, .in_flight = 3, .oldest_age_ms = 40, .answers = 100, .latency_ms_p50 = 50 }
+    { .window_ms = 1000, .awaiting = 3, .oldest_age_ms = 40, .answers = 100, .latency_ms_p50 = 50 }
 
 static struct remedy_policy policy;
 
@@ -55,15 +55,19 @@ static void finds_what_is_ill(void **state) {
           FINDING_CRASHED,
           "ended by itself" },
         { "hangs, and needs no answer for that",
-          { .window_ms = 1000, .in_flight = 2, .oldest_age_ms = 600, .latency_ms_p50 = NAN },
+          { .window_ms = 1000, .awaiting = 4, .oldest_age_ms = 600, .latency_ms_p50 = NAN },
           FINDING_HUNG,
-          "2 requests in flight, the oldest for 600 ms" },
+          "4 requests await an answer, the oldest for 600 ms" },
+        { "one slow page is no hang",
+          { .window_ms = 1000, .awaiting = 2, .oldest_age_ms = 9000, .latency_ms_p50 = NAN },
+          FINDING_NONE,
+          "" },
         { "hangs exactly so long",
-          { .window_ms = 500, .in_flight = 1, .oldest_age_ms = 500, .latency_ms_p50 = NAN },
+          { .window_ms = 500, .awaiting = 3, .oldest_age_ms = 500, .latency_ms_p50 = NAN },
           FINDING_HUNG,
           "" },
         { "one answer in the meantime is no hang",
-          { .window_ms = 1000, .in_flight = 2, .oldest_age_ms = 600, .answers = 1 },
+          { .window_ms = 1000, .awaiting = 4, .oldest_age_ms = 600, .answers = 1 },
           FINDING_NONE,
           "" },
         { "nothing in flight is no hang",
@@ -71,11 +75,11 @@ static void finds_what_is_ill(void **state) {
           FINDING_NONE,
           "" },
         { "not old enough to be a hang",
-          { .window_ms = 1000, .in_flight = 2, .oldest_age_ms = 499, .latency_ms_p50 = NAN },
+          { .window_ms = 1000, .awaiting = 4, .oldest_age_ms = 499, .latency_ms_p50 = NAN },
           FINDING_NONE,
           "" },
         { "not watched for long enough to be a hang",
-          { .window_ms = 499, .in_flight = 2, .oldest_age_ms = 600, .latency_ms_p50 = NAN },
+          { .window_ms = 499, .awaiting = 4, .oldest_age_ms = 600, .latency_ms_p50 = NAN },
           FINDING_NONE,
           "" },
         { "half of the answers are errors",
@@ -122,6 +126,27 @@ static void ejects_one_alone(void **state) {
     struct remedy r = decide_one(
         (struct remedy_evidence){ .window_ms = 1000, .answers = 50, .status_5xx = 50 }, 0);
     assert_int_equal(r.finding, FINDING_NONE); /* nobody to compare with: it may be the database */
+}
+
+/* What stands still behind all of them (or before the only one) is not healed by taking them away.
+ */
+static void needs_peers_that_answer_to_call_it_hung(void **state) {
+    const struct remedy_evidence hung = {
+        .window_ms = 1000, .awaiting = 50, .oldest_age_ms = 5000, .latency_ms_p50 = NAN
+    };
+    struct remedy_evidence all[3] = { hung, hung, hung };
+    struct remedy remedies[3];
+    (void)state;
+    assert_int_equal(decide_one(hung, 0).finding, FINDING_NONE);
+    remedy_decide(&policy, all, 3, 0, remedies);
+    assert_int_equal(remedies[0].finding, FINDING_NONE);
+    all[1].answers = policy.hang_peers_least - 1;
+    remedy_decide(&policy, all, 3, 0, remedies);
+    assert_int_equal(remedies[0].finding, FINDING_NONE);
+    all[2].answers = 1;
+    remedy_decide(&policy, all, 3, 0, remedies);
+    assert_int_equal(remedies[0].finding, FINDING_HUNG);
+    assert_int_equal(remedies[1].finding, FINDING_NONE);
 }
 
 /* Their errors have a common cause when the others have them too. */
@@ -220,7 +245,7 @@ static struct remedy_evidence any_evidence(struct rand *rand, uint32_t ill_in_te
         break;
     case 2:
         e = (struct remedy_evidence){ .window_ms = rand_below(rand, 2000),
-                                      .in_flight = rand_below(rand, 3),
+                                      .awaiting = rand_below(rand, 6),
                                       .oldest_age_ms = rand_below(rand, 2000),
                                       .latency_ms_p50 = NAN };
         break;
@@ -345,6 +370,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(finds_what_is_ill),
         TEST(ejects_one_alone),
+        TEST(needs_peers_that_answer_to_call_it_hung),
         TEST(compares_errors_with_peers),
         TEST(holds_back_at_a_common_cause),
         TEST(counts_those_that_are_out),
