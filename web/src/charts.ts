@@ -5,7 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import type { Campaign, Maybe } from "./api";
 import { byId, make, setAttribute } from "./dom";
 import { clock, milliseconds, rate } from "./format";
-import { LATENCIES, PAST_S, type LatencyColumn, type Shown, type Trail } from "./state";
+import { LATENCIES, PAST_S, pastOf, type LatencyColumn, type Shown, type Trail } from "./state";
 
 const AHEAD_MIN_S = 120;
 const FONT = "12px system-ui, sans-serif";
@@ -145,6 +145,7 @@ function nowLine(chart: uPlot, now: number): void {
 export class DemandChart extends Chart {
   private campaigns: Campaign[] = [];
   private now = 0;
+  private past = PAST_S;
   private until = 0;
 
   constructor() {
@@ -159,7 +160,7 @@ export class DemandChart extends Chart {
       bands: [{ series: [1, 2], fill: () => colour("forecast-band") }],
       axes: axes(rate),
       scales: {
-        x: { time: true, range: () => [this.now - PAST_S, this.until] },
+        x: { time: true, range: () => [this.now - this.past, this.until] },
         y: { range: (_, __, max) => [0, Math.max(10, (max ?? 0) * 1.15)] },
       },
       legend: { show: false },
@@ -173,6 +174,7 @@ export class DemandChart extends Chart {
     const past = shown.demand, n = past.times.length;
     this.campaigns = campaigns;
     this.now = now;
+    this.past = pastOf(past, now);
     const forecast = shown.forecast;
     const ahead: number[] = [];
     forecast?.times_ms.forEach((ms, i) => {
@@ -218,6 +220,7 @@ const LATENCY_LINES: Record<LatencyColumn, Line> = {
 export class LatencyChart extends Chart {
   private objective: Maybe = null;
   private now = 0;
+  private past = PAST_S;
 
   constructor() {
     super("latency-chart", () => (innerWidth < 640 ? 200 : 236));
@@ -229,7 +232,7 @@ export class LatencyChart extends Chart {
       series: [{}, ...LATENCIES.map((name) => series(LATENCY_LINES[name]))],
       axes: axes(milliseconds),
       scales: {
-        x: { time: true, range: () => [this.now - PAST_S, this.now] },
+        x: { time: true, range: () => [this.now - this.past, this.now] },
         y: { range: (_, __, max) => [0, Math.max(10, (max ?? 0) * 1.1)] },
       },
       legend: { show: false },
@@ -258,6 +261,7 @@ export class LatencyChart extends Chart {
   update(trail: Trail<LatencyColumn>, stage: string, objective: Maybe, now: number): void {
     this.objective = objective;
     this.now = now;
+    this.past = pastOf(trail, now);
     const c = trail.columns;
     this.draw([trail.times, c.p50, c.p95, c.p99], `Latency of ${stage === "all" ? "all stages" : stage}: ` +
       LATENCIES.map((name) => `${name} ${milliseconds(c[name].at(-1))}`).join(", "));

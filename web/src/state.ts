@@ -3,6 +3,7 @@
 import type { Demand, Forecast, LatencyHistory, Maybe, Service, Status } from "./api";
 
 export const PAST_S = 600;
+const PAST_MIN_S = 120; // of a Tidegate that has just started
 
 export const DEMAND_COLUMNS = ["offered_rps", "refused_rps", "failed_rps", "forecast_rps", "forecast_rps_low",
   "forecast_rps_high", "capacity_rps"] as const;
@@ -35,6 +36,13 @@ export class Trail<Column extends string> {
       for (const name of this.names) this.columns[name].shift();
     }
   }
+}
+
+// How much of the past a chart shows: PAST_S, or since the first value while it is not that old.
+export function pastOf<Column extends string>(trail: Trail<Column>, now: number): number {
+  const first = trail.times.findIndex((_, i) => Object.values<Maybe[]>(trail.columns).some((column) => column[i] != null));
+  const age = first < 0 ? 0 : now - (trail.times[first] as number);
+  return Math.min(PAST_S, Math.max(PAST_MIN_S, age));
 }
 
 export interface Shown {
