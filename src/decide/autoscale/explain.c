@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "decide/autoscale/autoscale.h"
 
+#define AHEAD_BYTES 128 /* a name of 60 characters and its sentence */
+
 static const char *const reason_names[AUTOSCALE_REASONS] = {
     [AUTOSCALE_STEADY] = "steady",     [AUTOSCALE_DEMAND] = "demand",
     [AUTOSCALE_FORECAST] = "forecast", [AUTOSCALE_CAMPAIGN] = "campaign",
@@ -39,6 +41,17 @@ static void ahead_text(const struct autoscale_decision *d, char *out, size_t out
     }
 }
 
+static void maximum_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
+    char cause[AHEAD_BYTES];
+    if (d->wanted_forecast > d->wanted_reactive) {
+        ahead_text(d, cause, sizeof cause);
+    } else {
+        snprintf(cause, sizeof cause, "demand is %.0f rps", d->demand_rps);
+    }
+    snprintf(out, out_bytes, "%s and needs %u, the maximum holds", cause,
+             d->wanted_forecast > d->wanted_reactive ? d->wanted_forecast : d->wanted_reactive);
+}
+
 static void cause_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
     switch (d->reason) {
     case AUTOSCALE_FORECAST:
@@ -54,9 +67,11 @@ static void cause_text(const struct autoscale_decision *d, char *out, size_t out
                  d->demand_rps);
         break;
     case AUTOSCALE_AT_MAX:
-        snprintf(out, out_bytes, "%u were needed for %.0f rps, the maximum holds",
-                 d->wanted_forecast > d->wanted_reactive ? d->wanted_forecast : d->wanted_reactive,
-                 fmax(d->demand_rps, d->forecast_rps));
+        maximum_text(d, out, out_bytes);
+        break;
+    case AUTOSCALE_SHRINK:
+        snprintf(out, out_bytes, "no more were wanted for a while, demand is %.0f rps",
+                 d->demand_rps);
         break;
     case AUTOSCALE_AT_MIN:
         snprintf(out, out_bytes, "%.0f rps need no more than the minimum", d->demand_rps);
@@ -68,7 +83,7 @@ static void cause_text(const struct autoscale_decision *d, char *out, size_t out
 }
 
 void autoscale_explain(const struct autoscale_decision *d, char out[AUTOSCALE_REASON_BYTES]) {
-    char cause[AUTOSCALE_REASON_BYTES / 2 + 32];
+    char cause[AHEAD_BYTES + 48];
     cause_text(d, cause, sizeof cause);
     snprintf(out, AUTOSCALE_REASON_BYTES,
              "%u instance%s: %s; one instance carries %.0f rps and takes %.1f s to start",

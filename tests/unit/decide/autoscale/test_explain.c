@@ -34,6 +34,21 @@ static void sentences(void **state) {
     assert_string_equal(text,
                         "1 instance: demand is 100 rps; one instance carries 98 rps and takes "
                         "2.9 s to start");
+    d.instances = 4;
+    d.reason = AUTOSCALE_AT_MAX;
+    autoscale_explain(&d, text);
+    assert_string_equal(text, "4 instances: campaign 'Spring sale' at 14:05 is forecast at 540 rps "
+                              "(q0.93) and needs 6, the maximum holds; one instance carries 98 rps "
+                              "and takes 2.9 s to start");
+    d.wanted_reactive = 7;
+    autoscale_explain(&d, text);
+    assert_string_equal(text, "4 instances: demand is 100 rps and needs 7, the maximum holds; one "
+                              "instance carries 98 rps and takes 2.9 s to start");
+    d.reason = AUTOSCALE_SHRINK;
+    autoscale_explain(&d, text);
+    assert_string_equal(text,
+                        "4 instances: no more were wanted for a while, demand is 100 rps; one "
+                        "instance carries 98 rps and takes 2.9 s to start");
 }
 
 static void every_reason_has_a_name_and_a_sentence_that_fits(void **state) {
