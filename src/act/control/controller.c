@@ -46,11 +46,14 @@ static void on_ready(void *self, struct instance *instance) {
     if (!s->used || m->leaving || c->stopping) {
         return;
     }
+    remember_instance(c, instance, -1, false);
     if (isfinite(instance->startup_ms)) {
         foresee_observe_start(&s->foresee, instance->startup_ms);
+        log_info("instance_ready", "instance=%s startup_ms=%.0f", instance->id,
+                 instance->startup_ms);
+    } else { /* not started by us */
+        log_info("instance_ready", "instance=%s", instance->id);
     }
-    remember_instance(c, instance, -1, false);
-    log_info("instance_ready", "instance=%s startup_ms=%.0f", instance->id, instance->startup_ms);
     if (m->state != ENDPOINT_STARTING) {
         return; /* adopted: it is where it was */
     }

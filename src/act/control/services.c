@@ -82,7 +82,7 @@ static void remember(struct controller *c, struct controlled *s, bool first) {
         .to_ms = now_ms,
         .step_s = step_s > 0 ? step_s : 1,
     };
-    struct error err;
+    struct error err = { 0 };
     if (c->store != NULL) {
         (void)store_read_samples(c->store, &query, find_first, &memory, &err);
     }
@@ -92,9 +92,10 @@ static void remember(struct controller *c, struct controlled *s, bool first) {
     if (c->store == NULL) {
         return;
     }
-    if (!store_read_samples(c->store, &query, remember_sample, &memory, &err) ||
-        !store_read_instances(c->store, slice_from(s->name), now_ms - STARTS_REMEMBERED_MS, now_ms,
-                              remember_start, &memory, &err)) {
+    bool read = store_read_samples(c->store, &query, remember_sample, &memory, &err) &&
+                store_read_instances(c->store, slice_from(s->name), now_ms - STARTS_REMEMBERED_MS,
+                                     now_ms, remember_start, &memory, &err);
+    if (!read && err.kind != ERROR_NOT_FOUND) { /* a store that is still to be made has no past */
         log_warn("past_not_read", "service=%s error=\"%s\" action=go_on_without", s->name,
                  err.text);
     }
