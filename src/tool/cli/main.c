@@ -4,13 +4,8 @@
 
 #include "tool/cli/verbs.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help; /* NULL: works, but is not listed */
-} verbs[] = {
-    { "run", cli_run,
-      "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
+const struct verb cli_verbs[] = {
+    { "run", cli_run, "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
     { "check", cli_check, "shop.yaml                     every error of a configuration at once" },
     { "status", cli_status, "what runs now" },
     { "top", cli_top, "what runs now, live in the terminal" },
@@ -22,12 +17,13 @@ static const struct {
       "list | verify                 the decisions, and whether they are whole" },
     { "reference", cli_reference, NULL },
 };
+const size_t cli_verb_count = sizeof cli_verbs / sizeof cli_verbs[0];
 
 static int usage(FILE *to, int status) {
     fputs("usage: tidegate VERB [ARGUMENT…]       tidegate VERB --help says more\n\n", to);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (verbs[i].help != NULL) {
-            fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+    for (size_t i = 0; i < cli_verb_count; i++) {
+        if (cli_verbs[i].help != NULL) {
+            fprintf(to, "  %-9s %s\n", cli_verbs[i].name, cli_verbs[i].help);
         }
     }
     fputs("\nexit status: 0 done, 1 the answer is no, 2 bad usage or input, 3 it broke\n", to);
@@ -46,9 +42,9 @@ int main(int argc, char **argv) {
         puts("tidegate " TIDEGATE_VERSION);
         return EXIT_DONE;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            return verbs[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; i < cli_verb_count; i++) {
+        if (strcmp(argv[1], cli_verbs[i].name) == 0) {
+            return cli_verbs[i].run(argc - 1, argv + 1);
         }
     }
     fprintf(stderr, "tidegate: '%s' is not a verb\n", argv[1]);

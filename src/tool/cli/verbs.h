@@ -2,7 +2,18 @@
  * DESIGN.md §4. One file a verb; the table is in main.c. */
 #pragma once
 
+#include <stddef.h>
+
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_USAGE = 2, EXIT_BROKE = 3 };
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* NULL: works, but is not listed */
+};
+
+extern const struct verb cli_verbs[];
+extern const size_t cli_verb_count;
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
