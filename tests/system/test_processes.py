@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lib.load import Load
-from lib.tidegate import Tidegate, alive, run_cli, wait_until
+from lib.tidegate import Tidegate, alive, free_port, run_cli, wait_until
 
 REPEATS = int(os.environ.get("TIDEGATE_REPEATS", "20"))
 APP = pathlib.Path(__file__).parent / "lib" / "app.js"
@@ -126,6 +126,17 @@ def test_second_start_in_the_same_folder_says_so(tidegate):
     assert second.returncode == 3
     assert "already runs" in second.stderr and str(one.process.pid) in second.stderr
     assert one.get().status == 200
+
+
+def test_an_admin_address_that_is_taken_is_told_at_the_start(tidegate, tmp_path):
+    one = tidegate(CONFIG)
+    two = tmp_path / "another"
+    two.mkdir()
+    text = CONFIG.replace("{port}", str(free_port())).replace("{admin}", str(one.admin))
+    (two / "shop.yaml").write_text(text)
+    second = run_cli("run", "shop.yaml", cwd=two)
+    assert second.returncode == 3
+    assert f"admin address 127.0.0.1:{one.admin}" in second.stderr
 
 
 def test_reload_closes_no_connection(tidegate):

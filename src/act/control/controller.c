@@ -334,7 +334,7 @@ static bool open_api(struct controller *c, struct error *err) {
         .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance },
     };
     c->api = api_new(&options, err);
-    if (c->api == NULL && c->shop.admin.best_effort) {
+    if (c->api == NULL && options.tcp_address.len > 0) { /* never a reason not to control */
         log_warn("admin_address_not_available", "address=%s error=\"%s\" action=socket_only",
                  c->shop.admin.address, err->text);
         options.tcp_address = (struct slice){ "", 0 };

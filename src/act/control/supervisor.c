@@ -380,20 +380,42 @@ static bool open_signals(struct supervisor *s, struct error *err) {
 }
 
 /* The workers of a supervisor that was killed give its port back within moments. */
-static bool open_listener(struct supervisor *s, const struct listen_config *listen,
-                          struct error *err) {
+static bool open_patiently(const struct address *address, int *fd, struct error *err) {
     uint64_t patience_until_us = clock_monotonic_us() + BIND_PATIENCE_US;
-    int fd;
-    for (;;) {
-        if (listener_open(&listen->address, &fd, err)) {
-            s->listen_fds[s->listen_count++] = fd;
-            return true;
-        }
+    while (!listener_open(address, fd, err)) {
         if (err->system_errno != EADDRINUSE || clock_monotonic_us() > patience_until_us) {
-            return error_wrap(err, "listen on %s", listen->text);
+            return false;
         }
         usleep(20000);
     }
+    return true;
+}
+
+static bool open_listener(struct supervisor *s, const struct listen_config *listen,
+                          struct error *err) {
+    int fd;
+    if (!open_patiently(&listen->address, &fd, err)) {
+        return error_wrap(err, "listen on %s", listen->text);
+    }
+    s->listen_fds[s->listen_count++] = fd;
+    return true;
+}
+
+/* The controller opens it, and can do without. Whoever has written it down hears at the start, on
+ * the terminal, that it can't be had. */
+static bool check_admin(const struct supervisor *s, struct error *err) {
+    const char *text = s->shop->admin.address;
+    struct address address;
+    int fd;
+    if (text == NULL || s->shop->admin.best_effort) {
+        return true;
+    }
+    if (!address_parse(slice_from(text), 0, &address, err) ||
+        !open_patiently(&address, &fd, err)) {
+        return error_wrap(err, "admin address %s", text);
+    }
+    close(fd);
+    return true;
 }
 
 static bool open_listeners(struct supervisor *s, struct error *err) {
@@ -449,7 +471,7 @@ static bool supervisor_init(struct supervisor *s, struct error *err) {
     }
     s->loop = loop_new(err);
     if (s->loop == NULL || !open_signals(s, err) || !open_listeners(s, err) ||
-        !open_wakers(s, err)) {
+        !check_admin(s, err) || !open_wakers(s, err)) {
         return false;
     }
     s->plans = plan_segment_new(&s->plan_fd, err);
