@@ -61,7 +61,7 @@ static const struct config_field limits_fields[] = {
     { "requests_per_connection", CONFIG_COUNT, LIMIT(requests_per_connection), .fallback = "0",
       .help = "after so many a connection is closed; 0: never" },
     { "retries", CONFIG_COUNT, LIMIT(retries), .fallback = "2", .max = 8,
-      .help = "of an idempotent request that got no answer, within a budget of 20 % of the "
+      .help = "of an idempotent request that got no answer, within a budget of 10 % of the "
               "requests" },
 };
 const struct config_table limits_config_table = CONFIG_TABLE(struct limits_config, limits_fields);
