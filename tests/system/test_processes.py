@@ -153,6 +153,16 @@ def test_reload_closes_no_connection(tidegate):
     assert load.failures() == []
 
 
+def test_reload_tells_what_it_does_not_bring(tidegate):
+    one = tidegate(CONFIG)
+    one.write_config(CONFIG.replace("workers: 2", "workers: 1").replace("{port}", str(free_port())))
+    done = run_cli("reload", cwd=one.folder)
+    assert done.returncode == 0 and done.stdout == "reloaded\n"
+    told = done.stderr.splitlines()
+    assert len(told) == 2 and "listen" in told[0] and "workers" in told[1]
+    assert one.get().status == 200
+
+
 def test_reload_of_a_broken_file_changes_nothing(tidegate):
     one = tidegate(CONFIG)
     settled(one)

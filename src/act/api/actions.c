@@ -18,6 +18,7 @@ void handle_reload(struct api_connection *c) {
     if (source->reload(source->self, &report)) {
         json_t *json = json_object();
         json_put(json, "reloaded", json_true());
+        json_put(json, "warnings", json_lines(buffer_slice(&report)));
         answer_json(c, 200, json);
     } else {
         answer_problem_lines(c, 422, "the configuration has errors; nothing was changed",

@@ -157,15 +157,20 @@ void answer_error(struct api_connection *c, const struct error *err) {
     answer_problem(c, statuses[err->kind], "%s", err->text);
 }
 
-void answer_problem_lines(struct api_connection *c, uint16_t status, const char *detail,
-                          struct slice lines) {
+json_t *json_lines(struct slice text) {
     struct slice line;
-    json_t *problem = problem_json(status, detail), *errors = json_array();
-    while (slice_cut(&lines, '\n', &line)) {
+    json_t *lines = json_array();
+    while (slice_cut(&text, '\n', &line)) {
         if (line.len > 0) {
-            json_array_append_new(errors, json_stringn_nocheck(line.data, line.len));
+            json_array_append_new(lines, json_stringn_nocheck(line.data, line.len));
         }
     }
-    json_put(problem, "errors", errors);
+    return lines;
+}
+
+void answer_problem_lines(struct api_connection *c, uint16_t status, const char *detail,
+                          struct slice lines) {
+    json_t *problem = problem_json(status, detail);
+    json_put(problem, "errors", json_lines(lines));
     answer_json_as(c, status, "application/problem+json", problem);
 }

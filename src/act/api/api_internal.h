@@ -113,6 +113,7 @@ void route_request(struct api_connection *c);
 /* json.c: what is not known is null. */
 json_t *json_known(double value);
 json_t *json_time(int64_t unix_ms);                            /* ISO 8601; null of 0 */
+json_t *json_lines(struct slice text);                         /* a list of its lines */
 json_t *json_text(const char *text);                           /* null of an empty one */
 void json_put(json_t *object, const char *key, json_t *value); /* takes the reference */
 

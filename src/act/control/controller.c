@@ -157,6 +157,43 @@ static bool read_configuration(const char *path, struct shop *shop, struct input
     return true;
 }
 
+static bool same_listeners(const struct shop *a, const struct shop *b) {
+    if (a->listen_count != b->listen_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->listen_count; i++) {
+        if (strcmp(a->listen[i].text, b->listen[i].text) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_text(const char *a, const char *b) {
+    return slice_equal(slice_from(a), slice_from(b));
+}
+
+/* A line for each change that a reload does not bring. */
+static void warn_of_start_only(const struct controller *c, const struct shop *next,
+                               struct buffer *text) {
+    const struct {
+        const char *key;
+        bool same;
+    } keys[] = {
+        { "listen", same_listeners(&c->shop, next) },
+        { "admin", same_text(c->shop.admin.address, next->admin.address) },
+        { "store", same_text(c->shop.store, next->store) },
+        { "workers", c->shop.workers == next->workers },
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!keys[i].same) {
+            (void)buffer_append_text(text, "warning: ");
+            (void)buffer_append_text(text, keys[i].key);
+            (void)buffer_append_text(text, ": read at the start only; the change waits for it\n");
+        }
+    }
+}
+
 static bool api_reload(void *self, struct buffer *text) {
     struct controller *c = self;
     struct shop shop;
@@ -171,6 +208,7 @@ static bool api_reload(void *self, struct buffer *text) {
     (void)buffer_append(text, buffer_slice(&report.text));
     config_report_fini(&report);
     if (good) {
+        warn_of_start_only(c, &shop, text);
         shop_fini(&shop);
         inputs_fini(&inputs);
         /* The supervisor takes it up, for the controllers to come, and tells us by SIGHUP. */
