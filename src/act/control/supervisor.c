@@ -410,8 +410,7 @@ static bool check_admin(const struct supervisor *s, struct error *err) {
     if (text == NULL || s->shop->admin.best_effort) {
         return true;
     }
-    if (!address_parse(slice_from(text), 0, &address, err) ||
-        !open_patiently(&address, &fd, err)) {
+    if (!address_parse(slice_from(text), 0, &address, err) || !open_patiently(&address, &fd, err)) {
         return error_wrap(err, "admin address %s", text);
     }
     close(fd);

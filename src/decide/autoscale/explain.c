@@ -60,9 +60,9 @@ static void cause_text(const struct autoscale_decision *d, char *out, size_t out
         break;
     case AUTOSCALE_BLIND:
         snprintf(out, out_bytes, "%s, nothing is taken away",
-                 isnan(d->demand_rps)   ? "demand is not known" :
-                 isnan(d->forecast_rps) ? "nothing is forecast yet" :
-                                          "what is known is stale");
+                 isnan(d->demand_rps)     ? "demand is not known"
+                 : isnan(d->forecast_rps) ? "nothing is forecast yet"
+                                          : "what is known is stale");
         break;
     case AUTOSCALE_HOLDING:
         snprintf(out, out_bytes, "%.0f rps need fewer, but more was wanted a moment ago",

@@ -5,7 +5,8 @@
 #include "tool/cli/verbs.h"
 
 const struct verb cli_verbs[] = {
-    { "run", cli_run, "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
+    { "run", cli_run,
+      "shop.yaml | --to HOST:PORT…   carry traffic: supervisor, workers, controller" },
     { "check", cli_check, "shop.yaml                     every error of a configuration at once" },
     { "status", cli_status, "what runs now" },
     { "top", cli_top, "what runs now, live in the terminal" },
