@@ -103,6 +103,13 @@ struct api_ledger_row {
     double instance_hours, cost, unserved_requests;
 };
 
+/* The access log; the counters of this controller. */
+struct api_access_log {
+    bool on, failing;
+    uint64_t records, sampled_out, failures, rotations;
+    uint64_t dropped, texts_dropped; /* by the workers, since the segment was made */
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -114,6 +121,7 @@ struct api_view {
     char currency[8]; /* "EUR"; empty: no price known */
     uint32_t service_count, instance_count, campaign_count, ledger_count;
     int64_t ledger_since_ms;
+    struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */

@@ -67,6 +67,17 @@
       "decisions lost because the queue was full")                                                 \
     X(bytes, GAUGE, "tidegate_store_bytes", "size of the database")
 
+/* Of the access log, in the view. */
+#define ACCESS_LOG_METRICS(X)                                                                      \
+    X(records, COUNTER, "tidegate_access_log_records_total", "lines written")                      \
+    X(sampled_out, COUNTER, "tidegate_access_log_sampled_out_total",                               \
+      "requests without a line because of `sample`")                                               \
+    X(texts_dropped, COUNTER, "tidegate_access_log_texts_dropped_total",                           \
+      "lines without texts such as the user agent: their ring was full")                           \
+    X(failures, COUNTER, "tidegate_access_log_failures_total", "writes that failed")               \
+    X(rotations, COUNTER, "tidegate_access_log_rotations_total", "files put aside")                \
+    X(failing, GAUGE, "tidegate_access_log_failing", "1 while the file can't be written")
+
 #define API_METRICS(X)                                                                             \
     X(requests, "tidegate_api_requests_total", "requests to this API")                             \
     X(connections_refused, "tidegate_api_connections_refused_total",                               \
@@ -194,6 +205,18 @@ static void write_instances(struct exposition *e, const struct api_view *view) {
     }
 }
 
+static void write_access_log(struct exposition *e, const struct api_access_log *log) {
+#define WRITE(field, type, family, help)                                                           \
+    exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
+    exposition_value(e, METRIC_LABELS_NONE, (double)log->field);
+    ACCESS_LOG_METRICS(WRITE)
+#undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_access_log_dropped_total",
+                                                 METRIC_COUNTER,
+                                                 "requests that got no line, by reason" });
+    exposition_value(e, LABELS({ "reason", SLICE("ring_full") }), (double)log->dropped);
+}
+
 static void write_view(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
@@ -217,6 +240,9 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     INSTANCE_GAUGES(WRITE)
 #undef WRITE
     write_instances(e, view);
+    if (view->access_log.on) {
+        write_access_log(e, &view->access_log);
+    }
     exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
                                                  "newest published plan" });
     exposition_value(e, METRIC_LABELS_NONE, (double)view->plan_version);

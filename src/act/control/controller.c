@@ -13,6 +13,7 @@
 #include "base/clock.h"
 
 #define STORE_CLOSE_MS 1000
+#define ACCESS_END_MS 1000
 #define RESTLESS_US 20000 /* while it stops: how often it looks whether all have gone */
 
 /* ---- what the fleet says ---- */
@@ -235,6 +236,7 @@ bool controller_reload(struct controller *c) {
     c->inputs = inputs;
     log_set_level(c->shop.log.level);
     services_apply(c);
+    access_apply(c, &old_shop.access_log);
     shop_fini(&old_shop); /* everything refers to the new one now */
     inputs_fini(&old_inputs);
     const struct told told = { .kind = "reload",
@@ -264,16 +266,6 @@ static void on_heal_tick(struct timer *timer) {
     timer_start(c->loop, &c->heal_tick, CONTROLLER_HEAL_US, on_heal_tick);
 }
 
-static void drain_records(struct controller *c) {
-    static struct request_record records[256];
-    for (unsigned i = 0; i < c->config.worker_count; i++) {
-        /* Counters say how many; the records are there for access log and traces, which a later
-         * version writes. A full ring would only count what it drops. */
-        while (vitals_drain(&c->config.vitals->workers[i], records, 256) == 256) {
-        }
-    }
-}
-
 static void on_second_tick(struct timer *timer) {
     struct controller *c =
         (struct controller *)((char *)timer - offsetof(struct controller, second_tick));
@@ -282,7 +274,7 @@ static void on_second_tick(struct timer *timer) {
     timer_start(c->loop, &c->second_tick, CONTROLLER_SECOND_US, on_second_tick);
     fleet_sample(c->fleet);
     services_second(c, now_ms);
-    drain_records(c);
+    access_second(c);
     view_fill(c, now_ms);
     api_tick(c->api, &c->view);
 }
@@ -447,6 +439,7 @@ static bool controller_init(struct controller *c, struct error *err) {
     }
     inherit_generations(c);
     services_apply(c);
+    access_apply(c, NULL);
     adopt(c);
     planner_publish(c);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
@@ -467,6 +460,7 @@ static void controller_fini(struct controller *c) {
     }
     fleet_free(c->fleet);
     store_close(c->store, STORE_CLOSE_MS);
+    access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);
     inputs_fini(&c->inputs);
     if (c->signal_fd >= 0) {

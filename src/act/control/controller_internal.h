@@ -6,10 +6,12 @@
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
  *   heal.c         who is ill: eject, replace
+ *   access.c       the access log, by a thread of its own
  *   tell.c         decisions to log, store and API
  *   view.c         what is, for the API */
 #pragma once
 #include "act/api/api.h"
+#include "act/control/access_writer.h"
 #include "act/control/controller.h"
 #include "act/control/foresee.h"
 #include "act/control/inputs.h"
@@ -82,6 +84,8 @@ struct controller {
     struct fleet *fleet;
     struct store *store; /* NULL: it could not be opened */
     struct api *api;
+    struct access_writer *access; /* NULL: no access log */
+    uint64_t records_dropped_told, records_dropped_told_us;
     struct member members[PLAN_ENDPOINTS_MAX];
     struct controlled services[PLAN_SERVICES_MAX];
     struct fault faults[FAULTS_MAX];
@@ -120,6 +124,13 @@ void members_tick(struct controller *c);
 #define EACH_MEMBER(c, m, service_index)                                                           \
     for (struct member *m = (c)->members; m < (c)->members + PLAN_ENDPOINTS_MAX; m++)              \
         if (m->instance != NULL && m->instance->service == (service_index))
+
+/* access.c */
+/* `before`: the configuration until now; NULL: there was none. Tells the thread to look at its file
+ * anew, or puts another thread in its place. */
+void access_apply(struct controller *c, const struct access_log_config *before);
+/* Once a second. */
+void access_second(struct controller *c);
 
 /* planner.c */
 /* The plan is out of date: a new one at the end of this turn. */

@@ -134,6 +134,8 @@ void planner_publish(struct controller *c) {
         return;
     }
     plan->limits = proxy_plan_limits(&c->shop.limits, &c->shop.timeouts);
+    plan->log_texts = c->shop.access_log.file != NULL;
+    plan->log_query = c->shop.access_log.query;
     fill_services(c, plan);
     fill_endpoints(c, plan);
     if (!fill_routes(c, plan) || !fill_value(c, plan)) {

@@ -231,6 +231,8 @@ static const struct config_field shop_fields[] = {
       .help = "staged releases; not in this version" },
     { "jobs", CONFIG_NAMED_BLOCKS, SHOP(jobs), .table = &job_table, .count_offset = SHOP(job_count),
       .help = "background work; not in this version" },
+    { "access_log", CONFIG_BLOCK, SHOP(access_log), .table = &access_log_config_table,
+      .help = "one line a request; none when it is not written" },
     { "log", CONFIG_BLOCK, SHOP(log), .table = &log_table, .help = "our own log" },
 };
 const struct config_table shop_table = CONFIG_TABLE_CHECKED(struct shop, shop_fields, check_shop);

@@ -12,6 +12,7 @@
 #include "decide/autoscale/scale_config.h"
 #include "decide/forecast/demand_config.h"
 #include "decide/value/value_config.h"
+#include "record/telemetry/access_log_config.h"
 #include "wire/net/address.h"
 
 #define SHOP_ADMIN_DEFAULT "127.0.0.1:9900"
@@ -74,6 +75,7 @@ struct shop {
     size_t job_count;
     struct limits_config limits;
     struct timeouts_config timeouts;
+    struct access_log_config access_log;
     struct {
         enum log_level level;
     } log;

@@ -137,7 +137,7 @@ void exchange_finish(struct exchange *x, bool complete) {
     }
     x->record.total_us = exchange_since_us(x, x->started_us);
     count(x);
-    vitals_record(x->worker->own, &x->record);
+    exchange_log_end(x);
     exchange_discard(x);
     if (admitted) {
         waiting_done(service);

@@ -22,6 +22,7 @@
 #define EXCHANGE_ARENA_BYTES 262144
 #define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
 #define EXCHANGE_TRIED_MAX 4
+#define EXCHANGE_LOG_LINE_BYTES 512
 #define TUNNEL_IDLE_US 3600000000u     /* nothing in either direction */
 #define CLIENT_LEAVING_GRACE_US 250000 /* a half-closed client may still read: wait that long */
 
@@ -63,6 +64,7 @@ struct exchange {
     bool admitted;          /* counted in the service's in-flight number */
     bool response_begun;    /* the final head went to the client */
     bool reused_connection; /* of this attempt */
+    bool logged;            /* `texts` are the access log's */
     bool rescued;           /* taken off an ejected endpoint once already */
     uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];
@@ -78,6 +80,7 @@ struct exchange {
     /* From here on it is kept from one use to the next. */
     struct http_head request;
     struct http_field request_fields[HTTP_FIELDS_MAX];
+    struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena; /* the request's head and what we add to it */
     struct buffer body; /* of the request: not yet sent, or kept for a retry */
     struct timer timer; /* may run on in a spare one, which ignores it: that is O(1) */
@@ -98,6 +101,10 @@ void exchange_discard(struct exchange *exchange);
 void exchange_start(struct exchange *exchange, struct slice raw);
 /* The head cannot be understood or is too large: answers `status` and records it. */
 void exchange_refuse(struct exchange *exchange, uint16_t status, const char *why);
+/* Before that, for the access log: what came, of which the first line is kept. */
+void exchange_log_bad_head(struct exchange *exchange, struct slice raw);
+/* A connection that never sent a whole head was told 408. */
+void exchange_log_late_head(struct worker *worker, const struct client_info *who);
 
 void exchange_on_request_data(struct exchange *exchange, struct slice data);
 void exchange_on_request_end(struct exchange *exchange, const struct http_head *trailers);

@@ -110,9 +110,9 @@ void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_
 
 void exchange_refuse(struct exchange *x, uint16_t status, const char *why) {
     bool too_large = status == 413 || status == 414 || status == 431;
-    x->record.flags |= RECORD_BAD_REQUEST;
     x->started_us = exchange_now_us(x);
-    x->record.unix_ms = worker_unix_ms(x->worker);
+    exchange_begin_record(x);
+    x->record.flags |= RECORD_BAD_REQUEST;
     exchange_answer_and_close(x, status, too_large ? REASON_TOO_LARGE : REASON_BAD_REQUEST, why);
 }
 

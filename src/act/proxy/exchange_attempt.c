@@ -53,6 +53,7 @@ static void wait_again(struct exchange *x) {
 static void choose(struct exchange *x, uint16_t slot) {
     x->dispatched_us = exchange_now_us(x);
     x->record.endpoint = slot;
+    exchange_log_endpoint(x, slot);
     if (x->tried_count < EXCHANGE_TRIED_MAX && !exchange_has_tried(x, slot)) {
         x->tried[x->tried_count++] = slot;
     }

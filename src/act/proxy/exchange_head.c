@@ -95,6 +95,7 @@ static uint64_t random_id(struct worker *w) {
 bool exchange_set_trace(struct exchange *x) {
     const struct http_field *field = http_head_find(&x->request, HTTP_FIELD_TRACEPARENT);
     if (field != NULL && is_traceparent(field->value)) {
+        x->record.trace_id_high = parse_hex16(field->value.data + 3);
         x->record.trace_id = parse_hex16(field->value.data + 19);
         return true;
     }
@@ -106,8 +107,9 @@ bool exchange_set_trace(struct exchange *x) {
         return false;
     }
     x->record.trace_id = random_id(x->worker);
+    x->record.trace_id_high = random_id(x->worker);
     memcpy(text, "00-", 3);
-    put_hex16(text + 3, random_id(x->worker));
+    put_hex16(text + 3, x->record.trace_id_high);
     put_hex16(text + 19, x->record.trace_id);
     text[35] = '-';
     put_hex16(text + 36, random_id(x->worker));

@@ -15,6 +15,15 @@ bool exchange_prepare_response(struct exchange *x, struct http_head *head);
 /* The trace id of the request: the visitor's, or a new one. */
 bool exchange_set_trace(struct exchange *x);
 
+/* exchange_start.c */
+void exchange_begin_record(struct exchange *x);
+
+/* exchange_log.c: nothing unless the plan has an access log. */
+void exchange_log_request(struct exchange *x);
+void exchange_log_route(struct exchange *x, const struct plan_route *route);
+void exchange_log_endpoint(struct exchange *x, uint16_t slot);
+void exchange_log_end(struct exchange *x); /* writes the record */
+
 /* exchange_answer.c */
 
 /* We answer ourselves: a small page or problem document, and the exchange is over. */

@@ -6,7 +6,7 @@
 #include "act/proxy/waiting.h"
 #include "wire/http/uri.h"
 
-static void begin_record(struct exchange *x) {
+void exchange_begin_record(struct exchange *x) {
     struct request_record *r = &x->record;
     r->unix_ms = worker_unix_ms(x->worker);
     r->method = (uint8_t)x->request.method;
@@ -100,11 +100,12 @@ static bool is_refused(struct exchange *x) {
 void exchange_start(struct exchange *x, struct slice raw) {
     struct slice path;
     x->started_us = x->activity_us = exchange_now_us(x);
-    begin_record(x);
+    exchange_begin_record(x);
     if (!exchange_keep_head(x, raw)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
         return;
     }
+    exchange_log_request(x);
     if (!normalise(x, &path)) {
         x->record.flags |= RECORD_BAD_REQUEST;
         exchange_answer_and_close(x, 400, REASON_BAD_REQUEST, "The path is not a path.");
@@ -121,6 +122,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     offer(x, route);
+    exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
     } else if (!is_refused(x)) {

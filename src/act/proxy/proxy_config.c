@@ -78,6 +78,8 @@ static const struct config_field timeouts_fields[] = {
       .help = "a connection to an instance is kept unused; shorter than the service keeps it" },
     { "drain", CONFIG_DURATION, TIMEOUT(drain_ms), .fallback = "30s", .max = 3600000,
       .help = "after TERM, what is under way may take this long" },
+    { "upgrade", CONFIG_DURATION, TIMEOUT(upgrade_ms), .fallback = "15m", .max = 86400000,
+      .help = "after an upgrade, what older workers carry (WebSockets) may take this long" },
 };
 const struct config_table timeouts_config_table =
     CONFIG_TABLE(struct timeouts_config, timeouts_fields);
@@ -95,6 +97,7 @@ struct plan_limits proxy_plan_limits(const struct limits_config *limits,
         .client_idle_timeout_ms = (uint32_t)timeouts->client_idle_ms,
         .client_body_timeout_ms = (uint32_t)timeouts->client_body_ms,
         .drain_timeout_ms = (uint32_t)timeouts->drain_ms,
+        .upgrade_timeout_ms = (uint32_t)timeouts->upgrade_ms,
         .pool_idle_timeout_ms = (uint32_t)timeouts->pool_idle_ms,
         .retries = limits->retries,
     };

@@ -21,7 +21,8 @@ struct limits_config {
 };
 
 struct timeouts_config {
-    int64_t client_head_ms, client_idle_ms, client_body_ms, pool_idle_ms, drain_ms;
+    int64_t client_head_ms, client_idle_ms, client_body_ms, pool_idle_ms, drain_ms,
+        upgrade_ms;
 };
 
 struct objective_config {

@@ -77,6 +77,7 @@ static size_t read_head(struct session *s, struct slice data) {
         s->version = 11;
         s->keep_alive = false;
         s->stream.exchange = x;
+        exchange_log_bad_head(x, data);
         exchange_refuse(x, problem.status, problem.reason);
         return data.len;
     case H1_DONE:
@@ -193,6 +194,7 @@ static void on_failed(struct socket *socket, int system_errno) {
 
 static void head_too_late(struct session *s) {
     vitals_add(&s->worker->own->reasons[REASON_CLIENT_TIMEOUT], 1);
+    exchange_log_late_head(s->worker, &s->who);
     socket_send_slice(&s->socket, SLICE("HTTP/1.1 408 Request Timeout\r\n"
                                         "content-length: 0\r\nconnection: close\r\n\r\n"));
     session_h1_linger(s);

@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/value/stage.h"
 
-#define PLAN_LAYOUT 1u
+#define PLAN_LAYOUT 2u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -87,6 +87,7 @@ struct plan_limits {
     uint32_t connections, requests_per_connection;
     uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
     uint32_t drain_timeout_ms, pool_idle_timeout_ms;
+    uint32_t upgrade_timeout_ms; /* an older worker may finish what it carries for so long */
     uint32_t retries;
 };
 
@@ -101,6 +102,7 @@ struct plan {
     struct plan_limits limits;
     struct plan_text customer_cookie, session_cookie, via_name;
     double customer_value_mean;
+    bool log_texts, log_query; /* records carry their texts, and queries */
     struct plan_service services[PLAN_SERVICES_MAX];
     struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     struct plan_route routes[PLAN_ROUTES_MAX];

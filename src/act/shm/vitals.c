@@ -96,6 +96,109 @@ void vitals_record(struct vitals_worker *worker, const struct request_record *re
     atomic_store_explicit(&worker->ring_head, head + 1, memory_order_release);
 }
 
+const struct request_record *vitals_peek(const struct vitals_worker *worker, uint64_t position) {
+    uint64_t head = atomic_load_explicit(&worker->ring_head, memory_order_acquire);
+    return position < head ? &worker->ring[position % VITALS_RING_RECORDS] : NULL;
+}
+
+/* Where the record's texts end in the ring of bytes, as a position that only grows. */
+static uint64_t text_end(const struct vitals_worker *worker, const struct request_record *record) {
+    uint64_t tail = atomic_load_explicit(&worker->text_tail, memory_order_relaxed);
+    return tail + (record->text_at - (uint32_t)tail) + record->text_bytes;
+}
+
+void vitals_release(struct vitals_worker *worker, uint64_t position) {
+    uint64_t tail = atomic_load_explicit(&worker->ring_tail, memory_order_relaxed);
+    for (uint64_t at = position; at > tail; at--) {
+        const struct request_record *record = &worker->ring[(at - 1) % VITALS_RING_RECORDS];
+        if (record->text_bytes > 0) { /* those before it go with it */
+            atomic_store_explicit(&worker->text_tail, text_end(worker, record),
+                                  memory_order_release);
+            break;
+        }
+    }
+    atomic_store_explicit(&worker->ring_tail, position, memory_order_release);
+}
+
+/* ---- texts: a head of one length each, then the bytes; a block is never split ---- */
+
+struct text_head {
+    uint16_t len[RECORD_TEXT_COUNT];
+};
+
+static const uint16_t text_limits[RECORD_TEXT_COUNT] = {
+#define TEXT_LIMIT(id, limit) [RECORD_TEXT_##id] = limit,
+    RECORD_TEXTS(TEXT_LIMIT)
+#undef TEXT_LIMIT
+};
+
+/* The position of `bytes` in one piece; false when there is no room. */
+static bool text_room(struct vitals_worker *worker, size_t bytes, uint64_t *position) {
+    uint64_t at = atomic_load_explicit(&worker->text_head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->text_tail, memory_order_acquire);
+    size_t to_end = VITALS_TEXT_BYTES - at % VITALS_TEXT_BYTES;
+    at += bytes > to_end ? to_end : 0;
+    *position = at;
+    return at + bytes - tail <= VITALS_TEXT_BYTES;
+}
+
+static void append_texts(struct vitals_worker *worker, struct request_record *record,
+                         const struct slice *texts) {
+    struct text_head head;
+    size_t bytes = sizeof head;
+    uint64_t position;
+    for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
+        head.len[i] = (uint16_t)(texts[i].len < text_limits[i] ? texts[i].len : text_limits[i]);
+        bytes += head.len[i];
+    }
+    if (!text_room(worker, bytes, &position)) {
+        vitals_add(&worker->texts_dropped, 1);
+        return;
+    }
+    char *to = worker->text + position % VITALS_TEXT_BYTES;
+    memcpy(to, &head, sizeof head);
+    to += sizeof head;
+    for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
+        if (head.len[i] > 0) {
+            memcpy(to, texts[i].data, head.len[i]);
+            to += head.len[i];
+        }
+    }
+    record->text_at = (uint32_t)position;
+    record->text_bytes = (uint16_t)bytes;
+    /* Ours alone; in the segment, so that our successor goes on behind it. */
+    atomic_store_explicit(&worker->text_head, position + bytes, memory_order_relaxed);
+}
+
+void vitals_record_with_texts(struct vitals_worker *worker, struct request_record *record,
+                              const struct slice *texts) {
+    uint64_t head = atomic_load_explicit(&worker->ring_head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->ring_tail, memory_order_acquire);
+    if (head - tail >= VITALS_RING_RECORDS) { /* as a whole, not only its texts */
+        vitals_add(&worker->records_dropped, 1);
+        return;
+    }
+    append_texts(worker, record, texts);
+    vitals_record(worker, record);
+}
+
+void vitals_texts(const struct vitals_worker *worker, const struct request_record *record,
+                  struct slice *texts) {
+    struct text_head head = { { 0 } };
+    size_t at = record->text_at % VITALS_TEXT_BYTES, left = record->text_bytes;
+    if (left >= sizeof head && left <= VITALS_TEXT_BYTES - at) {
+        memcpy(&head, worker->text + at, sizeof head);
+        at += sizeof head;
+        left -= sizeof head;
+    }
+    for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
+        size_t len = head.len[i] <= left ? head.len[i] : 0; /* a sick worker is not believed */
+        texts[i] = slice_of(worker->text + (len > 0 ? at : 0), len);
+        at += len;
+        left -= len;
+    }
+}
+
 unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, unsigned max) {
     uint64_t tail = atomic_load_explicit(&worker->ring_tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&worker->ring_head, memory_order_acquire);
@@ -103,7 +206,7 @@ unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, 
     while (tail != head && count < max) {
         out[count++] = worker->ring[tail++ % VITALS_RING_RECORDS];
     }
-    atomic_store_explicit(&worker->ring_tail, tail, memory_order_release);
+    vitals_release(worker, tail);
     return count;
 }
 

@@ -13,10 +13,12 @@
 #include "act/shm/plan.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "base/slice.h"
 
-#define VITALS_LAYOUT 1u
-#define VITALS_RING_RECORDS 16384 /* power of two: 10 s at 1,600 requests/s a worker */
-#define VITALS_PATH_BYTES 112
+#define VITALS_LAYOUT 2u
+#define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
+#define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
+#define VITALS_PATH_BYTES 96
 
 /* Flags of a request record. */
 enum {
@@ -28,6 +30,26 @@ enum {
     RECORD_KNOWN_CUSTOMER = 1 << 5,
     RECORD_UPGRADED = 1 << 6,
     RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
+    RECORD_HAS_QUERY = 1 << 8,   /* and RECORD_TEXT_QUERY has it */
+};
+
+/* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
+ * is cut at its limit. */
+#define RECORD_TEXTS(X)                                                                            \
+    X(PATH, 1024)  /* as sent */                                                                   \
+    X(QUERY, 1024) /* as sent */                                                                   \
+    X(HOST, 256)   /* as sent, with its port */                                                    \
+    X(AGENT, 512)                                                                                  \
+    X(REFERER, 512)                                                                                \
+    X(ROUTE, 128)                                                                                  \
+    X(ENDPOINT, 64)                                                                                \
+    X(METHOD, 32) /* one that we do not know */                                                    \
+    X(LINE, 512)  /* the first line of what could not be parsed */
+
+enum record_text {
+#define RECORD_TEXT_ENUM(id, limit) RECORD_TEXT_##id,
+    RECORD_TEXTS(RECORD_TEXT_ENUM) RECORD_TEXT_COUNT,
+#undef RECORD_TEXT_ENUM
 };
 
 /* Why a request did not end well; names in access log and metrics. */
@@ -52,8 +74,8 @@ enum record_reason {
 
 /* 192 bytes: three cache lines. */
 struct request_record {
-    int64_t unix_ms;   /* when the head was complete */
-    uint64_t trace_id; /* low half of the W3C trace id */
+    int64_t unix_ms;                  /* when the head was complete */
+    uint64_t trace_id, trace_id_high; /* the two halves of the W3C trace id */
     uint64_t bytes_in, bytes_out;
     uint32_t total_us, first_byte_us, waited_us;
     float value; /* expected profit, currency units */
@@ -64,7 +86,11 @@ struct request_record {
     uint8_t path_len;
     char path[VITALS_PATH_BYTES]; /* cut at the limit, without the query */
     uint8_t client[16];           /* v4 as ::ffff:a.b.c.d */
+    uint8_t attempts;             /* sendings of the request */
     uint16_t client_port;
+    uint16_t text_bytes; /* of its texts; 0: none */
+    uint8_t tls;         /* 12, 13; 0: none */
+    uint32_t text_at;    /* where they are in the ring of bytes, modulo 2^32 */
 };
 _Static_assert(sizeof(struct request_record) == 192, "a record is three cache lines");
 
@@ -100,11 +126,15 @@ struct vitals_worker {
     _Atomic uint64_t bytes_in, bytes_out;
     _Atomic uint64_t reasons[REASON_COUNT];
     _Atomic uint64_t records_dropped;
+    _Atomic uint64_t texts_dropped; /* records whose texts found no room */
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     _Atomic uint64_t ring_head; /* next to write, by the worker */
     _Atomic uint64_t ring_tail; /* next to read, by the controller */
     struct request_record ring[VITALS_RING_RECORDS];
+    _Atomic uint64_t text_head; /* of the ring of bytes, likewise */
+    _Atomic uint64_t text_tail;
+    char text[VITALS_TEXT_BYTES];
 };
 
 /* One estimate for all workers; a cache line each, because they are written with every answer. */
@@ -144,6 +174,19 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
 
 /* Worker: appends to its ring; a full ring drops and counts, never waits. */
 void vitals_record(struct vitals_worker *worker, const struct request_record *record);
+/* The same with its texts (RECORD_TEXT_COUNT of them). Without room for them the record goes
+ * without, and that is counted. */
+void vitals_record_with_texts(struct vitals_worker *worker, struct request_record *record,
+                              const struct slice *texts);
+
+/* Controller, without copying: the record at `position` (from ring_tail on), NULL when it is not
+ * written yet. Valid until vitals_release. */
+const struct request_record *vitals_peek(const struct vitals_worker *worker, uint64_t position);
+/* Its texts, RECORD_TEXT_COUNT of them, empty ones where there are none. */
+void vitals_texts(const struct vitals_worker *worker, const struct request_record *record,
+                  struct slice *texts);
+/* All before `position` is the worker's again. */
+void vitals_release(struct vitals_worker *worker, uint64_t position);
 /* Controller: copies up to `max` records out of the ring, oldest first; returns how many. */
 unsigned vitals_drain(struct vitals_worker *worker, struct request_record *out, unsigned max);
 /* Supervisor, after a worker's death and before its successor: nothing is in flight there now. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "tool/load/access_log_json.h"
 
 #define TIME_TEXT_BYTES 26 /* 11/Mar/2015:20:57:53 +0100 */
 
@@ -130,8 +131,32 @@ static enum access_log_result complain(struct complaint *why, size_t offset, con
     return ACCESS_LOG_BAD;
 }
 
+static enum access_log_result parse_json_line(struct slice line, struct access_line *out,
+                                              struct complaint *why) {
+    struct access_json json;
+    size_t offset;
+    uint64_t status;
+    if (!access_json_read(line, &json, &offset)) {
+        return complain(why, offset, "a JSON object on a line of its own");
+    }
+    if (!clock_parse_iso8601(json.time, &out->time_ms)) {
+        return complain(why, 0, "\"time\": a time such as 2015-03-11T20:57:53Z");
+    }
+    if (!parse_uint(json.status, &status) || status > 999) {
+        return complain(why, 0, "\"status\": a number such as 200");
+    }
+    out->status = (uint16_t)status;
+    out->method = http_method_of(json.method);
+    out->target = json.target;
+    return is_sendable(out->method) && is_plain(out->target) ? ACCESS_LOG_REQUEST
+                                                             : ACCESS_LOG_SKIPPED;
+}
+
 static enum access_log_result parse_line(struct slice line, struct access_line *out,
                                          struct complaint *why) {
+    if (slice_starts_with(line, SLICE("{"))) {
+        return parse_json_line(line, out, why);
+    }
     size_t bracket = slice_find_slice(line, SLICE(" ["));
     if (bracket == SLICE_NONE) {
         return complain(why, line.len, "host, identity, user and [time]");

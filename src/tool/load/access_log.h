@@ -1,4 +1,5 @@
-/* Access logs (Common and Combined Log Format, also with a virtual host in front), line by line:
+/* Access logs (Common and Combined Log Format, also with a virtual host in front, and Tidegate's
+ * JSON lines), line by line:
  *   203.0.113.7 - anna [11/Mar/2015:20:57:53 +0100] "GET /search?q=tent HTTP/1.1" 200 5120 …
  * Only what a replay needs is read: when, what, and how it was answered. Knows nothing of files. */
 #pragma once

@@ -47,6 +47,7 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                    \
     X(PROXY_AUTHORIZATION, "proxy-authorization")                                                  \
     X(PROXY_CONNECTION, "proxy-connection")                                                        \
+    X(REFERER, "referer")                                                                          \
     X(RETRY_AFTER, "retry-after")                                                                  \
     X(SERVER, "server")                                                                            \
     X(SET_COOKIE, "set-cookie")                                                                    \
@@ -55,6 +56,7 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(TRAILER, "trailer")                                                                          \
     X(TRANSFER_ENCODING, "transfer-encoding")                                                      \
     X(UPGRADE, "upgrade")                                                                          \
+    X(USER_AGENT, "user-agent")                                                                    \
     X(VIA, "via")                                                                                  \
     X(X_FORWARDED_FOR, "x-forwarded-for")                                                          \
     X(X_FORWARDED_HOST, "x-forwarded-host")                                                        \

@@ -74,6 +74,106 @@ static void the_ring_holds_under_a_race(void **state) {
     free(out);
 }
 
+static void fill_texts(struct slice *texts, uint64_t seed) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdef";
+    for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
+        texts[i] = slice_of(letters + seed % 26, (seed * 7 + i * 13) % 31); /* below every limit */
+    }
+}
+
+static void expect_texts(const struct vitals_worker *w, const struct request_record *r) {
+    struct slice texts[RECORD_TEXT_COUNT], wanted[RECORD_TEXT_COUNT];
+    fill_texts(wanted, r->trace_id);
+    vitals_texts(w, r, texts);
+    for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
+        assert_true(slice_equal(texts[i], wanted[i]));
+    }
+}
+
+static void texts_are_cut_and_come_back(void **state) {
+    struct vitals_worker *w = &((struct vitals *)*state)->workers[0];
+    static char long_text[5000];
+    struct slice texts[RECORD_TEXT_COUNT] = { 0 };
+    struct request_record r = { .trace_id = 1 };
+    memset(long_text, 'x', sizeof long_text);
+    texts[RECORD_TEXT_PATH] = slice_of(long_text, sizeof long_text);
+    texts[RECORD_TEXT_LINE] = SLICE("end");
+    uint64_t at = w->ring_tail;
+    vitals_release(w, atomic_load(&w->ring_head));
+    at = atomic_load(&w->ring_tail);
+    assert_null(vitals_peek(w, at));
+    vitals_record_with_texts(w, &r, texts);
+    vitals_record(w, &(struct request_record){ .trace_id = 2 });
+    const struct request_record *got = vitals_peek(w, at);
+    assert_non_null(got);
+    vitals_texts(w, got, texts);
+    assert_int_equal(texts[RECORD_TEXT_PATH].len, 1024);
+    assert_true(slice_equal(texts[RECORD_TEXT_LINE], SLICE("end")));
+    assert_int_equal(texts[RECORD_TEXT_AGENT].len, 0);
+    got = vitals_peek(w, at + 1);
+    assert_int_equal(got->trace_id, 2);
+    vitals_texts(w, got, texts);
+    assert_int_equal(texts[RECORD_TEXT_PATH].len, 0);
+    assert_null(vitals_peek(w, at + 2));
+    vitals_release(w, at + 2);
+    assert_int_equal(atomic_load(&w->text_tail), atomic_load(&w->text_head));
+}
+
+/* Without a reader the ring of bytes fills first: records go on, without texts, and are counted. */
+static void texts_without_room_are_counted(void **state) {
+    struct vitals_worker *w = &((struct vitals *)*state)->workers[0];
+    static char bytes[2000];
+    struct slice texts[RECORD_TEXT_COUNT] = { [RECORD_TEXT_PATH] = { bytes, 1000 },
+                                              [RECORD_TEXT_QUERY] = { bytes, 1000 } };
+    vitals_release(w, atomic_load(&w->ring_head));
+    for (unsigned i = 0; i < VITALS_RING_RECORDS; i++) {
+        vitals_record_with_texts(w, &(struct request_record){ .trace_id = i }, texts);
+    }
+    uint64_t dropped = vitals_get(&w->texts_dropped);
+    assert_true(dropped > VITALS_RING_RECORDS - VITALS_TEXT_BYTES / 2000 - 2 &&
+                dropped < VITALS_RING_RECORDS);
+    uint64_t head = atomic_load(&w->text_head);
+    vitals_record_with_texts(w, &(struct request_record){ 0 }, texts);
+    assert_int_equal(atomic_load(&w->text_head), head); /* a dropped record takes no room */
+    vitals_release(w, atomic_load(&w->ring_head));
+    vitals_record_with_texts(w, &(struct request_record){ .trace_id = 7 }, texts);
+    assert_int_equal(vitals_get(&w->texts_dropped), dropped);
+}
+
+static void *write_texts(void *argument) {
+    struct vitals_worker *w = argument;
+    struct slice texts[RECORD_TEXT_COUNT];
+    for (uint64_t i = 1; i <= RECORDS; i++) {
+        struct request_record r = { .trace_id = i, .bytes_out = i * 3 };
+        fill_texts(texts, i);
+        vitals_record_with_texts(w, &r, texts);
+    }
+    return NULL;
+}
+
+/* The reader gives back in uneven steps; the ring of bytes goes round many times. */
+static void texts_hold_under_a_race(void **state) {
+    struct vitals_worker *w = &((struct vitals *)*state)->workers[1];
+    pthread_t writer;
+    uint64_t dropped = vitals_get(&w->records_dropped), seen = 0;
+    vitals_release(w, atomic_load(&w->ring_head));
+    uint64_t at = atomic_load(&w->ring_tail);
+    pthread_create(&writer, NULL, write_texts, w);
+    while (seen + vitals_get(&w->records_dropped) - dropped < RECORDS) {
+        const struct request_record *r;
+        for (unsigned step = 0; step < 1 + seen % 300 && (r = vitals_peek(w, at)) != NULL; step++) {
+            if (r->text_bytes > 0) {
+                expect_texts(w, r);
+            }
+            at++;
+            seen++;
+        }
+        vitals_release(w, at);
+    }
+    pthread_join(writer, NULL);
+    assert_true(atomic_load(&w->text_head) > 4ull * VITALS_TEXT_BYTES);
+}
+
 static void endpoints_are_summed_over_workers_of_their_generation(void **state) {
     struct vitals *v = *state;
     for (unsigned worker = 0; worker < 2; worker++) {
@@ -127,6 +227,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_full_ring_drops_and_counts),
         CASE(the_ring_holds_under_a_race),
+        CASE(texts_are_cut_and_come_back),
+        CASE(texts_without_room_are_counted),
+        CASE(texts_hold_under_a_race),
         CASE(endpoints_are_summed_over_workers_of_their_generation),
         CASE(a_new_generation_starts_unknown),
         CASE(every_reason_has_a_name),
