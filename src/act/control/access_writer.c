@@ -216,6 +216,7 @@ static void tell_success(struct access_writer *w) {
 /* After a cut line only its own rest may follow; in another file nothing of it stands yet, and the
  * ring still has its record. */
 static void look_whether_moved(struct access_writer *w, bool now) {
+    struct error err = { 0 };
     uint64_t now_us = clock_monotonic_us();
     if (!w->writes || (!now && now_us - w->moved_seen_us < ACCESS_WRITER_MOVED_US)) {
         return;
@@ -224,6 +225,9 @@ static void look_whether_moved(struct access_writer *w, bool now) {
     log_file_check_moved(&w->file);
     if (w->file.fd < 0) {
         begin_batch(w);
+        if (!log_file_open(&w->file, &err)) { /* told at the start, not with the first visitor */
+            tell_failure(w, &err);
+        }
     }
 }
 
