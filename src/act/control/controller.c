@@ -13,6 +13,7 @@
 #include "base/clock.h"
 
 #define STORE_CLOSE_MS 1000
+#define CONTROLLER_LOCK_MS 10000 /* a predecessor ends within this */
 #define ACCESS_END_MS 1000
 #define RESTLESS_US 20000 /* while it stops: how often it looks whether all have gone */
 
@@ -325,6 +326,9 @@ static void on_signal(struct watch *watch, unsigned events) {
     while (read(c->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             (void)controller_reload(c);
+        } else if (info.ssi_signo == SIGUSR1) {
+            log_info("handing_over", "action=end_and_leave_the_instances_running");
+            loop_stop(c->loop);
         } else if (c->stopping) {
             loop_stop(c->loop); /* told twice: what has not ended by now is left */
         } else {
@@ -341,6 +345,7 @@ static bool open_signals(struct controller *c, struct error *err) {
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGXFSZ, SIG_IGN);
     c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -420,6 +425,9 @@ static void adopt(struct controller *c) {
 
 static bool controller_init(struct controller *c, struct error *err) {
     c->started_ms = clock_unix_ms();
+    if (!state_folder_lock_controller(c->config.state, CONTROLLER_LOCK_MS, &c->lock_fd, err)) {
+        return false;
+    }
     c->loop = loop_new(err);
     if (c->loop == NULL || !open_signals(c, err)) {
         return false;
@@ -467,11 +475,14 @@ static void controller_fini(struct controller *c) {
         close(c->signal_fd);
     }
     loop_free(c->loop);
+    if (c->lock_fd >= 0) {
+        close(c->lock_fd); /* the last: a successor may act from here on */
+    }
 }
 
 bool controller_run(const struct controller_config *config, struct error *err) {
     static struct controller c; /* large; one a process */
-    c = (struct controller){ .config = *config, .signal_fd = -1 };
+    c = (struct controller){ .config = *config, .signal_fd = -1, .lock_fd = -1 };
     c.signals.fd = c.supervisor_gone.fd = -1;
     calendar_init(&c.inputs.calendar);
     bool done = controller_init(&c, err) && loop_run(c.loop, err);

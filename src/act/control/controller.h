@@ -4,7 +4,8 @@
  *   at once      an instance is ready, ill by its probes, or has ended (pidfd)
  *   100 ms       heal: hangs, error bursts, slowness; drains that are done
  *   1 s          sense demand, forecast, decide how many, start and stop; samples, API, output
- *   SIGHUP       the configuration again; SIGTERM: stops the instances and ends
+ *   SIGHUP       the configuration again; SIGTERM: stops the instances and ends;
+ *                SIGUSR1: ends and leaves them to a successor
  *
  * When it dies, workers keep the last plan and instances run on; its successor adopts them. */
 #pragma once

@@ -94,7 +94,7 @@ struct controller {
     struct task publish;
     struct timer heal_tick, second_tick, follow_tick;
     struct watch signals, supervisor_gone;
-    int signal_fd;
+    int signal_fd, lock_fd;
     int64_t started_ms;
     uint64_t now_us; /* of this turn */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define STATE_FOLDER_MODE 0750
+#define LOCK_LOOK_MS 10
 
 static bool join(char out[PATH_MAX], const char *folder, const char *name, struct error *err) {
     int len = snprintf(out, PATH_MAX, "%s/%s", folder, name);
@@ -35,7 +36,8 @@ bool state_folder_find(const char *config_path, struct state_folder *state, stru
         return error_system(err, "folder %s", folder);
     }
     return join(state->path, absolute, "var", err) &&
-           join(state->socket, state->path, "tidegate.sock", err);
+           join(state->socket, state->path, "tidegate.sock", err) &&
+           join(state->supervisor_socket, state->path, "supervisor.sock", err);
 }
 
 static void read_holder(int fd, char *text, size_t text_bytes) {
@@ -77,6 +79,31 @@ bool state_folder_lock(struct state_folder *state, struct error *err) {
     }
     state->lock_fd = fd;
     return write_holder(fd, err);
+}
+
+bool state_folder_write_holder(struct state_folder *state, struct error *err) {
+    return write_holder(state->lock_fd, err);
+}
+
+bool state_folder_lock_controller(const struct state_folder *state, unsigned wait_ms, int *fd,
+                                  struct error *err) {
+    char path[PATH_MAX];
+    if (!join(path, state->path, "controller.lock", err)) {
+        return false;
+    }
+    int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (opened < 0) {
+        return error_system(err, "open %s", path);
+    }
+    for (unsigned waited_ms = 0; flock(opened, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_LOOK_MS) {
+        if (waited_ms >= wait_ms) {
+            close(opened);
+            return error_set(err, ERROR_BUSY, "another controller still acts in %s", state->path);
+        }
+        usleep(LOCK_LOOK_MS * 1000);
+    }
+    *fd = opened;
+    return true;
 }
 
 void state_folder_unlock(struct state_folder *state) {

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "act/control/child.h"
+#include "act/control/chronicler.h"
 #include "act/control/controller.h"
 #include "act/control/inputs.h"
-#include "act/control/state.h"
+#include "act/control/notify.h"
+#include "act/control/supervisor_internal.h"
 #include "act/proxy/worker.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
@@ -24,72 +26,37 @@
 #include "wire/net/listener.h"
 #include "wire/net/loop.h"
 
-#define LISTENERS_MAX 64
 #define RESTART_QUICK_US 1000000 /* a child that lived shorter died quickly */
 #define RESTART_QUICK_FREE 3     /* so many quick deaths in a row are restarted at once */
 #define RESTART_DELAY_FIRST_US 50000
 #define RESTART_DELAY_MAX_US 1000000
-#define BIND_PATIENCE_US 3000000    /* workers of a dead supervisor may still hold the port */
+#define BIND_PATIENCE_US 3000000
 #define CONTROLLER_STOP_US 45000000 /* the controller stops the instances within this */
-
-/* running -> draining (workers finish) -> stopping (the controller stops the fleet) -> ended */
-enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_STOPPING };
-
-struct supervisor;
-
-struct child {
-    struct supervisor *supervisor;
-    const char *name;
-    int worker; /* index, or -1: the controller */
-    pid_t pid;  /* 0: not running */
-    int pidfd;
-    struct watch exited;
-    struct timer restart;
-    uint64_t started_us;
-    unsigned quick_deaths; /* in a row */
-};
-
-struct supervisor {
-    struct loop *loop;
-    struct shop *shop;
-    const char *config_path;
-    struct state_folder state;
-    struct plan_segment *plans;
-    struct vitals *vitals;
-    struct notebook *notebook;
-    int plan_fd, vitals_fd, signal_fd;
-    int listen_fds[LISTENERS_MAX];
-    unsigned listen_count;
-    int wake_fds[PLAN_WORKERS_MAX];
-    unsigned worker_count;
-    struct child children[PLAN_WORKERS_MAX + 1]; /* workers, then the controller */
-    struct watch signals;
-    struct timer patience;
-    enum phase phase;
-};
-
-static struct child *controller_of(struct supervisor *s) {
-    return &s->children[s->worker_count];
-}
 
 /* ---- children ---- */
 
+/* What it is told by us stays blocked until it listens: a signal that comes earlier is not lost. */
 static void reset_signals(void) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    static const int told[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
+    sigset_t set;
+    sigemptyset(&set);
+    for (unsigned i = 0; i < sizeof told / sizeof told[0]; i++) {
+        sigaddset(&set, told[i]);
+    }
+    sigprocmask(SIG_SETMASK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd) {
+static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd, int control_fd) {
     struct worker_config config = {
         .index = index,
         .listen_fds = s->listen_fds,
-        .listen_count = s->listen_count,
+        .listen_count = LISTENERS_MAX,
         .plans = s->plans,
         .vitals = s->vitals,
         .wake_fd = s->wake_fds[index],
         .supervisor_fd = supervisor_fd,
+        .control_fd = control_fd,
     };
     struct error err;
     if (!worker_run(&config, &err)) {
@@ -113,6 +80,10 @@ static int run_controller(struct supervisor *s, int supervisor_fd) {
         .supervisor_pid = getppid(),
     };
     struct error err;
+    if (s->phase == PHASE_FRONT) {
+        chronicler_run(&s->shop->access_log, s->plans, s->vitals);
+        return 0;
+    }
     if (!controller_run(&config, &err)) {
         log_error("controller_failed", "error=\"%s\"", err.text);
         return 1;
@@ -121,7 +92,8 @@ static int run_controller(struct supervisor *s, int supervisor_fd) {
 }
 
 /* What a child keeps open: everything else, the supervisor's lock above all, is closed. */
-static void keep_only_needed(struct supervisor *s, const struct child *c, int supervisor_fd) {
+static void keep_only_needed(struct supervisor *s, const struct child *c, int supervisor_fd,
+                             int control_fd) {
     int keep[LISTENERS_MAX + PLAN_WORKERS_MAX + 8];
     unsigned count = 0;
     keep[count++] = supervisor_fd;
@@ -129,8 +101,9 @@ static void keep_only_needed(struct supervisor *s, const struct child *c, int su
     keep[count++] = s->vitals_fd;
     if (c->worker >= 0) {
         keep[count++] = s->wake_fds[c->worker];
-        for (unsigned i = 0; i < s->listen_count; i++) {
-            keep[count++] = s->listen_fds[i];
+        keep[count++] = control_fd;
+        for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+            keep[count++] = s->listen_fds[i]; /* -1 is passed over */
         }
     } else {
         for (unsigned i = 0; i < s->worker_count; i++) {
@@ -140,16 +113,17 @@ static void keep_only_needed(struct supervisor *s, const struct child *c, int su
     child_close_others(keep, count);
 }
 
-static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_pid) {
+static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_pid,
+                       int control_fd) {
     int supervisor_fd = child_watch_parent(supervisor_pid);
     if (supervisor_fd < 0) {
         _exit(0); /* it died between fork and here */
     }
     setpgid(0, 0); /* Ctrl-C is for the supervisor: it says who ends when */
     log_set_process(c->name);
-    keep_only_needed(s, c, supervisor_fd);
+    keep_only_needed(s, c, supervisor_fd, control_fd);
     reset_signals();
-    int status = c->worker >= 0 ? run_worker(s, (unsigned)c->worker, supervisor_fd)
+    int status = c->worker >= 0 ? run_worker(s, (unsigned)c->worker, supervisor_fd, control_fd)
                                 : run_controller(s, supervisor_fd);
     fflush(NULL);
     _exit(status);
@@ -157,14 +131,23 @@ static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_p
 
 static void on_child_exit(struct watch *watch, unsigned events);
 
-static void child_start(struct child *c) {
+void supervisor_start_child(struct child *c) {
     struct supervisor *s = c->supervisor;
     pid_t supervisor_pid = getpid();
     struct error err = { 0 };
+    int orders[2] = { -1, -1 };
+    if (c->worker >= 0 && !handover_pair(orders, &err)) {
+        log_warn("no_orders", "child=%s error=\"%s\" action=listeners_stay_as_they_are", c->name,
+                 err.text);
+    }
     c->started_us = clock_monotonic_us();
     pid_t pid = fork();
     if (pid == 0) {
-        child_main(s, c, supervisor_pid);
+        child_main(s, c, supervisor_pid, orders[1]);
+    }
+    c->control_fd = orders[0];
+    if (orders[1] >= 0) {
+        close(orders[1]);
     }
     c->pid = pid;
     c->pidfd = pid < 0 ? -1 : child_pidfd(pid);
@@ -177,8 +160,8 @@ static void child_start(struct child *c) {
 
 static void on_restart_due(struct timer *timer) {
     struct child *c = (struct child *)((char *)timer - offsetof(struct child, restart));
-    if (c->supervisor->phase != PHASE_STOPPING) {
-        child_start(c);
+    if (c->supervisor->phase <= PHASE_DRAINING) {
+        supervisor_start_child(c);
     }
 }
 
@@ -196,11 +179,16 @@ static uint64_t restart_delay_us(struct child *c) {
 
 static void reap(struct child *c) {
     int status = 0;
+    bool expected = c->worker < 0 && c->supervisor->upgrade.phase == UPGRADE_SWITCHING;
     loop_unwatch(c->supervisor->loop, &c->exited);
     close(c->pidfd);
     waitpid(c->pid, &status, 0);
     c->pidfd = -1;
-    if (c->supervisor->phase == PHASE_RUNNING) {
+    if (c->control_fd >= 0) {
+        close(c->control_fd);
+    }
+    c->control_fd = -1;
+    if (c->supervisor->phase == PHASE_RUNNING && !expected) {
         log_warn("child_died", "child=%s pid=%d %s=%d action=restart", c->name, (int)c->pid,
                  WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -209,10 +197,11 @@ static void reap(struct child *c) {
     if (c->worker >= 0) {
         plan_forget_worker(c->supervisor->plans, (unsigned)c->worker);
         vitals_clear_in_flight(&c->supervisor->vitals->workers[c->worker]);
+        atomic_store(&c->supervisor->vitals->workers[c->worker].pid, 0);
     }
 }
 
-static bool workers_gone(const struct supervisor *s) {
+bool supervisor_workers_gone(const struct supervisor *s) {
     for (unsigned i = 0; i < s->worker_count; i++) {
         if (s->children[i].pid != 0) {
             return false;
@@ -225,11 +214,11 @@ static void on_patience_over(struct timer *timer);
 
 static void stop_controller(struct supervisor *s) {
     s->phase = PHASE_STOPPING;
-    if (controller_of(s)->pid == 0) {
+    if (supervisor_controller(s)->pid == 0) {
         loop_stop(s->loop);
         return;
     }
-    kill(controller_of(s)->pid, SIGTERM);
+    kill(supervisor_controller(s)->pid, SIGTERM);
     timer_start(s->loop, &s->patience, CONTROLLER_STOP_US, on_patience_over);
 }
 
@@ -241,16 +230,20 @@ static void on_child_exit(struct watch *watch, unsigned events) {
     (void)events;
     reap(c);
     reap_orphans(s);
-    if (s->phase == PHASE_STOPPING && c->worker < 0) {
+    if (s->phase >= PHASE_FRONT) {
+        upgrade_front_look(s);
+    } else if (c->worker < 0 && s->upgrade.phase == UPGRADE_SWITCHING) {
+        upgrade_controller_ended(s);
+    } else if (s->phase == PHASE_STOPPING && c->worker < 0) {
         loop_stop(s->loop);
     } else if (s->phase == PHASE_DRAINING && c->worker >= 0) {
-        if (workers_gone(s)) {
+        if (supervisor_workers_gone(s)) {
             stop_controller(s);
         }
     } else if (s->phase != PHASE_STOPPING) {
         uint64_t delay_us = restart_delay_us(c);
         if (delay_us == 0) {
-            child_start(c);
+            supervisor_start_child(c);
         } else {
             timer_start(s->loop, &c->restart, delay_us, on_restart_due);
         }
@@ -259,7 +252,7 @@ static void on_child_exit(struct watch *watch, unsigned events) {
 
 /* ---- signals ---- */
 
-static void signal_workers(struct supervisor *s, int signal_number) {
+void supervisor_signal_workers(struct supervisor *s, int signal_number) {
     for (unsigned i = 0; i < s->worker_count; i++) {
         timer_stop(s->loop, &s->children[i].restart);
         if (s->children[i].pid != 0) {
@@ -273,38 +266,47 @@ static void on_patience_over(struct timer *timer) {
         (struct supervisor *)((char *)timer - offsetof(struct supervisor, patience));
     if (s->phase == PHASE_DRAINING) {
         log_warn("drain_timeout", "action=kill_workers");
-        signal_workers(s, SIGKILL);
-    } else if (controller_of(s)->pid != 0) {
+        supervisor_signal_workers(s, SIGKILL);
+    } else if (supervisor_controller(s)->pid != 0) {
         log_warn("stop_timeout", "action=kill_controller");
-        kill(controller_of(s)->pid, SIGKILL);
+        kill(supervisor_controller(s)->pid, SIGKILL);
     }
 }
 
-static void begin_end(struct supervisor *s) {
+void supervisor_begin_end(struct supervisor *s) {
+    upgrade_give_up(s, "it was told to end");
     if (s->phase == PHASE_RUNNING) {
         s->phase = PHASE_DRAINING;
+        notify_send("STOPPING=1");
         log_info("draining", "timeout_ms=%llu", (unsigned long long)s->shop->timeouts.drain_ms);
-        signal_workers(s, SIGTERM);
+        supervisor_signal_workers(s, SIGTERM);
         /* Workers keep to the drain timeout by themselves; this is for one that is stuck. */
         timer_start(s->loop, &s->patience, s->shop->timeouts.drain_ms * 1000 + 2000000,
                     on_patience_over);
-        if (workers_gone(s)) {
+        if (supervisor_workers_gone(s)) {
             stop_controller(s);
         }
     } else if (s->phase == PHASE_DRAINING) {
-        signal_workers(s, SIGKILL);
-    } else if (controller_of(s)->pid != 0) {
-        kill(controller_of(s)->pid, SIGTERM); /* the second one: it does not wait for instances */
+        supervisor_signal_workers(s, SIGKILL);
+    } else if (supervisor_controller(s)->pid != 0) {
+        kill(supervisor_controller(s)->pid,
+             SIGTERM); /* the second one: it does not wait for instances */
     }
 }
 
-static void reload(struct supervisor *s) {
+void supervisor_reload(struct supervisor *s) {
     struct shop fresh;
     struct config_report report = { 0 };
+    struct error err = { 0 };
     if (s->config_path == NULL) {
         log_warn("reload_ignored", "reason=\"there is no configuration file\"");
         return;
     }
+    if (upgrade_is_under_way(s)) {
+        s->upgrade.reload_pending = true; /* for whoever it is then */
+        return;
+    }
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_us());
     bool good = shop_load(s->config_path, &fresh, &report);
     if (good && !inputs_check(&fresh, clock_unix_ms(), &report)) {
         shop_fini(&fresh);
@@ -315,14 +317,23 @@ static void reload(struct supervisor *s) {
         log_error("reload_refused", "file=%s errors=%u action=keep_the_old_one", s->config_path,
                   (unsigned)report.errors);
         config_report_fini(&report);
+        notify_send("READY=1");
         return;
     }
     config_report_fini(&report);
+    if (!listening_apply(s, &fresh, &err)) {
+        log_error("reload_refused", "file=%s error=\"%s\" action=keep_the_old_one", s->config_path,
+                  err.text);
+        shop_fini(&fresh);
+        notify_send("READY=1");
+        return;
+    }
     shop_fini(s->shop);
     *s->shop = fresh;
-    if (controller_of(s)->pid != 0) {
-        kill(controller_of(s)->pid, SIGHUP);
+    if (supervisor_controller(s)->pid != 0) {
+        kill(supervisor_controller(s)->pid, SIGHUP);
     }
+    notify_send("READY=1");
 }
 
 /* Instances of a dead controller are our children now (we are their subreaper). */
@@ -338,6 +349,9 @@ static void reap_orphans(struct supervisor *s) {
                 return; /* its pidfd says so too, and reaps it in its own turn */
             }
         }
+        if (info.si_pid == s->upgrade.pid) {
+            return; /* likewise */
+        }
         waitpid(info.si_pid, NULL, WNOHANG);
     }
 }
@@ -348,15 +362,22 @@ static void on_signal(struct watch *watch, unsigned events) {
     struct signalfd_siginfo info;
     (void)events;
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (s->phase >= PHASE_FRONT && info.ssi_signo != SIGCHLD) {
+            upgrade_front_signal(s, info.ssi_signo == SIGINT ? SIGTERM : (int)info.ssi_signo);
+            continue;
+        }
         switch (info.ssi_signo) {
+        case SIGUSR2:
+            upgrade_begin(s, s->binary, UPGRADE_PATIENCE_US, -1);
+            break;
         case SIGHUP:
-            reload(s);
+            supervisor_reload(s);
             break;
         case SIGCHLD:
             reap_orphans(s);
             break;
         default:
-            begin_end(s);
+            supervisor_begin_end(s);
         }
     }
 }
@@ -370,6 +391,7 @@ static bool open_signals(struct supervisor *s, struct error *err) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGUSR2);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -379,7 +401,7 @@ static bool open_signals(struct supervisor *s, struct error *err) {
     return loop_watch(s->loop, &s->signals, s->signal_fd, WATCH_READ, on_signal, err);
 }
 
-/* The workers of a supervisor that was killed give its port back within moments. */
+/* The controller of a supervisor that was killed gives its port back within moments. */
 static bool open_patiently(const struct address *address, int *fd, struct error *err) {
     uint64_t patience_until_us = clock_monotonic_us() + BIND_PATIENCE_US;
     while (!listener_open(address, fd, err)) {
@@ -388,16 +410,6 @@ static bool open_patiently(const struct address *address, int *fd, struct error 
         }
         usleep(20000);
     }
-    return true;
-}
-
-static bool open_listener(struct supervisor *s, const struct listen_config *listen,
-                          struct error *err) {
-    int fd;
-    if (!open_patiently(&listen->address, &fd, err)) {
-        return error_wrap(err, "listen on %s", listen->text);
-    }
-    s->listen_fds[s->listen_count++] = fd;
     return true;
 }
 
@@ -417,25 +429,6 @@ static bool check_admin(const struct supervisor *s, struct error *err) {
     return true;
 }
 
-static bool open_listeners(struct supervisor *s, struct error *err) {
-    for (size_t i = 0; i < s->shop->listen_count; i++) {
-        const struct listen_config *listen = &s->shop->listen[i];
-        if (listen_is_tls(listen)) {
-            continue; /* shop_load has warned: this version does not offer TLS */
-        }
-        if (s->listen_count == LISTENERS_MAX) {
-            return error_set(err, ERROR_LIMIT, "more than %d listeners", LISTENERS_MAX);
-        }
-        if (!open_listener(s, listen, err)) {
-            return false;
-        }
-    }
-    if (s->listen_count == 0) {
-        return error_set(err, ERROR_INVALID, "no listener that this version can open");
-    }
-    return true;
-}
-
 static bool open_wakers(struct supervisor *s, struct error *err) {
     for (unsigned i = 0; i < s->worker_count; i++) {
         s->wake_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -450,7 +443,7 @@ static void name_children(struct supervisor *s) {
     static char names[PLAN_WORKERS_MAX][24];
     for (unsigned i = 0; i <= s->worker_count; i++) {
         struct child *c = &s->children[i];
-        *c = (struct child){ .supervisor = s, .worker = (int)i, .pidfd = -1 };
+        *c = (struct child){ .supervisor = s, .worker = (int)i, .pidfd = -1, .control_fd = -1 };
         c->exited.fd = -1;
         if (i < s->worker_count) {
             snprintf(names[i], sizeof names[i], "worker-%u", i);
@@ -462,15 +455,31 @@ static void name_children(struct supervisor *s) {
     }
 }
 
+/* Our own, or the one that is handed over: both hold it until one of them ends. */
+static bool take_lock(struct supervisor *s, struct error *err) {
+    struct succession *n = &s->succession;
+    if (n->link_fd < 0) {
+        return state_folder_lock(&s->state, err);
+    }
+    if (!handover_receive_offer(n->link_fd, &n->offer, err)) {
+        return false;
+    }
+    s->state.lock_fd = n->offer.lock_fd;
+    s->front_fd = n->offer.front_fd >= 0 ? n->offer.front_fd : n->link_fd;
+    n->offer.lock_fd = n->offer.front_fd = -1;
+    return true;
+}
+
 static bool supervisor_init(struct supervisor *s, struct error *err) {
+    struct handover_offer *offer = s->succession.link_fd >= 0 ? &s->succession.offer : NULL;
     s->worker_count = child_worker_count((unsigned)s->shop->workers, PLAN_WORKERS_MAX);
     name_children(s);
-    if (!state_folder_find(s->config_path, &s->state, err) || !state_folder_lock(&s->state, err)) {
+    if (!state_folder_find(s->config_path, &s->state, err) || !take_lock(s, err)) {
         return false;
     }
     s->loop = loop_new(err);
-    if (s->loop == NULL || !open_signals(s, err) || !open_listeners(s, err) ||
-        !check_admin(s, err) || !open_wakers(s, err)) {
+    if (s->loop == NULL || !open_signals(s, err) || !listening_open(s, offer, err) ||
+        (offer == NULL && !check_admin(s, err)) || !open_wakers(s, err)) {
         return false;
     }
     s->plans = plan_segment_new(&s->plan_fd, err);
@@ -495,19 +504,24 @@ static void close_all(const int *fds, unsigned count) {
 }
 
 static void supervisor_fini(struct supervisor *s) {
-    close_all(s->listen_fds, s->listen_count);
+    if (s->loop != NULL) {
+        asker_close(s);
+    }
+    listening_close(s);
     close_all(s->wake_fds, s->worker_count);
     close_all((int[]){ s->signal_fd, s->plan_fd, s->vitals_fd }, 3);
     plan_segment_free(s->plans);
     vitals_free(s->vitals);
     notebook_free(s->notebook);
+    succeed_fini(s);
+    upgrade_fini(s);
     loop_free(s->loop);
     state_folder_unlock(&s->state);
 }
 
-static void start_children(struct supervisor *s) {
-    for (unsigned i = 0; i <= s->worker_count; i++) {
-        child_start(&s->children[i]);
+void supervisor_start_workers(struct supervisor *s) {
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        supervisor_start_child(&s->children[i]);
     }
     for (size_t i = 0; i < s->shop->listen_count; i++) {
         if (!listen_is_tls(&s->shop->listen[i])) {
@@ -517,20 +531,74 @@ static void start_children(struct supervisor *s) {
     }
 }
 
-bool supervisor_run(struct shop *shop, const char *config_path, struct error *err) {
+static bool start(struct supervisor *s, struct error *err) {
+    struct error why;
+    if (s->succession.link_fd >= 0) {
+        return succeed_prepared(s, err);
+    }
+    if (!asker_open(s, &why)) {
+        log_warn("no_upgrade_socket", "error=\"%s\" action=upgrade_by_USR2_only", why.text);
+    }
+    supervisor_start_child(supervisor_controller(s));
+    supervisor_start_workers(s);
+    notify_send("READY=1");
+    return true;
+}
+
+/* "tidegate run …" once more, for a successor. */
+static bool keep_command(struct supervisor *s, char **arguments, struct error *err) {
+    static char name[] = "tidegate";
+    unsigned count = 0;
+    s->command[count++] = name;
+    for (; arguments != NULL && *arguments != NULL; arguments++) {
+        if (count == COMMAND_MAX) {
+            return error_set(err, ERROR_LIMIT, "more than %d arguments", COMMAND_MAX);
+        }
+        s->command[count++] = *arguments;
+    }
+    return true;
+}
+
+static void init_fields(struct supervisor *s, struct shop *shop, const char *config_path) {
+    *s = (struct supervisor){ .shop = shop,
+                              .config_path = config_path,
+                              .plan_fd = -1,
+                              .vitals_fd = -1,
+                              .signal_fd = -1,
+                              .front_fd = -1,
+                              .asking_fd = -1 };
+    memset(s->wake_fds, -1, sizeof s->wake_fds);
+    memset(s->listen_fds, -1, sizeof s->listen_fds);
+    s->state.lock_fd = s->succession.offer.lock_fd = -1;
+    s->succession.offer.plan_fd = s->succession.offer.front_fd = -1;
+    s->signals.fd = s->asking.fd = s->succession.link.fd = -1;
+    for (unsigned i = 0; i < ASKERS_MAX; i++) {
+        s->askers[i].watch.fd = -1;
+    }
+}
+
+/* A front ends as the newer one did. */
+static bool front_ended_well(const struct supervisor *s, struct error *err) {
+    if (s->phase == PHASE_FRONT_ENDING && s->upgrade.status != 0) {
+        return error_set(err, ERROR_UNAVAILABLE, "the Tidegate that took over broke");
+    }
+    return true;
+}
+
+bool supervisor_run(struct shop *shop, const char *config_path, char **arguments,
+                    struct error *err) {
     /* Large, and outlives nothing: one supervisor a process. */
     static struct supervisor s;
-    s = (struct supervisor){
-        .shop = shop, .config_path = config_path, .plan_fd = -1, .vitals_fd = -1, .signal_fd = -1
-    };
-    memset(s.wake_fds, -1, sizeof s.wake_fds);
-    s.state.lock_fd = -1;
-    s.signals.fd = -1;
     log_set_process("supervisor");
-    bool done = supervisor_init(&s, err);
+    init_fields(&s, shop, config_path);
+    upgrade_init(&s);
+    s.succession.link_fd = handover_inherited();
+    bool done = keep_command(&s, arguments, err) && supervisor_init(&s, err) && start(&s, err);
+    if (!done && s.succession.link_fd >= 0) {
+        handover_send(s.succession.link_fd, HANDOVER_FAILED, 0, err->text);
+    }
     if (done) {
-        start_children(&s);
-        done = loop_run(s.loop, err);
+        done = loop_run(s.loop, err) && front_ended_well(&s, err);
         log_info("ended", "reason=told_to");
     }
     supervisor_fini(&s);

@@ -15,4 +15,8 @@ void session_h1_accept(struct worker *worker, int fd, const struct address *peer
  * else after the present answer. `now`: whatever it carries. */
 void session_drain(struct list *link, bool now);
 
+/* The worker retires; called every second: closes the connection if it has carried nothing for so
+ * long. */
+void session_retire(struct list *link, uint64_t idle_us);
+
 void session_free_spares(struct worker *worker);

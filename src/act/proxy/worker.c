@@ -129,13 +129,41 @@ static void drain(struct worker *w, const char *why) {
     }
     log_info("worker_draining", "reason=%s connections=%u", why, w->session_count);
     w->draining = true;
-    for (unsigned i = 0; i < w->listener_count; i++) {
-        listener_stop(&w->listeners[i]);
-    }
+    worker_listen_stop(w);
     drain_sessions(w, false);
     timer_start(w->loop, &w->drain_over, (uint64_t)w->limits.drain_timeout_ms * 1000,
                 on_drain_over);
     end_if_empty(w);
+}
+
+/* The first look is a second away: what was accepted a moment ago has not spoken yet. */
+static void on_retire_look(struct timer *timer) {
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, retire_look));
+    LIST_EACH(&w->sessions, link, saved) {
+        session_retire(link, WORKER_RETIRE_IDLE_US);
+    }
+    timer_start(w->loop, timer, WORKER_SWEEP_US, on_retire_look);
+}
+
+static void retire(struct worker *w) {
+    if (w->draining) {
+        return;
+    }
+    log_info("worker_retiring", "connections=%u", w->session_count);
+    w->draining = w->retiring = true;
+    worker_listen_stop(w);
+    timer_start(w->loop, &w->retire_look, WORKER_SWEEP_US, on_retire_look);
+    timer_start(w->loop, &w->drain_over, (uint64_t)w->limits.upgrade_timeout_ms * 1000,
+                on_drain_over);
+    end_if_empty(w);
+}
+
+/* One that retires and is now told to end has no more time than any other. */
+static void drain_for(struct worker *w, const char *why) {
+    w->draining = w->draining && !w->retiring;
+    w->retiring = false;
+    timer_stop(w->loop, &w->retire_look);
+    drain(w, why);
 }
 
 static void on_signal(struct watch *watch, unsigned events) {
@@ -143,7 +171,11 @@ static void on_signal(struct watch *watch, unsigned events) {
     struct signalfd_siginfo info;
     (void)events;
     while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        drain(w, "signal");
+        if (info.ssi_signo == SIGUSR1) {
+            retire(w);
+        } else {
+            drain_for(w, "signal");
+        }
     }
 }
 
@@ -151,12 +183,12 @@ static void on_supervisor_gone(struct watch *watch, unsigned events) {
     struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, supervisor));
     (void)events;
     loop_unwatch(w->loop, watch);
-    drain(w, "supervisor_gone");
+    drain_for(w, "supervisor_gone");
 }
 
 /* ---- accepting ---- */
 
-static void on_accept(struct listener *listener, int fd, const struct address *peer) {
+void worker_on_accept(struct listener *listener, int fd, const struct address *peer) {
     struct worker *w = listener->owner;
     vitals_add(&w->own->connections_accepted, 1);
     if (w->limits.connections > 0 && w->session_count >= w->limits.connections) {
@@ -174,6 +206,7 @@ static bool watch_signals(struct worker *w, struct error *err) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
     w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (w->signal_fd < 0) {
@@ -189,20 +222,6 @@ static bool watch_others(struct worker *w, struct error *err) {
     }
     return c->supervisor_fd < 0 || loop_watch(w->loop, &w->supervisor, c->supervisor_fd, WATCH_READ,
                                               on_supervisor_gone, err);
-}
-
-static bool start_listeners(struct worker *w, struct error *err) {
-    if (w->config->listen_count > WORKER_LISTENERS_MAX) {
-        return error_set(err, ERROR_LIMIT, "more than %d listeners", WORKER_LISTENERS_MAX);
-    }
-    for (unsigned i = 0; i < w->config->listen_count; i++) {
-        if (!listener_start(&w->listeners[i], w->loop, w->config->listen_fds[i], w, on_accept,
-                            err)) {
-            return false;
-        }
-        w->listener_count++;
-    }
-    return true;
 }
 
 /* Each connection is a descriptor: as many as the system lets us have. */
@@ -230,7 +249,7 @@ static void init_services(struct worker *w) {
 
 static bool worker_init(struct worker *w, const struct worker_config *config, struct error *err) {
     w->config = config;
-    w->signal_fd = w->wake.fd = w->signals.fd = w->supervisor.fd = -1;
+    w->signal_fd = w->wake.fd = w->signals.fd = w->supervisor.fd = w->control.fd = -1;
     w->vitals = config->vitals;
     w->own = &config->vitals->workers[config->index];
     list_init(&w->sessions);
@@ -251,7 +270,7 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     atomic_store(&w->own->started_us, loop_now_us(w->loop));
     on_heartbeat(&w->heartbeat); /* takes the plan too, so that the first request finds it */
     timer_start(w->loop, &w->sweep, WORKER_SWEEP_US, on_sweep);
-    if (!start_listeners(w, err)) {
+    if (!worker_listen_start(w, err)) {
         return false;
     }
     log_info("worker_ready", "pid=%d plan=%llu", (int)getpid(),
@@ -275,9 +294,7 @@ static void worker_fini(struct worker *w) {
     if (w->loop == NULL) {
         return;
     }
-    for (unsigned i = 0; i < w->listener_count; i++) {
-        listener_stop(&w->listeners[i]);
-    }
+    worker_listen_fini(w);
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         upstream_close_idle(w, &w->endpoints[i], UINT64_MAX);
     }
@@ -289,6 +306,7 @@ static void worker_fini(struct worker *w) {
     timer_stop(w->loop, &w->heartbeat);
     timer_stop(w->loop, &w->sweep);
     timer_stop(w->loop, &w->drain_over);
+    timer_stop(w->loop, &w->retire_look);
     loop_unwatch(w->loop, &w->wake);
     loop_unwatch(w->loop, &w->signals);
     loop_unwatch(w->loop, &w->supervisor);

@@ -5,6 +5,12 @@
  *   SIGTERM, SIGINT, or the supervisor's death
  *       accepts no more, finishes what it carries with `Connection: close`, closes idle
  *       connections, and ends when nothing is left or after the plan's drain timeout
+ *   SIGUSR1
+ *       retires: a newer Tidegate has the sockets. Accepts no more, finishes what it carries, and
+ *       lets go of idle connections only after WORKER_RETIRE_IDLE_US without a request, so that no
+ *       request meets a closing connection; ends after the plan's upgrade timeout
+ *   control_fd readable
+ *       a listening socket came or went (struct worker_order)
  *   wake_fd readable
  *       a new plan was published: taken up between two events, no connection is closed by it */
 #pragma once
@@ -15,15 +21,23 @@
 #include "base/error.h"
 
 #define WORKER_HEARTBEAT_US 100000 /* in the vitals */
+#define WORKER_RETIRE_IDLE_US 5000000
+
+/* From the supervisor, one message each; WORKER_LISTEN comes with the descriptor. */
+enum worker_order_kind { WORKER_LISTEN, WORKER_UNLISTEN };
+struct worker_order {
+    uint32_t kind, slot; /* slot: of listen_fds */
+};
 
 struct worker_config {
     unsigned index;        /* in plan and vitals, < PLAN_WORKERS_MAX */
-    const int *listen_fds; /* of listener_open; stay the caller's */
+    const int *listen_fds; /* of listener_open; in a process of its own; -1: none in this slot */
     unsigned listen_count;
     struct plan_segment *plans;
     struct vitals *vitals;
     int wake_fd;       /* eventfd; -1: the worker looks for a new plan at each heartbeat only */
     int supervisor_fd; /* pidfd, readable when the supervisor is gone; -1: none */
+    int control_fd;    /* a socket that keeps messages apart; 0 or -1: none */
 };
 
 /* Runs until it has drained (true) or cannot go on (false with *err set). */

@@ -37,13 +37,13 @@ struct worker {
     uint64_t unix_read_us;
 
     struct listener listeners[WORKER_LISTENERS_MAX];
-    unsigned listener_count;
+    int listen_fds[WORKER_LISTENERS_MAX]; /* by slot; -1: none */
     struct list sessions; /* all that are open */
     uint32_t session_count;
-    bool draining;
-    struct watch wake, signals, supervisor;
+    bool draining, retiring;
+    struct watch wake, signals, supervisor, control;
     int signal_fd;
-    struct timer heartbeat, sweep, drain_over;
+    struct timer heartbeat, sweep, drain_over, retire_look;
 
     struct exchange *spare_exchanges;
     struct session *spare_sessions;
@@ -53,6 +53,13 @@ struct worker {
     struct buffer page;    /* for the body of an answer of our own */
     struct http_field scratch_fields[HTTP_FIELDS_MAX]; /* for a head on its way through */
 };
+
+/* worker_listen.c: listening sockets, from the start and by order. */
+bool worker_listen_start(struct worker *worker, struct error *err);
+void worker_listen_stop(struct worker *worker);
+void worker_listen_fini(struct worker *worker);
+/* worker.c */
+void worker_on_accept(struct listener *listener, int fd, const struct address *peer);
 
 int64_t worker_unix_ms(struct worker *worker);
 /* A session ended: the drain may be over. */

@@ -93,6 +93,46 @@ void plan_segment_free(struct plan_segment *segment) {
     }
 }
 
+/* Only what is there: a hole that is read would become memory. */
+static bool copy_range(int to_fd, off_t to, int from_fd, off_t from, off_t bytes) {
+    static char block[65536];
+    off_t end = from + bytes, at = from;
+    while ((at = lseek(from_fd, at, SEEK_DATA)) >= 0 && at < end) {
+        off_t hole = lseek(from_fd, at, SEEK_HOLE);
+        off_t stop = hole < 0 || hole > end ? end : hole;
+        while (at < stop) {
+            size_t want = stop - at < (off_t)sizeof block ? (size_t)(stop - at) : sizeof block;
+            ssize_t n = pread(from_fd, block, want, at);
+            if (n <= 0 || pwrite(to_fd, block, (size_t)n, to + (at - from)) != n) {
+                return false;
+            }
+            at += n;
+        }
+    }
+    return true;
+}
+
+bool plan_segment_inherit(struct plan_segment *segment, int fd, int from_fd, struct error *err) {
+    struct plan_segment *from = plan_segment_attach(from_fd, err);
+    if (from == NULL) {
+        return false;
+    }
+    uint32_t slot = atomic_load(&from->shared->current);
+    uint64_t version = atomic_load(&from->shared->version);
+    plan_segment_free(from);
+    if (slot >= PLAN_SLOTS) {
+        return error_set(err, ERROR_NOT_FOUND, "there is no plan yet");
+    }
+    off_t first = offsetof(struct plan_shared, slots);
+    if (!copy_range(fd, first, from_fd, first + (off_t)(slot * sizeof(struct plan)),
+                    sizeof(struct plan))) {
+        return error_system(err, "copy the plan");
+    }
+    atomic_store(&segment->shared->current, 0);
+    atomic_store(&segment->shared->version, version);
+    return true;
+}
+
 /* ---- publisher ---- */
 
 static bool slot_in_use(const struct plan_shared *shared, uint32_t slot) {

@@ -117,6 +117,9 @@ struct plan_segment;
 struct plan_segment *plan_segment_new(int *fd, struct error *err);
 struct plan_segment *plan_segment_attach(int fd, struct error *err);
 void plan_segment_free(struct plan_segment *segment); /* unmaps */
+/* A new segment's first plan is the current one of another segment, which nobody publishes to now:
+ * at an upgrade, the plan of the older Tidegate. False when that was written in another layout. */
+bool plan_segment_inherit(struct plan_segment *segment, int fd, int from_fd, struct error *err);
 
 /* Publisher (the controller; one at a time). plan_begin gives a free slot whose fixed part is
  * zeroed (arrays are valid up to the counts only), NULL while all are in use: try again next

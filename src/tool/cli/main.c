@@ -11,6 +11,7 @@ const struct verb cli_verbs[] = {
     { "status", cli_status, "what runs now" },
     { "top", cli_top, "what runs now, live in the terminal" },
     { "reload", cli_reload, "take up the changed configuration; no connection is closed" },
+    { "upgrade", cli_upgrade, "a new binary takes over; nothing is dropped" },
     { "replay", cli_replay, "TRACE --to URL                visitors from a real trace, open loop" },
     { "forecast", cli_forecast, "FILE --horizon 24h            demand ahead, with its quantiles" },
     { "backtest", cli_backtest, "FILE                          policies on recorded demand" },

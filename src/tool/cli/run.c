@@ -15,7 +15,7 @@ static const char help[] =
     "usage: tidegate run shop.yaml\n"
     "       tidegate run --to HOST:PORT [HOST:PORT…] [--listen ADDRESS]\n\n"
     "Carries traffic until TERM or INT: then what is under way is finished. HUP reads shop.yaml "
-    "again.\n\n"
+    "again,\nUSR2 hands over to the binary that is now where this one was (tidegate upgrade).\n\n"
     "  --to HOST:PORT…     no file: all requests go to these addresses, with safe defaults\n"
     "  --listen ADDRESS    with --to: where visitors come in (default :8080)\n\n"
     "What it remembers is in var/ beside shop.yaml (with --to: in the current folder).\n"
@@ -108,7 +108,7 @@ int cli_run(int argc, char **argv) {
         shop_fini(&shop);
         return err.kind == ERROR_INVALID ? EXIT_USAGE : EXIT_BROKE;
     }
-    bool done = supervisor_run(&shop, request.config_path, &err);
+    bool done = supervisor_run(&shop, request.config_path, argv, &err);
     shop_fini(&shop);
     if (!done) {
         fprintf(stderr, "tidegate run: %s\n", err.text);

@@ -20,6 +20,7 @@ int cli_check(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_top(int argc, char **argv);
 int cli_reload(int argc, char **argv);
+int cli_upgrade(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
 int cli_backtest(int argc, char **argv);

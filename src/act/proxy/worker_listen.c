@@ -1,0 +1,99 @@
+/* A worker's listening sockets: those it was started with, and those that come and go while it
+ * runs, by orders of the supervisor. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "act/proxy/worker_internal.h"
+#include "base/log.h"
+
+void worker_listen_stop(struct worker *w) {
+    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
+        listener_stop(&w->listeners[i]);
+    }
+}
+
+static void forget(struct worker *w, unsigned slot) {
+    listener_stop(&w->listeners[slot]);
+    if (w->listen_fds[slot] >= 0) {
+        close(w->listen_fds[slot]);
+    }
+    w->listen_fds[slot] = -1;
+}
+
+/* The message and the descriptor that came with it (-1: none). False: there is none, or it is not
+ * one of ours. */
+static bool receive(int from, struct worker_order *order, int *fd) {
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec body = { order, sizeof *order };
+    struct msghdr message = {
+        .msg_iov = &body, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+    *fd = -1;
+    ssize_t n = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *rights = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    if (rights != NULL && rights->cmsg_type == SCM_RIGHTS &&
+        rights->cmsg_len == CMSG_LEN(sizeof(int))) {
+        memcpy(fd, CMSG_DATA(rights), sizeof *fd);
+    }
+    return n == (ssize_t)sizeof *order;
+}
+
+static void obey(struct worker *w, const struct worker_order *order, int fd) {
+    struct error err = { 0 };
+    bool known = order->slot < WORKER_LISTENERS_MAX;
+    if (known) {
+        forget(w, order->slot);
+    }
+    if (!known || order->kind != WORKER_LISTEN || fd < 0 || w->draining) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    w->listen_fds[order->slot] = fd;
+    if (!listener_start(&w->listeners[order->slot], w->loop, fd, w, worker_on_accept, &err)) {
+        log_error("listen_failed", "slot=%u error=\"%s\" action=leave_it_to_other_workers",
+                  order->slot, err.text);
+    }
+}
+
+static void on_order(struct watch *watch, unsigned events) {
+    struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, control));
+    struct worker_order order;
+    int fd;
+    while (receive(watch->fd, &order, &fd)) {
+        obey(w, &order, fd);
+    }
+    if (events & WATCH_HANGUP) { /* the supervisor is gone: its pidfd says so too */
+        loop_unwatch(w->loop, watch);
+    }
+}
+
+bool worker_listen_start(struct worker *w, struct error *err) {
+    const struct worker_config *c = w->config;
+    memset(w->listen_fds, -1, sizeof w->listen_fds);
+    if (c->listen_count > WORKER_LISTENERS_MAX) {
+        return error_set(err, ERROR_LIMIT, "more than %d listeners", WORKER_LISTENERS_MAX);
+    }
+    for (unsigned i = 0; i < c->listen_count; i++) {
+        w->listen_fds[i] = c->listen_fds[i]; /* ours to close when it is taken away */
+        if (c->listen_fds[i] >= 0 && !listener_start(&w->listeners[i], w->loop, c->listen_fds[i], w,
+                                                     worker_on_accept, err)) {
+            return false;
+        }
+    }
+    return c->control_fd <= 0 ||
+           loop_watch(w->loop, &w->control, c->control_fd, WATCH_READ, on_order, err);
+}
+
+void worker_listen_fini(struct worker *w) {
+    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
+        listener_stop(&w->listeners[i]);
+    }
+    loop_unwatch(w->loop, &w->control);
+}
