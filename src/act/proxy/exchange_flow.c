@@ -1,6 +1,7 @@
 /* Bytes on their way: the request's body to the service, the response to the client, each side held
  * back by how much the other one has not taken yet. */
 #include "act/proxy/exchange_internal.h"
+#include "act/proxy/waiting.h"
 
 void exchange_resume_client(struct exchange *x) {
     if (x->client_paused && x->client != NULL) {
@@ -147,6 +148,10 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     exchange_move(x, tunnel ? EXCHANGE_TUNNEL : EXCHANGE_ANSWERING);
     x->client->ops->send_head(x->client, head);
     x->request_ended = tunnel ? false : x->request_ended;
+    if (tunnel && x->admitted) { /* an open WebSocket is no work: others may go on */
+        x->admitted = false;
+        waiting_done(x->service);
+    }
     exchange_arm(x);
 }
 
