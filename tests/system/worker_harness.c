@@ -192,6 +192,8 @@ static bool publish(void) {
         return false;
     }
     plan->limits = harness.limits;
+    plan->log_texts = getenv("HARNESS_LOG") != NULL;
+    plan->log_query = plan->log_texts;
     plan->service_count = 4;
     for (unsigned i = 0; i < plan->service_count; i++) {
         plan->services[i] = harness.service;
