@@ -23,9 +23,9 @@ COMBINED = re.compile(r'^(\S+) - - \[([^\]]+)\] "((?:[^"\\]|\\x[0-9a-f]{2})*)" (
                       r'(?: "((?:[^"\\]|\\x[0-9a-f]{2})*)" "((?:[^"\\]|\\x[0-9a-f]{2})*)")?$')
 
 
-def config(port, log, more=""):
+def config(port, log, more="", workers=2):
     return (f'listen: [ {{ address: "127.0.0.1:{{port}}" }} ]\n'
-            f'admin: {{ address: "127.0.0.1:{{admin}}" }}\nworkers: 2\n'
+            f'admin: {{ address: "127.0.0.1:{{admin}}" }}\nworkers: {workers}\n'
             f'services: {{ shop: {{ fleet: static, endpoints: ["127.0.0.1:{port}"] }} }}\n'
             f'routes: [ {{ path: /shop, service: shop, stage: cart }}, {{ path: /, service: shop }} ]\n'
             f'{more}access_log: {log}\n')
@@ -40,8 +40,8 @@ def service():
 @pytest.fixture
 def logging(tidegate, service):
     """A function that starts Tidegate in front of `service` with such an access log."""
-    def start(log="{ file: access.log }", more=""):
-        return tidegate(config(service.port, log, more))
+    def start(log="{ file: access.log }", more="", workers=2):
+        return tidegate(config(service.port, log, more, workers))
     return start
 
 
@@ -136,7 +136,7 @@ def test_query_mask_fields_and_sample(logging):
 
 
 def test_what_we_refused_and_what_never_was_a_request(logging):
-    one = logging(more="timeouts: { client_head: 300ms }\n")
+    one = logging(more="timeouts: { client_head: 300ms }\n", workers=1)
     for bad in (b"GARBAGE\x01\xff \"x\"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
                 b"GET /%00 HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\n\r\n"):
         with Raw(one.port) as client:
@@ -180,7 +180,7 @@ HOSTILE = [b'"', b"\\", b'\\"', b"a\x1b[31mred", b"\xff\xfe", b"\xc0\xaf", b"gr\
 
 @pytest.mark.parametrize("style", ["json", "combined"])
 def test_nothing_can_be_injected(logging, style):
-    one = logging(f"{{ file: access.log, format: {style}, query: true }}")
+    one = logging(f"{{ file: access.log, format: {style}, query: true }}", workers=1)
     accepted = []
     for text in HOSTILE:
         with Raw(one.port) as client:
@@ -355,7 +355,7 @@ def test_a_pipe_whose_reader_left_and_came_back(tidegate, service, tmp_path):
 def test_full_rings_are_counted_and_told(tidegate, service, tmp_path):
     """More than the rings hold while the file hangs: counted, warned of once, nothing waits."""
     os.mkfifo(tmp_path / "hung")
-    one = tidegate(config(service.port, "{ file: hung }").replace("workers: 2", "workers: 1"))
+    one = tidegate(config(service.port, "{ file: hung }", workers=1))
     with Raw(one.port) as client:
         wanted = 16384 + 500
         for _ in range(wanted // 100 + 1):      # answered by ourselves: cheap
