@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "act/proxy/compression.h"
+#include "act/proxy/compression_config.h"
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
@@ -39,6 +41,7 @@ static struct {
     uint32_t endpoint_count;
     struct plan_service service; /* of all services, but the name */
     struct plan_limits limits;
+    uint32_t encoders; /* of compression; the rest of it is the defaults' */
     struct {
         char text[256];
     } routes[64];
@@ -79,7 +82,9 @@ static void fail(const char *what, const char *why) {
     X("concurrency", harness.service.concurrency)                                                  \
     X("queue", harness.service.queue_max)                                                          \
     X("patience_ms", harness.service.queue_patience_ms)                                            \
-    X("order_by_value", harness.service.order_by_value)
+    X("order_by_value", harness.service.order_by_value)                                            \
+    X("compression", harness.service.compression)                                                  \
+    X("encoders", harness.encoders)
 
 static void set_limit(char *text) {
     char *equals = strchr(text, '=');
@@ -98,6 +103,7 @@ static void set_limit(char *text) {
 }
 
 static void set_defaults(void) {
+    harness.encoders = 64;
     harness.limits = (struct plan_limits){
         .head_bytes = 32768,
         .fields = 100,
@@ -186,6 +192,20 @@ static void add_customers(struct plan *plan) {
     }
 }
 
+static void add_compression(struct plan *plan) {
+    struct compression_config config;
+    char currency[UNITS_CURRENCY_BYTES];
+    struct arena arena;
+    struct config_report report;
+    arena_init(&arena, 65536);
+    config_report_init(&report);
+    config_apply(&compression_config_table, NULL, &config, &arena, currency, &report);
+    config.encoders = harness.encoders;
+    compression_plan(&config, plan);
+    config_report_fini(&report);
+    arena_fini(&arena);
+}
+
 static bool publish(void) {
     struct plan *plan = plan_begin(harness.plans);
     if (plan == NULL) {
@@ -208,6 +228,7 @@ static bool publish(void) {
         add_route(plan, "/=0");
     }
     add_customers(plan);
+    add_compression(plan);
     plan_publish(harness.plans, plan);
     uint64_t one = 1;
     for (unsigned i = 0; i < harness.worker_count; i++) {
@@ -314,6 +335,21 @@ static void print_service(void) {
            total(&s->retries), in_flight, waiting, atomic_load(&s->concurrency_limit));
 }
 
+static void print_compression(void) {
+    const struct vitals_worker *w = &harness.vitals->workers[0];
+    printf("\"compression\":{\"open\":%llu", total(&w->encoders_open));
+    for (unsigned i = HTTP_CODING_GZIP; i < HTTP_CODINGS; i++) {
+        printf(",\"%s\":{\"responses\":%llu,\"in\":%llu,\"out\":%llu}", http_coding_name(i).data,
+               total(&w->coded[i]), total(&w->coded_bytes_in[i]), total(&w->coded_bytes_out[i]));
+    }
+    printf(",\"skipped\":{");
+    for (unsigned i = 1; i < COMPRESSION_REASON_COUNT; i++) {
+        printf("%s\"%s\":%llu", i == 1 ? "" : ",", compression_reason_name(i),
+               total(&w->uncoded[i]));
+    }
+    printf("}},");
+}
+
 static void print_endpoints(void) {
     const struct vitals_worker *w = &harness.vitals->workers[0];
     for (unsigned i = 0; i < harness.endpoint_count; i++) {
@@ -336,6 +372,7 @@ static void print_vitals(void) {
            (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
            total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened));
     print_service();
+    print_compression();
     printf("\"reasons\":{");
     for (unsigned i = 0; i < REASON_COUNT; i++) {
         printf("%s\"%s\":%llu", i == 0 ? "" : ",", record_reason_name(i), total(&w->reasons[i]));

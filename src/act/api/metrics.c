@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/proxy/compression.h"
 #include "record/telemetry/exposition.h"
 
 #define METRICS_BYTES_MAX (8u << 20)
@@ -35,9 +36,16 @@
     X(upstream_open, GAUGE, "tidegate_upstream_connections_open", "connections to instances now")  \
     X(bytes_in, COUNTER, "tidegate_received_bytes_total", "bytes of bodies from clients")          \
     X(bytes_out, COUNTER, "tidegate_sent_bytes_total", "bytes of bodies to clients")               \
+    X(encoders_open, GAUGE, "tidegate_compression_encoders", "answers being compressed now")       \
     X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
       "request records lost because the controller did not keep up")                               \
     X(plan_version, GAUGE, "tidegate_worker_plan_version", "plan that the worker uses")
+
+/* Counters of a worker by content coding, in the vitals. */
+#define CODING_COUNTERS(X)                                                                         \
+    X(coded, "tidegate_compressed_responses_total", "answers that were compressed")                \
+    X(coded_bytes_in, "tidegate_compression_input_bytes_total", "bytes of bodies before")          \
+    X(coded_bytes_out, "tidegate_compression_output_bytes_total", "bytes of bodies after")
 
 /* Gauges of a service, in the view. */
 #define SERVICE_GAUGES(X)                                                                          \
@@ -158,6 +166,41 @@ static void write_problems(struct exposition *e, const struct api *api) {
     }
 }
 
+static uint64_t sum_workers(const struct api *api, size_t offset) {
+    uint64_t sum = 0;
+    for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+        const char *from = (const char *)&api->vitals->workers[w];
+        sum += vitals_get((const _Atomic uint64_t *)(from + offset));
+    }
+    return sum;
+}
+
+static void write_by_coding(struct exposition *e, const struct api *api, size_t offset) {
+    for (int coding = HTTP_CODING_IDENTITY + 1; coding < HTTP_CODINGS; coding++) {
+        size_t at = offset + (size_t)coding * sizeof(_Atomic uint64_t);
+        exposition_value(e, LABELS({ "algorithm", http_coding_name((enum http_coding)coding) }),
+                         (double)sum_workers(api, at));
+    }
+}
+
+static void write_compression(struct exposition *e, const struct api *api) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    write_by_coding(e, api, offsetof(struct vitals_worker, field));
+    CODING_COUNTERS(WRITE)
+#undef WRITE
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_compression_skipped_total", METRIC_COUNTER,
+                                              "answers that stayed as they are where compression "
+                                              "is on, by why" });
+    for (int reason = COMPRESSION_DONE + 1; reason < COMPRESSION_REASON_COUNT; reason++) {
+        size_t at =
+            offsetof(struct vitals_worker, uncoded) + (size_t)reason * sizeof(_Atomic uint64_t);
+        struct slice name = slice_from(compression_reason_name((enum compression_reason)reason));
+        exposition_value(e, LABELS({ "reason", name }), (double)sum_workers(api, at));
+    }
+}
+
 static void write_vitals(struct exposition *e, const struct api *api) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
@@ -181,6 +224,7 @@ static void write_vitals(struct exposition *e, const struct api *api) {
     exposition_family(e, &(const struct metric){ "tidegate_request_problems_total", METRIC_COUNTER,
                                                  "requests that did not end well, by why" });
     write_problems(e, api);
+    write_compression(e, api);
 }
 
 /* ---- the view ---- */

@@ -35,6 +35,8 @@ static void fill_services(const struct controller *c, struct plan *plan) {
             .queue_max = c->shop.overload.queue,
             .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,
             .floor_ratio = c->shop.value.floor_ratio,
+            .compression =
+                compression_plan_service(&c->shop.compression, s->config->compression),
         };
         memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
@@ -73,7 +75,8 @@ static bool fill_routes(const struct controller *c, struct plan *plan) {
         struct plan_route *to = &plan->routes[plan->route_count];
         *to = (struct plan_route){ .service = (uint16_t)service_index(c, from->service),
                                    .stage = (uint8_t)from->stage,
-                                   .idempotent = from->idempotent };
+                                   .idempotent = from->idempotent,
+                                   .compression = (uint8_t)from->compression };
         if (!plan_add_text(plan, from->host, &to->host) ||
             !plan_add_text(plan, from->path, &to->prefix)) {
             return false;
@@ -138,7 +141,8 @@ void planner_publish(struct controller *c) {
     plan->log_query = c->shop.access_log.query;
     fill_services(c, plan);
     fill_endpoints(c, plan);
-    if (!fill_routes(c, plan) || !fill_value(c, plan)) {
+    if (!fill_routes(c, plan) || !fill_value(c, plan) ||
+        !compression_plan(&c->shop.compression, plan)) {
         log_error("plan_too_large", "action=keep_the_old_one");
         c->plan_dirty = false;
         return;

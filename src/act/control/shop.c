@@ -82,6 +82,8 @@ static const struct config_field service_fields[] = {
       .help = "what a good answer is" },
     { "timeouts", CONFIG_BLOCK, SERVICE(timeouts), .table = &upstream_config_table,
       .help = "towards the instances" },
+    { "compression", CONFIG_CHOICE, SERVICE(compression), .choices = compression_switches,
+      .fallback = "default", .help = "`default`: as `compression.enabled` says" },
 };
 static const struct config_table service_table =
     CONFIG_TABLE(struct service_config, service_fields);
@@ -223,6 +225,8 @@ static const struct config_field shop_fields[] = {
       .help = "what a visit is worth" },
     { "overload", CONFIG_BLOCK, SHOP(overload), .table = &overload_config_table,
       .help = "when there is not enough for everybody" },
+    { "compression", CONFIG_BLOCK, SHOP(compression), .table = &compression_config_table,
+      .help = "of answers on their way to visitors" },
     { "limits", CONFIG_BLOCK, SHOP(limits), .table = &limits_config_table,
       .help = "towards visitors" },
     { "timeouts", CONFIG_BLOCK, SHOP(timeouts), .table = &timeouts_config_table,

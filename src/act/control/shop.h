@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "act/fleet/fleet_config.h"
+#include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -33,6 +34,7 @@ struct service_config {
     struct unit_config unit;
     struct objective_config objective;
     struct upstream_config timeouts;
+    int compression; /* enum plan_switch */
 };
 
 struct job_config { /* read and checked; carried out by a later version */
@@ -70,6 +72,7 @@ struct shop {
     struct demand_config demand;
     struct value_config value;
     struct overload_config overload;
+    struct compression_config compression;
     struct rollout_config rollout;
     struct job_config *jobs;
     size_t job_count;

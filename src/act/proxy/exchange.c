@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "act/proxy/compression_flow.h"
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 
@@ -128,6 +129,9 @@ void exchange_finish(struct exchange *x, bool complete) {
         waiting_leave(service, x);
     }
     exchange_move(x, EXCHANGE_ENDED);
+    if (x->coder != NULL) {
+        compression_leave(x);
+    }
     exchange_leave_endpoint(x, complete && x->response_ended);
     if (x->client != NULL) {
         struct stream *client = x->client;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/proxy/compression.h"
 #include "act/proxy/service.h"
 #include "act/proxy/stream.h"
 #include "act/shm/vitals.h"
@@ -76,6 +77,8 @@ struct exchange {
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
     struct http_head *trailers;    /* of the request, in the arena; NULL: none */
+    struct compression_wish compression;
+    struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;

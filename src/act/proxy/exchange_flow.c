@@ -1,5 +1,6 @@
 /* Bytes on their way: the request's body to the service, the response to the client, each side held
  * back by how much the other one has not taken yet. */
+#include "act/proxy/compression_flow.h"
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 
@@ -63,7 +64,7 @@ static void end_tunnel_if_both_ended(struct exchange *x) {
     }
 }
 
-static struct http_head *copy_trailers(struct exchange *x, const struct http_head *trailers) {
+struct http_head *exchange_copy_trailers(struct exchange *x, const struct http_head *trailers) {
     struct http_head *copy = arena_alloc(&x->arena, sizeof *copy);
     struct http_field *fields = arena_array(&x->arena, trailers->field_count, sizeof *fields);
     if (copy == NULL || fields == NULL) {
@@ -85,7 +86,7 @@ static struct http_head *copy_trailers(struct exchange *x, const struct http_hea
 void exchange_on_request_end(struct exchange *x, const struct http_head *trailers) {
     x->request_ended = true;
     if (trailers != NULL && trailers->field_count > 0) {
-        x->trailers = copy_trailers(x, trailers);
+        x->trailers = exchange_copy_trailers(x, trailers);
     }
     if (x->state >= EXCHANGE_AWAITING) {
         x->upstream->ops->send_end(x->upstream, x->trailers);
@@ -122,7 +123,9 @@ void exchange_on_client_gone(struct exchange *x) {
 /* The client takes more of the response. */
 void exchange_on_client_drained(struct exchange *x) {
     x->activity_us = exchange_now_us(x);
-    if (x->upstream_paused && x->upstream != NULL) {
+    if (x->coder != NULL) {
+        compression_on_drained(x);
+    } else if (x->upstream_paused && x->upstream != NULL) {
         x->upstream_paused = false;
         x->upstream->ops->resume(x->upstream);
     }
@@ -167,11 +170,18 @@ void exchange_on_response_head(struct exchange *x, struct http_head *head) {
         x->client->ops->send_head(x->client, head);
         return;
     }
+    if (x->compression.on && !upgrade) {
+        compression_on_response(x, head);
+    }
     begin_response(x, head);
 }
 
 void exchange_on_response_data(struct exchange *x, struct slice data) {
     x->activity_us = exchange_now_us(x);
+    if (x->coder != NULL) {
+        compression_on_data(x, data);
+        return;
+    }
     x->record.bytes_out += data.len;
     x->client->ops->send_data(x->client, data);
     if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
@@ -182,6 +192,10 @@ void exchange_on_response_data(struct exchange *x, struct slice data) {
 
 void exchange_on_response_end(struct exchange *x, const struct http_head *trailers) {
     x->response_ended = true;
+    if (x->coder != NULL) {
+        compression_on_end(x, trailers);
+        return;
+    }
     x->client->ops->send_end(x->client, trailers);
     if (x->state == EXCHANGE_TUNNEL) {
         end_tunnel_if_both_ended(x);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "act/proxy/compression_flow.h"
 #include "act/proxy/exchange_internal.h"
 #include "wire/http/date.h"
 #include "wire/http/forwarded.h"
@@ -167,6 +168,9 @@ bool exchange_prepare_request(struct exchange *x) {
     /* A request with a body that also asks for another protocol is one that two readers may
      * understand differently: the wish is dropped, as RFC 9110 7.8 allows. */
     head->upgrade = head->upgrade && head->framing == HTTP_BODY_NONE;
+    if (x->compression.on) {
+        compression_on_request(x);
+    }
     return add_forwarded(x) && add_via(x, head);
 }
 

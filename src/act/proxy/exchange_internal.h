@@ -46,6 +46,8 @@ void exchange_fail(struct exchange *x, enum record_reason reason);
 
 /* If it was told to pause. */
 void exchange_resume_client(struct exchange *x);
+/* In the exchange's arena; NULL when it is full: trailers may be dropped (RFC 9110 6.5.1). */
+struct http_head *exchange_copy_trailers(struct exchange *x, const struct http_head *trailers);
 
 /* exchange.c */
 

@@ -61,6 +61,8 @@ static void offer(struct exchange *x, const struct plan_route *route) {
     x->record.service = x->service->index;
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
     x->idempotent = route->idempotent;
+    x->compression.on = route->compression == PLAN_DEFAULT ? x->service->plan.compression
+                                                           : route->compression == PLAN_ON;
     worth_estimate(x);
     vitals_add(&x->service->vitals->offered[x->record.stage], 1);
     service_count_request(x->service);

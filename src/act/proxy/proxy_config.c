@@ -1,5 +1,7 @@
 #include "act/proxy/proxy_config.h"
 
+#include "act/proxy/compression_config.h"
+
 /* ---- routes ---- */
 
 #define ROUTE(member) offsetof(struct route_config, member)
@@ -38,6 +40,8 @@ static const struct config_field route_fields[] = {
     { "idempotent", CONFIG_BOOL, ROUTE(idempotent), .fallback = "false",
       .help = "the service promises that doing a POST twice is the same as doing it once (an order "
               "token, a signed cart): one that got no answer may be sent again" },
+    { "compression", CONFIG_CHOICE, ROUTE(compression), .choices = compression_switches,
+      .fallback = "default", .help = "`default`: as the service" },
 };
 const struct config_table route_config_table =
     CONFIG_TABLE_CHECKED(struct route_config, route_fields, check_route);

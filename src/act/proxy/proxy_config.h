@@ -13,6 +13,7 @@ struct route_config {
     const char *service;
     enum stage stage;
     bool idempotent;
+    int compression; /* enum plan_switch */
 };
 
 struct limits_config {

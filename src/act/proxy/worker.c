@@ -67,6 +67,7 @@ static void take_plan(struct worker *w) {
     }
     set_limits(w, &w->plan->limits);
     w->worth.policy = value_policy_default(w->plan->customer_value_mean);
+    compression_policy_init(&w->compressor.policy, w->plan);
     services_refresh(w);
     atomic_store(&w->own->plan_version, w->plan->version);
 }
@@ -255,6 +256,7 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     list_init(&w->sessions);
     buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
+    compressor_init(&w->compressor, w);
     w->loop = loop_new(err);
     if (w->loop == NULL) {
         return false;
@@ -286,6 +288,7 @@ static void free_spares(struct worker *w) {
         arena_fini(&x->arena);
         free(x);
     }
+    compressor_fini(&w->compressor);
     session_free_spares(w);
     upstream_free_spares(w);
 }

@@ -1,5 +1,6 @@
 /* What the parts of one worker share. */
 #pragma once
+#include "act/proxy/compression_flow.h"
 #include "act/proxy/route_table.h"
 #include "act/proxy/service.h"
 #include "act/proxy/worker.h"
@@ -29,6 +30,7 @@ struct worker {
     struct h1_limits h1_limits;
     struct route_table *routes;
     struct worth worth;
+    struct compressor compressor;
     struct service services[PLAN_SERVICES_MAX];
     struct endpoint endpoints[PLAN_ENDPOINTS_MAX];
     uint16_t slots_of_services[2 * PLAN_ENDPOINTS_MAX]; /* serving and warm ones, by service */

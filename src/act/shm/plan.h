@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "decide/value/stage.h"
+#include "wire/http/coding.h"
 
 #define PLAN_LAYOUT 2u
 #define PLAN_SLOTS 4
@@ -26,6 +27,7 @@
 #define PLAN_CUSTOMERS_MAX 262144 /* power of two; filled at most half */
 #define PLAN_TEXT_BYTES (2u << 20)
 #define PLAN_NAME_BYTES 64
+#define PLAN_COMPRESSION_TYPES_MAX 32
 
 struct plan_text {
     uint32_t offset, len; /* in plan->text */
@@ -63,14 +65,19 @@ struct plan_service {
     bool order_by_value; /* overload.order */
     uint32_t queue_max, queue_patience_ms;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
+    bool compression;   /* answers may be compressed, unless the route says otherwise */
 };
+
+/* Of what a route may leave to its service. */
+enum plan_switch { PLAN_DEFAULT, PLAN_ON, PLAN_OFF };
 
 struct plan_route {
     struct plan_text host;   /* empty: any host; lower case, "*.shop.test" allowed */
     struct plan_text prefix; /* path prefix at a segment boundary, "/" matches all */
     uint16_t service;
-    uint8_t stage;   /* enum stage */
-    bool idempotent; /* a POST that got no answer may be sent again */
+    uint8_t stage;       /* enum stage */
+    bool idempotent;     /* a POST that got no answer may be sent again */
+    uint8_t compression; /* enum plan_switch */
 };
 
 /* Open addressing by xxh3 of the customer id; key 0 is free (a hash of 0 is stored as 1). */
@@ -91,6 +98,17 @@ struct plan_limits {
     uint32_t retries;
 };
 
+/* How answers are compressed where that is on. Defaults in act/proxy/compression_config.c. */
+struct plan_compression {
+    uint8_t order[HTTP_CODINGS], order_count; /* enum http_coding, the favourite first */
+    uint8_t levels[HTTP_CODINGS];
+    bool services_may; /* Accept-Encoding goes on to the service */
+    uint32_t min_bytes, encoders_max;
+    uint32_t type_count;
+    struct plan_text
+        types[PLAN_COMPRESSION_TYPES_MAX]; /* "text/html"; one "*" stands for anything */
+};
+
 struct plan {
     uint64_t version; /* 1, 2, …: what `status` shows */
     int64_t published_unix_ms;
@@ -100,6 +118,7 @@ struct plan {
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
+    struct plan_compression compression;
     struct plan_text customer_cookie, session_cookie, via_name;
     double customer_value_mean;
     bool log_texts, log_query; /* records carry their texts, and queries */

@@ -19,6 +19,7 @@
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
+#define VITALS_COMPRESSION_REASONS 9 /* enum compression_reason */
 
 /* Flags of a request record. */
 enum {
@@ -127,6 +128,11 @@ struct vitals_worker {
     _Atomic uint64_t reasons[REASON_COUNT];
     _Atomic uint64_t records_dropped;
     _Atomic uint64_t texts_dropped; /* records whose texts found no room */
+    /* Of encoders at work: bodies, bytes before and after; and why answers were not compressed. */
+    _Atomic uint64_t coded[HTTP_CODINGS], coded_bytes_in[HTTP_CODINGS],
+        coded_bytes_out[HTTP_CODINGS];
+    _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
+    _Atomic uint64_t encoders_open;
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     _Atomic uint64_t ring_head; /* next to write, by the worker */

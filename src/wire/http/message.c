@@ -237,7 +237,9 @@ void http_strip_hop_by_hop(struct http_head *head) {
 bool http_field_forbidden_in_trailer(enum http_field_id id) {
     return is_hop_by_hop(id) || is_end_to_end(id) || id == HTTP_FIELD_TE ||
            id == HTTP_FIELD_TRAILER || id == HTTP_FIELD_LOCATION || id == HTTP_FIELD_DATE ||
-           id == HTTP_FIELD_RETRY_AFTER;
+           id == HTTP_FIELD_RETRY_AFTER || id == HTTP_FIELD_ACCEPT_ENCODING ||
+           id == HTTP_FIELD_CACHE_CONTROL || id == HTTP_FIELD_CONTENT_RANGE ||
+           id == HTTP_FIELD_IF_NONE_MATCH || id == HTTP_FIELD_VARY;
 }
 
 /* clang-format off */

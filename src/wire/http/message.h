@@ -30,24 +30,34 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
 /* Fields that somebody on the way asks for; found once, when parsed. */
 #define HTTP_KNOWN_FIELDS(X)                                                                       \
     X(ACCEPT, "accept")                                                                            \
+    X(ACCEPT_ENCODING, "accept-encoding")                                                          \
+    X(ACCEPT_RANGES, "accept-ranges")                                                              \
     X(AUTHORIZATION, "authorization")                                                              \
+    X(CACHE_CONTROL, "cache-control")                                                              \
     X(CONNECTION, "connection")                                                                    \
+    X(CONTENT_DIGEST, "content-digest")                                                            \
     X(CONTENT_ENCODING, "content-encoding")                                                        \
     X(CONTENT_LENGTH, "content-length")                                                            \
+    X(CONTENT_MD5, "content-md5")                                                                  \
+    X(CONTENT_RANGE, "content-range")                                                              \
     X(CONTENT_TYPE, "content-type")                                                                \
     X(COOKIE, "cookie")                                                                            \
     X(DATE, "date")                                                                                \
+    X(DIGEST, "digest")                                                                            \
+    X(ETAG, "etag")                                                                                \
     X(EXPECT, "expect")                                                                            \
     X(FORWARDED, "forwarded")                                                                      \
     X(HOST, "host")                                                                                \
     X(HTTP2_SETTINGS, "http2-settings")                                                            \
     X(IDEMPOTENCY_KEY, "idempotency-key")                                                          \
+    X(IF_NONE_MATCH, "if-none-match")                                                              \
     X(KEEP_ALIVE, "keep-alive")                                                                    \
     X(LOCATION, "location")                                                                        \
     X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                    \
     X(PROXY_AUTHORIZATION, "proxy-authorization")                                                  \
     X(PROXY_CONNECTION, "proxy-connection")                                                        \
     X(REFERER, "referer")                                                                          \
+    X(REPR_DIGEST, "repr-digest")                                                                  \
     X(RETRY_AFTER, "retry-after")                                                                  \
     X(SERVER, "server")                                                                            \
     X(SET_COOKIE, "set-cookie")                                                                    \
@@ -57,6 +67,7 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(TRANSFER_ENCODING, "transfer-encoding")                                                      \
     X(UPGRADE, "upgrade")                                                                          \
     X(USER_AGENT, "user-agent")                                                                    \
+    X(VARY, "vary")                                                                                \
     X(VIA, "via")                                                                                  \
     X(X_FORWARDED_FOR, "x-forwarded-for")                                                          \
     X(X_FORWARDED_HOST, "x-forwarded-host")                                                        \
