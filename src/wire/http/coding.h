@@ -15,8 +15,8 @@ enum http_coding {
     HTTP_CODINGS,
 };
 
-#define HTTP_ACCEPT_ITEMS_MAX 64 /* of all Accept-Encoding fields of a request; more are not read  \
-                                  */
+/* Items of all Accept-Encoding fields of a request; more are not read. */
+#define HTTP_ACCEPT_ITEMS_MAX 64
 
 /* As in Content-Encoding: "identity", "gzip", "br", "zstd". */
 struct slice http_coding_name(enum http_coding coding);
