@@ -294,6 +294,24 @@ def test_a_half_closed_client_still_gets_its_answer(echo):
         assert client.read_response().body == b"/half"
 
 
+def test_a_half_closed_client_is_ended_after_its_answer():
+    ended = threading.Event()
+
+    def script(one):
+        one.read_request()
+        assert ended.wait(5)
+        time.sleep(0.1)  # until the proxy has seen the client's end
+        one.answer()
+
+    with Service(script) as service, Proxy(service.port) as proxy, proxy.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.finish()
+        ended.set()
+        assert client.read_response().body == b"ok"
+        assert client.ended(3)  # not at the idle timeout
+        proxy.wait(lambda v: v["open"] == 0)
+
+
 # ---- routes ----
 
 def test_routes_by_host_and_prefix():

@@ -8,6 +8,7 @@
 #include "wire/http/status.h"
 
 #define RETRY_AFTER_BYTES 12
+#define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
 
 static bool wants_html(const struct http_head *request) {
     const struct http_field *accept = http_head_find(request, HTTP_FIELD_ACCEPT);
@@ -47,7 +48,7 @@ static void fill_head(struct exchange *x, struct http_head *head, uint16_t statu
                   html ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json"));
     http_head_add(head, SLICE("cache-control"), SLICE("no-store"));
     if (status == 405) {
-        http_head_add(head, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+        http_head_add(head, SLICE("allow"), SLICE(ALLOWED));
     }
 }
 
@@ -96,6 +97,23 @@ static void answer(struct exchange *x, uint16_t status, enum record_reason reaso
     x->response_begun = true;
     x->record.status = status;
     send_answer(x, status, why, keep_alive);
+}
+
+void exchange_answer_options(struct exchange *x) {
+    struct http_field fields[4];
+    struct http_head head;
+    http_head_init(&head, fields, 4);
+    head.version = 11;
+    head.status = x->record.status = 200;
+    head.keep_alive = x->request_ended;
+    head.framing = HTTP_BODY_LENGTH;
+    head.has_content_length = true;
+    http_head_add(&head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000));
+    http_head_add(&head, SLICE("allow"), SLICE(ALLOWED));
+    x->response_begun = true;
+    x->client->ops->send_head(x->client, &head);
+    x->client->ops->send_end(x->client, NULL);
+    exchange_finish(x, true);
 }
 
 void exchange_answer(struct exchange *x, uint16_t status, enum record_reason reason,

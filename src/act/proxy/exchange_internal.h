@@ -33,6 +33,14 @@ void exchange_answer(struct exchange *x, uint16_t status, enum record_reason rea
 void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_reason reason,
                                const char *why);
 
+/* OPTIONS that goes no further: what is served here at all. */
+void exchange_answer_options(struct exchange *x);
+
+/* exchange_hops.c */
+
+/* Counts a hop off Max-Forwards. True: none is left, or the field is broken, and it is answered. */
+bool exchange_ends_here(struct exchange *x);
+
 /* exchange_attempt.c */
 
 /* Whether sending it twice does no more than sending it once. */

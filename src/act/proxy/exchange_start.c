@@ -114,6 +114,9 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     record_path(x, path);
+    if (exchange_ends_here(x)) {
+        return;
+    }
     if (x->worker->routes == NULL) {
         exchange_answer(x, 503, REASON_NO_ENDPOINT, "The service is about to start.");
         return;

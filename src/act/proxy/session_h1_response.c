@@ -121,8 +121,8 @@ static void release(struct stream *stream, bool complete) {
     struct session *s = session_of(stream);
     if (!complete) {
         cut_off(s);
-    } else if (s->keep_alive && s->state == SESSION_BUSY) {
-        next_request(s);
+    } else if (s->keep_alive && s->state == SESSION_BUSY && !s->socket.end_told) {
+        next_request(s); /* one that has ended its direction has none */
     } else {
         session_h1_linger(s);
     }

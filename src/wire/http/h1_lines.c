@@ -64,17 +64,22 @@ static bool refuse_name(struct slice line, const char *at, struct h1_problem *pr
     return h1_refuse(problem, 400, "a field name that is not a token (RFC 9112 5.1)");
 }
 
-/* The name off the front of `rest`, and its colon. */
-static bool take_name(struct slice *rest, struct http_field *field, struct h1_problem *problem) {
-    const char *at = http_token_end(*rest); /* the line's CR at the latest */
+/* The name off the front of `rest`, and its colon. Blanks before it are refused in a request and
+ * taken away from a response (RFC 9112 5.1). */
+static bool take_name(struct slice *rest, bool response, struct http_field *field,
+                      struct h1_problem *problem) {
+    const char *at = http_token_end(*rest), *colon = at; /* the line's CR at the latest */
     size_t len = (size_t)(at - rest->data);
-    if (*at != ':' || len == 0) {
+    while (response && len > 0 && (*colon == ' ' || *colon == '\t')) {
+        colon++;
+    }
+    if (*colon != ':' || len == 0) {
         return refuse_name(*rest, at, problem);
     }
     bool mistakable;
     field->name = (struct slice){ rest->data, len };
     field->id = http_field_id_look_up(field->name, &mistakable);
-    *rest = (struct slice){ at + 1, rest->len - len - 1 };
+    *rest = (struct slice){ colon + 1, rest->len - (size_t)(colon + 1 - rest->data) };
     return !mistakable ||
            h1_refuse(problem, 400, "an underscore in the name of a known field (RFC 9112 11.2)");
 }
@@ -107,7 +112,7 @@ bool h1_parse_fields(struct slice *rest, const struct h1_limits *limits, struct 
             return h1_refuse(problem, 431, "too many fields (limits.fields)");
         }
         struct http_field *field = &head->fields[head->field_count];
-        if (!take_name(rest, field, problem) || !take_value(rest, field, problem)) {
+        if (!take_name(rest, head->status > 0, field, problem) || !take_value(rest, field, problem)) {
             return false;
         }
         head->field_count++;

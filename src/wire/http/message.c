@@ -234,12 +234,33 @@ void http_strip_hop_by_hop(struct http_head *head) {
     head->field_count = kept;
 }
 
+/* RFC 9110 6.5.1: what delimits, routes, modifies or authenticates the message, says how to answer
+ * or how to read the content. */
 bool http_field_forbidden_in_trailer(enum http_field_id id) {
-    return is_hop_by_hop(id) || is_end_to_end(id) || id == HTTP_FIELD_TE ||
-           id == HTTP_FIELD_TRAILER || id == HTTP_FIELD_LOCATION || id == HTTP_FIELD_DATE ||
-           id == HTTP_FIELD_RETRY_AFTER || id == HTTP_FIELD_ACCEPT_ENCODING ||
-           id == HTTP_FIELD_CACHE_CONTROL || id == HTTP_FIELD_CONTENT_RANGE ||
-           id == HTTP_FIELD_IF_NONE_MATCH || id == HTTP_FIELD_VARY;
+    static const bool forbidden[HTTP_FIELD_IDS] = {
+        [HTTP_FIELD_ACCEPT_ENCODING] = true,
+        [HTTP_FIELD_AGE] = true,
+        [HTTP_FIELD_CACHE_CONTROL] = true,
+        [HTTP_FIELD_CONTENT_RANGE] = true,
+        [HTTP_FIELD_DATE] = true,
+        [HTTP_FIELD_EXPIRES] = true,
+        [HTTP_FIELD_IF_MATCH] = true,
+        [HTTP_FIELD_IF_MODIFIED_SINCE] = true,
+        [HTTP_FIELD_IF_NONE_MATCH] = true,
+        [HTTP_FIELD_IF_RANGE] = true,
+        [HTTP_FIELD_IF_UNMODIFIED_SINCE] = true,
+        [HTTP_FIELD_LOCATION] = true,
+        [HTTP_FIELD_MAX_FORWARDS] = true,
+        [HTTP_FIELD_PRAGMA] = true,
+        [HTTP_FIELD_RANGE] = true,
+        [HTTP_FIELD_RETRY_AFTER] = true,
+        [HTTP_FIELD_TE] = true,
+        [HTTP_FIELD_TRAILER] = true,
+        [HTTP_FIELD_VARY] = true,
+        [HTTP_FIELD_WARNING] = true,
+        [HTTP_FIELD_WWW_AUTHENTICATE] = true,
+    };
+    return is_hop_by_hop(id) || is_end_to_end(id) || forbidden[id];
 }
 
 /* clang-format off */

@@ -32,6 +32,7 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(ACCEPT, "accept")                                                                            \
     X(ACCEPT_ENCODING, "accept-encoding")                                                          \
     X(ACCEPT_RANGES, "accept-ranges")                                                              \
+    X(AGE, "age")                                                                                  \
     X(AUTHORIZATION, "authorization")                                                              \
     X(CACHE_CONTROL, "cache-control")                                                              \
     X(CONNECTION, "connection")                                                                    \
@@ -46,16 +47,24 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(DIGEST, "digest")                                                                            \
     X(ETAG, "etag")                                                                                \
     X(EXPECT, "expect")                                                                            \
+    X(EXPIRES, "expires")                                                                          \
     X(FORWARDED, "forwarded")                                                                      \
     X(HOST, "host")                                                                                \
     X(HTTP2_SETTINGS, "http2-settings")                                                            \
     X(IDEMPOTENCY_KEY, "idempotency-key")                                                          \
+    X(IF_MATCH, "if-match")                                                                        \
+    X(IF_MODIFIED_SINCE, "if-modified-since")                                                      \
     X(IF_NONE_MATCH, "if-none-match")                                                              \
+    X(IF_RANGE, "if-range")                                                                        \
+    X(IF_UNMODIFIED_SINCE, "if-unmodified-since")                                                  \
     X(KEEP_ALIVE, "keep-alive")                                                                    \
     X(LOCATION, "location")                                                                        \
+    X(MAX_FORWARDS, "max-forwards")                                                                \
+    X(PRAGMA, "pragma")                                                                            \
     X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                    \
     X(PROXY_AUTHORIZATION, "proxy-authorization")                                                  \
     X(PROXY_CONNECTION, "proxy-connection")                                                        \
+    X(RANGE, "range")                                                                              \
     X(REFERER, "referer")                                                                          \
     X(REPR_DIGEST, "repr-digest")                                                                  \
     X(RETRY_AFTER, "retry-after")                                                                  \
@@ -69,6 +78,8 @@ bool http_method_is_idempotent(enum http_method method); /* RFC 9110 §9.2.2 */
     X(USER_AGENT, "user-agent")                                                                    \
     X(VARY, "vary")                                                                                \
     X(VIA, "via")                                                                                  \
+    X(WARNING, "warning")                                                                          \
+    X(WWW_AUTHENTICATE, "www-authenticate")                                                        \
     X(X_FORWARDED_FOR, "x-forwarded-for")                                                          \
     X(X_FORWARDED_HOST, "x-forwarded-host")                                                        \
     X(X_FORWARDED_PROTO, "x-forwarded-proto")

@@ -40,6 +40,7 @@ static const struct response_case accepted[] = {
     { "9.3", "HTTP/1.0 until the end", HTTP_GET, SLICE("HTTP/1.0 200 OK\r\n\r\n"), "200 1.0 until-close close" },
     { "2.3", "HTTP/1.3", HTTP_GET, SLICE("HTTP/1.3 200 OK\r\nContent-Length: 1\r\n\r\n"), "200 length:1 keep" },
     { "5", "fields", HTTP_GET, SLICE(OK "Content-Length: 0\r\nSet-Cookie: a=1\r\nX:  1 \r\nX: 2\r\n\r\n"), "200 length:0 keep [X=1] [X=2]" },
+    { "5.1", "blanks before the colon", HTTP_GET, SLICE(OK "Content-Length : 5\r\nX \t : a\r\n\r\n"), "200 length:5 keep [X=a]" },
     { "4", "no fields but HEAD", HTTP_HEAD, SLICE("HTTP/1.1 200\r\n\r\n"), "200 none keep" },
 };
 
@@ -63,7 +64,10 @@ static const struct response_case refused[] = {
     { "2.2", "bare CR", HTTP_GET, SLICE(OK "X: a\rb\r\n\r\n"), "CR without LF" },
     { "2.2", "bare CR in the reason", HTTP_GET, SLICE("HTTP/1.1 200 O\rK\r\n\r\n"), "CR without LF" },
     { "5.2", "a folded line", HTTP_GET, SLICE(OK "X: a\r\n b\r\n\r\n"), "folded" },
-    { "5.1", "a blank before the colon", HTTP_GET, SLICE(OK "X : a\r\n\r\n"), "name" },
+    { "5.1", "a blank inside of a name", HTTP_GET, SLICE(OK "X Y: a\r\n\r\n"), "name" },
+    { "5.1", "a blank instead of a colon", HTTP_GET, SLICE(OK "X \r\n\r\n"), "name" },
+    { "5.1", "a blank and no name", HTTP_GET, SLICE(OK " : a\r\n\r\n"), "folded" },
+    { "6.1", "both lengths, one behind a blank", HTTP_GET, SLICE(OK "Content-Length : 1\r\n" TE "\r\n"), "together" },
     { "6.3", "two lengths", HTTP_GET, SLICE(OK "Content-Length: 1\r\nContent-Length: 1\r\n\r\n"), "more than once" },
     { "6.3", "a list of lengths", HTTP_GET, SLICE(OK "Content-Length: 1, 1\r\n\r\n"), "not a number" },
     { "6.3", "a negative length", HTTP_GET, SLICE(OK "Content-Length: -1\r\n\r\n"), "not a number" },

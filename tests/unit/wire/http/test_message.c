@@ -236,12 +236,29 @@ static void keeps_framing_out_of_trailers(void **state) { /* RFC 9110 6.5.1 */
         HTTP_FIELD_LOCATION,
         HTTP_FIELD_DATE,
         HTTP_FIELD_RETRY_AFTER,
+        HTTP_FIELD_CACHE_CONTROL,
+        HTTP_FIELD_MAX_FORWARDS,
+        HTTP_FIELD_RANGE,
+        HTTP_FIELD_IF_MATCH,
+        HTTP_FIELD_IF_MODIFIED_SINCE,
+        HTTP_FIELD_IF_NONE_MATCH,
+        HTTP_FIELD_IF_RANGE,
+        HTTP_FIELD_IF_UNMODIFIED_SINCE,
+        HTTP_FIELD_CONTENT_RANGE,
+        HTTP_FIELD_AGE,
+        HTTP_FIELD_EXPIRES,
+        HTTP_FIELD_PRAGMA,
+        HTTP_FIELD_VARY,
+        HTTP_FIELD_WARNING,
+        HTTP_FIELD_WWW_AUTHENTICATE,
     };
     (void)state;
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
         assert_true(http_field_forbidden_in_trailer(forbidden[i]));
     }
     assert_false(http_field_forbidden_in_trailer(HTTP_FIELD_OTHER));
+    assert_false(http_field_forbidden_in_trailer(HTTP_FIELD_ETAG)); /* RFC 9110 8.8.3 */
+    assert_false(http_field_forbidden_in_trailer(HTTP_FIELD_CONTENT_DIGEST));
 }
 
 int main(void) {
