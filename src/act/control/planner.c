@@ -35,8 +35,7 @@ static void fill_services(const struct controller *c, struct plan *plan) {
             .queue_max = c->shop.overload.queue,
             .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,
             .floor_ratio = c->shop.value.floor_ratio,
-            .compression =
-                compression_plan_service(&c->shop.compression, s->config->compression),
+            .compression = compression_plan_service(&c->shop.compression, s->config->compression),
         };
         memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;

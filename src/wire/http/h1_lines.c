@@ -112,7 +112,8 @@ bool h1_parse_fields(struct slice *rest, const struct h1_limits *limits, struct 
             return h1_refuse(problem, 431, "too many fields (limits.fields)");
         }
         struct http_field *field = &head->fields[head->field_count];
-        if (!take_name(rest, head->status > 0, field, problem) || !take_value(rest, field, problem)) {
+        if (!take_name(rest, head->status > 0, field, problem) ||
+            !take_value(rest, field, problem)) {
             return false;
         }
         head->field_count++;
