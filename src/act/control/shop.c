@@ -203,6 +203,7 @@ static void check_shop(const struct config_place *place, void *item) {
     }
 }
 
+static const char *const io_choices[] = { "auto", "epoll", "io_uring", NULL }; /* enum loop_io */
 static const struct config_field shop_fields[] = {
     { "include", CONFIG_TEXT, SHOP(include), .many = true, .count_offset = SHOP(include_count),
       .help = "further files, whose keys are added to these; services and jobs may be spread" },
@@ -215,6 +216,9 @@ static const struct config_field shop_fields[] = {
       .help = "what is remembered: `sqlite:PATH`; read at the start only" },
     { "workers", CONFIG_COUNT, SHOP(workers), .fallback = "0", .max = PLAN_WORKERS_MAX,
       .help = "processes that carry traffic; 0: one for each CPU; read at the start only" },
+    { "io", CONFIG_CHOICE, SHOP(io), .choices = io_choices, .fallback = "auto",
+      .help = "how workers ask the kernel; one that is refused falls back to epoll; read at the "
+              "start only" },
     { "services", CONFIG_NAMED_BLOCKS, SHOP(services), .table = &service_table,
       .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
     { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,

@@ -15,6 +15,7 @@
 #include "decide/value/value_config.h"
 #include "record/telemetry/access_log_config.h"
 #include "wire/net/address.h"
+#include "wire/net/loop.h"
 
 #define SHOP_ADMIN_DEFAULT "127.0.0.1:9900"
 #define SHOP_STORE_DEFAULT "sqlite:var/tidegate.db"
@@ -65,6 +66,7 @@ struct shop {
     } admin;
     const char *store;
     uint32_t workers; /* 0: one for each CPU */
+    enum loop_io io;
     struct service_config *services;
     size_t service_count;
     struct route_config *routes;

@@ -54,6 +54,7 @@ static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd, i
         .listen_count = LISTENERS_MAX,
         .plans = s->plans,
         .vitals = s->vitals,
+        .io = s->shop->io,
         .wake_fd = s->wake_fds[index],
         .supervisor_fd = supervisor_fd,
         .control_fd = control_fd,

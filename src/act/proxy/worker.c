@@ -257,8 +257,7 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
     compressor_init(&w->compressor, w);
-    w->loop = loop_new(err);
-    if (w->loop == NULL) {
+    if (!worker_open_loop(w, err)) {
         return false;
     }
     rand_init(&w->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
@@ -275,8 +274,8 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     if (!worker_listen_start(w, err)) {
         return false;
     }
-    log_info("worker_ready", "pid=%d plan=%llu", (int)getpid(),
-             (unsigned long long)vitals_get(&w->own->plan_version));
+    log_info("worker_ready", "pid=%d plan=%llu io=%s", (int)getpid(),
+             (unsigned long long)vitals_get(&w->own->plan_version), loop_io_name(loop_io(w->loop)));
     return true;
 }
 

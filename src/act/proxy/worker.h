@@ -19,6 +19,7 @@
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "base/error.h"
+#include "wire/net/loop.h"
 
 #define WORKER_HEARTBEAT_US 100000 /* in the vitals */
 #define WORKER_RETIRE_IDLE_US 5000000
@@ -35,6 +36,7 @@ struct worker_config {
     unsigned listen_count;
     struct plan_segment *plans;
     struct vitals *vitals;
+    enum loop_io io;   /* AUTO and URING fall back to epoll where the kernel refuses */
     int wake_fd;       /* eventfd; -1: the worker looks for a new plan at each heartbeat only */
     int supervisor_fd; /* pidfd, readable when the supervisor is gone; -1: none */
     int control_fd;    /* a socket that keeps messages apart; 0 or -1: none */

@@ -63,6 +63,8 @@ void worker_listen_fini(struct worker *worker);
 /* worker.c */
 void worker_on_accept(struct listener *listener, int fd, const struct address *peer);
 
+/* worker_io.c: as the configuration says, epoll where that is refused. */
+bool worker_open_loop(struct worker *worker, struct error *err);
 int64_t worker_unix_ms(struct worker *worker);
 /* A session ended: the drain may be over. */
 void worker_session_ended(struct worker *worker);

@@ -1,6 +1,7 @@
 #include "wire/net/loop.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -13,7 +14,45 @@ static bool due_earlier(const struct heap_node *a, const struct heap_node *b) {
            HEAP_ITEM_CONST(b, struct timer, node)->heap_us;
 }
 
+static const char *const io_names[] = {
+    [LOOP_IO_AUTO] = "auto", [LOOP_IO_EPOLL] = "epoll", [LOOP_IO_URING] = "io_uring"
+};
+
+const char *loop_io_name(enum loop_io io) {
+    return io_names[io];
+}
+
+bool loop_io_parse(struct slice name, enum loop_io *io) {
+    for (unsigned i = 0; i < sizeof io_names / sizeof io_names[0]; i++) {
+        if (slice_equal(name, slice_from(io_names[i]))) {
+            *io = (enum loop_io)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool open_backend(struct loop *loop, enum loop_io io, struct error *err) {
+    if (io != LOOP_IO_EPOLL) {
+        loop->backend = &loop_backend_uring;
+        loop->backend_self = loop->backend->open(err);
+    }
+    if (loop->backend_self == NULL && io != LOOP_IO_URING) {
+        loop->backend = &loop_backend_epoll;
+        loop->backend_self = loop->backend->open(io == LOOP_IO_AUTO ? NULL : err);
+    }
+    return loop->backend_self != NULL;
+}
+
 struct loop *loop_new(struct error *err) {
+    return loop_new_io(LOOP_IO_EPOLL, err);
+}
+
+enum loop_io loop_io(const struct loop *loop) {
+    return loop->backend == &loop_backend_uring ? LOOP_IO_URING : LOOP_IO_EPOLL;
+}
+
+struct loop *loop_new_io(enum loop_io io, struct error *err) {
     struct loop *loop = calloc(1, sizeof *loop);
     char *receive = malloc(LOOP_RECEIVE_BYTES);
     if (loop == NULL || receive == NULL) {
@@ -23,15 +62,13 @@ struct loop *loop_new(struct error *err) {
         return NULL;
     }
     loop->receive = receive;
-    loop->backend = &loop_backend_epoll;
     heap_init(&loop->timers, due_earlier);
     list_init(&loop->tasks);
     list_init(&loop->ready);
     list_init(&loop->flush);
     list_init(&loop->closing);
     loop_update_clock(loop);
-    loop->backend_self = loop->backend->open(err);
-    if (loop->backend_self == NULL) {
+    if (!open_backend(loop, io, err)) {
         loop_free(loop);
         return NULL;
     }
@@ -94,6 +131,17 @@ void loop_unwatch(struct loop *loop, struct watch *watch) {
         loop->backend->watch_remove(loop->backend_self, watch);
     }
     watch->fd = -1;
+}
+
+void loop_watch_happened(struct watch *watch, unsigned happened) {
+    unsigned events = 0;
+    events |= happened & POLLIN ? WATCH_READ : 0;
+    events |= happened & POLLOUT ? WATCH_WRITE : 0;
+    if (happened & (POLLHUP | POLLERR)) {
+        /* Whoever waits to read or write finds out why by trying. */
+        events |= WATCH_HANGUP | (watch->events & (WATCH_READ | WATCH_WRITE));
+    }
+    watch->on_ready(watch, events);
 }
 
 /* ---- timers ---- */

@@ -12,12 +12,24 @@
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/slice.h"
 
 struct loop;
 
-/* NULL with *err set when the kernel refuses. */
+/* How the kernel is asked. LOOP_IO_AUTO is io_uring where the kernel has what we need of it and
+ * allows it, else epoll. */
+enum loop_io { LOOP_IO_AUTO, LOOP_IO_EPOLL, LOOP_IO_URING };
+
+const char *loop_io_name(enum loop_io io); /* "auto", "epoll", "io_uring" */
+bool loop_io_parse(struct slice name, enum loop_io *io);
+
+/* An epoll loop. NULL with *err set when the kernel refuses. */
 struct loop *loop_new(struct error *err);
+/* As asked. LOOP_IO_AUTO that falls back to epoll leaves in *err why io_uring did not come up. A
+ * loop belongs to the process that made it: after a fork the child makes its own. */
+struct loop *loop_new_io(enum loop_io io, struct error *err);
 void loop_free(struct loop *loop);
+enum loop_io loop_io(const struct loop *loop); /* what it came to: never AUTO */
 
 /* Runs turns until loop_stop. False only when the backend itself fails. */
 bool loop_run(struct loop *loop, struct error *err);
@@ -36,6 +48,7 @@ enum { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_HANGUP = 4, WATCH_EXCLUSIVE = 8 };
 struct watch {
     int fd; /* -1 when not watched */
     unsigned events;
+    uint32_t slot; /* the backend's */
     void (*on_ready)(struct watch *watch, unsigned events);
 };
 

@@ -3,7 +3,6 @@
  * remembered in `readable` and `writable` until a short read or a short write takes it back. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 
 #define EVENTS_PER_TURN 256
 #define SOCKET_TAG 1u /* in the low bit of an event's pointer; watches have it clear */
-#define IOV_MAX_HERE 32
 
 struct epoll_backend {
     int fd;
@@ -70,17 +68,6 @@ static void watch_remove(void *self, struct watch *watch) {
     }
 }
 
-static void dispatch_watch(struct watch *watch, uint32_t happened) {
-    unsigned events = 0;
-    events |= happened & EPOLLIN ? WATCH_READ : 0;
-    events |= happened & EPOLLOUT ? WATCH_WRITE : 0;
-    if (happened & (EPOLLHUP | EPOLLERR)) {
-        /* Whoever waits to read or write finds out why by trying. */
-        events |= WATCH_HANGUP | (watch->events & (WATCH_READ | WATCH_WRITE));
-    }
-    watch->on_ready(watch, events);
-}
-
 /* ---- sockets ---- */
 
 static bool socket_add(void *self, struct socket *socket) {
@@ -97,23 +84,12 @@ static void socket_remove(void *self, struct socket *socket) {
     epoll_ctl(b->fd, EPOLL_CTL_DEL, socket->fd, NULL);
 }
 
-static void dispatch_connecting(struct socket *socket, uint32_t happened) {
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (happened & (EPOLLERR | EPOLLHUP)) {
-        getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-        loop_socket_failed(socket, error == 0 ? ECONNRESET : error);
-    } else if (happened & EPOLLOUT) {
-        loop_socket_connected(socket);
-    }
-}
-
 static void dispatch_socket(struct socket *socket, uint32_t happened) {
     if (socket->closing || socket->failed) {
         return;
     }
     if (socket->connecting) {
-        dispatch_connecting(socket, happened);
+        loop_socket_connecting(socket, happened);
     } else if (happened & EPOLLOUT) {
         loop_socket_writable(socket);
     }
@@ -128,107 +104,13 @@ static void dispatch_socket(struct socket *socket, uint32_t happened) {
 
 static void receive(void *self, struct socket *socket) {
     (void)self;
-    char *buffer = socket->loop->receive;
-    for (unsigned round = 0; round < LOOP_RECEIVE_ROUNDS; round++) {
-        size_t kept = socket->kept_len, room = LOOP_RECEIVE_BYTES - kept;
-        if (room == 0) { /* the owner wants more than it may have before it takes anything */
-            loop_socket_failed(socket, ENOBUFS);
-            return;
-        }
-        if (kept > 0) {
-            memcpy(buffer, socket->kept, kept);
-        }
-        ssize_t n = recv(socket->fd, buffer + kept, room, 0);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            socket->readable = false;
-            if (errno != EAGAIN) {
-                loop_socket_failed(socket, errno);
-            }
-            return;
-        }
-        if (n == 0) {
-            socket->readable = false;
-            loop_socket_ended(socket);
-            return;
-        }
-        /* A short read has emptied the stream: the next byte is a new edge. The peer's end is not,
-         * when its edge has already come. */
-        socket->readable = (size_t)n == room || socket->peer_ended;
-        loop_socket_deliver(socket, slice_of(buffer, kept + (size_t)n));
-        if (!socket->readable || socket->paused || socket->closing || socket->failed) {
-            return;
-        }
-    }
-}
-
-/* Pending blocks first, then the parts. */
-static int fill_iov(const struct socket *socket, const struct slice *parts, size_t count,
-                    struct iovec iov[IOV_MAX_HERE]) {
-    int filled = 0;
-    for (struct socket_block *b = socket->out_first; b != NULL && filled < IOV_MAX_HERE;
-         b = b->next) {
-        iov[filled++] = (struct iovec){ b->data + b->start, b->end - b->start };
-    }
-    for (size_t i = 0; i < count && filled < IOV_MAX_HERE; i++) {
-        if (parts[i].len > 0) {
-            iov[filled++] = (struct iovec){ (void *)(uintptr_t)parts[i].data, parts[i].len };
-        }
-    }
-    return filled;
-}
-
-/* Takes `sent` bytes off the front of the pending blocks; returns what is left of `sent`. */
-static size_t advance_blocks(struct socket *socket, size_t sent) {
-    while (socket->out_first != NULL && sent > 0) {
-        struct socket_block *block = socket->out_first;
-        size_t len = block->end - block->start;
-        size_t taken = sent < len ? sent : len;
-        block->start += (uint32_t)taken;
-        socket->pending_bytes -= taken;
-        sent -= taken;
-        if (taken == len) {
-            socket->out_first = block->next;
-            loop_block_return(socket->loop, block);
-        }
-    }
-    return sent;
+    loop_receive_now(socket);
 }
 
 static ssize_t transmit(void *self, struct socket *socket, const struct slice *parts,
                         size_t count) {
     (void)self;
-    struct iovec iov[IOV_MAX_HERE];
-    size_t taken = 0;
-    while (socket->writable) {
-        struct msghdr message = { .msg_iov = iov };
-        message.msg_iovlen = (size_t)fill_iov(socket, parts, count, iov);
-        size_t offered = 0;
-        for (size_t i = 0; i < message.msg_iovlen; i++) {
-            offered += iov[i].iov_len;
-        }
-        if (offered == 0) {
-            break;
-        }
-        ssize_t n = message.msg_iovlen == 1
-                        ? send(socket->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                        : sendmsg(socket->fd, &message, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0 && errno != EAGAIN) {
-            return -1;
-        }
-        size_t sent = n < 0 ? 0 : (size_t)n;
-        socket->writable = sent == offered; /* else an edge says when there is room again */
-        taken += advance_blocks(socket, sent);
-        if (count > 0) {
-            break; /* the parts were offered: the caller keeps what was not taken */
-        }
-    }
-    return (ssize_t)taken;
+    return loop_transmit_now(socket, parts, count);
 }
 
 /* ---- waiting ---- */
@@ -247,7 +129,7 @@ static bool wait_and_dispatch(void *self, struct loop *loop, int wait_ms, struct
             dispatch_socket((struct socket *)(uintptr_t)(event.data.u64 & ~(uint64_t)SOCKET_TAG),
                             event.events);
         } else if (event.data.ptr != NULL) {
-            dispatch_watch(event.data.ptr, event.events);
+            loop_watch_happened(event.data.ptr, event.events);
         }
     }
     b->at = b->count = 0;

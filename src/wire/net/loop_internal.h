@@ -1,5 +1,6 @@
 /* Inside of the loop: what loop.c, socket.c and the backends share. A backend is how the kernel is
- * asked: loop_epoll.c today. It calls back loop_socket_* of socket.c with what it learned. */
+ * asked: loop_epoll.c, loop_uring.c. It calls back loop_socket_* of socket.c with what it
+ * learned. */
 #pragma once
 #include <sys/uio.h>
 
@@ -9,6 +10,7 @@
 #define LOOP_RECEIVE_BYTES 131072 /* of the one receive buffer: kept bytes and what follows */
 #define LOOP_RECEIVE_ROUNDS 4     /* full buffers of one socket in a turn before others' turn */
 #define LOOP_BLOCK_BYTES 16384
+#define LOOP_IOV_MAX 32       /* blocks and parts of one system call */
 #define LOOP_SPARE_BLOCKS 256 /* kept for reuse: 4 MiB */
 
 /* Bytes waiting to be sent. */
@@ -35,9 +37,12 @@ struct loop_backend {
     /* Sends pending blocks, then `parts`; returns how much of the parts was taken, -1 with
      * errno. */
     ssize_t (*transmit)(void *self, struct socket *socket, const struct slice *parts, size_t count);
+    /* The pending blocks are about to be dropped: those that the kernel may still read are taken
+     * over. NULL: it never reads them outside of `transmit`. */
+    void (*disown)(void *self, struct socket *socket);
 };
 
-extern const struct loop_backend loop_backend_epoll;
+extern const struct loop_backend loop_backend_epoll, loop_backend_uring;
 
 struct loop {
     const struct loop_backend *backend;
@@ -58,12 +63,35 @@ void loop_update_clock(struct loop *loop);
 struct socket_block *loop_block_take(struct loop *loop); /* NULL when memory is out */
 void loop_block_return(struct loop *loop, struct socket_block *block);
 
+/* loop.c, called by a backend: poll(2) has said `happened` of the watched descriptor. */
+void loop_watch_happened(struct watch *watch, unsigned happened);
+
+/* loop_stream.c, for backends: by plain system calls. */
+
+/* Reads while there is something and the owner wants it. */
+void loop_receive_now(struct socket *socket);
+/* Sends pending blocks, then `parts`, while the kernel takes them; as loop_backend.transmit. */
+ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size_t count);
+/* Pending blocks first, then the parts; returns how many entries it filled. */
+int loop_fill_iov(const struct socket *socket, const struct slice *parts, size_t count,
+                  struct iovec iov[LOOP_IOV_MAX]);
+/* Takes `sent` bytes off the front of the pending blocks; returns what is left of `sent`. */
+size_t loop_advance_blocks(struct socket *socket, size_t sent);
+
 /* socket.c, called by the loop and its backend. */
+
+/* poll(2) has said `happened` of a socket that connects. */
+void loop_socket_connecting(struct socket *socket, unsigned happened);
 void loop_socket_connected(struct socket *socket);
 void loop_socket_failed(struct socket *socket, int system_errno);
 /* `data` begins with the kept bytes. */
 void loop_socket_deliver(struct socket *socket, struct slice data);
+void loop_socket_deliver_kept(struct socket *socket);
+/* `data` is joined to the kept bytes, which are then delivered unless the socket is paused. */
+void loop_socket_join(struct socket *socket, struct slice data);
 void loop_socket_ended(struct socket *socket);
+/* What is pending is lost: told when all that came was read. */
+void loop_socket_sending_failed(struct socket *socket, int system_errno);
 void loop_socket_ready(struct socket *socket);    /* its place in loop->ready came up */
 void loop_socket_flush(struct socket *socket);    /* its place in loop->flush came up */
 void loop_socket_closed(struct socket *socket);   /* its place in loop->closing came up */

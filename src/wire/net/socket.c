@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +83,17 @@ void loop_socket_failed(struct socket *socket, int system_errno) {
     }
 }
 
+void loop_socket_connecting(struct socket *socket, unsigned happened) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (happened & (POLLERR | POLLHUP)) {
+        getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+        loop_socket_failed(socket, error == 0 ? ECONNRESET : error);
+    } else if (happened & POLLOUT) {
+        loop_socket_connected(socket);
+    }
+}
+
 /* ---- receiving ---- */
 
 static bool wants_data(const struct socket *socket) {
@@ -99,6 +111,7 @@ static void keep(struct socket *socket, struct slice rest) {
     if (rest.len > 0) {
         kept = malloc(rest.len);
         if (kept == NULL) {
+            drop_kept(socket);
             loop_socket_failed(socket, ENOMEM);
             return;
         }
@@ -120,15 +133,46 @@ void loop_socket_deliver(struct socket *socket, struct slice data) {
     }
 }
 
-static void deliver_kept(struct socket *socket) {
+/* The owner may look at them while it decides what is kept of them. */
+void loop_socket_deliver_kept(struct socket *socket) {
     if (socket->kept_len > 0) {
-        memcpy(socket->loop->receive, socket->kept, socket->kept_len);
-        loop_socket_deliver(socket, slice_of(socket->loop->receive, socket->kept_len));
+        struct slice data = { socket->kept, socket->kept_len };
+        char *kept = socket->kept;
+        socket->kept = NULL;
+        size_t consumed = socket->handler->on_data(socket, data);
+        assert(consumed <= data.len);
+        if (socket->closing || consumed == data.len) {
+            free(kept);
+            socket->kept_len = 0;
+        } else if (consumed == 0) {
+            socket->kept = kept;
+        } else {
+            keep(socket, slice_skip(data, consumed));
+            free(kept);
+        }
+    }
+}
+
+void loop_socket_join(struct socket *socket, struct slice data) {
+    if (!socket->paused && socket->kept_len >= LOOP_RECEIVE_BYTES) {
+        loop_socket_failed(socket, ENOBUFS); /* the owner wants more before it takes anything */
+        return;
+    }
+    char *kept = realloc(socket->kept, socket->kept_len + data.len);
+    if (kept == NULL) {
+        loop_socket_failed(socket, ENOMEM);
+        return;
+    }
+    memcpy(kept + socket->kept_len, data.data, data.len);
+    socket->kept = kept;
+    socket->kept_len += (uint32_t)data.len;
+    if (!socket->paused) {
+        loop_socket_deliver_kept(socket);
     }
 }
 
 static void tell_end(struct socket *socket) {
-    deliver_kept(socket);
+    loop_socket_deliver_kept(socket);
     if (wants_data(socket) && !socket->end_told) {
         socket->end_told = true;
         if (socket->handler->on_end != NULL) {
@@ -152,7 +196,7 @@ void loop_socket_ready(struct socket *socket) {
     }
     /* Little room behind what is kept, or nothing to follow it: the kept bytes go alone. */
     if (!socket->readable || socket->kept_len > LOOP_RECEIVE_BYTES / 2) {
-        deliver_kept(socket);
+        loop_socket_deliver_kept(socket);
     }
     if (socket->readable && wants_data(socket)) {
         socket->loop->backend->receive(socket->loop->backend_self, socket);
@@ -180,6 +224,9 @@ void socket_resume(struct socket *socket) {
 /* ---- sending ---- */
 
 static void drop_pending(struct socket *socket) {
+    if (socket->loop->backend->disown != NULL) {
+        socket->loop->backend->disown(socket->loop->backend_self, socket);
+    }
     while (socket->out_first != NULL) {
         struct socket_block *block = socket->out_first;
         socket->out_first = block->next;
@@ -194,7 +241,7 @@ static void schedule_flush(struct socket *socket) {
     }
 }
 
-static void sending_failed(struct socket *socket, int system_errno) {
+void loop_socket_sending_failed(struct socket *socket, int system_errno) {
     drop_pending(socket);
     socket->write_errno = system_errno;
     schedule_flush(socket); /* reported from there, never inside the sender's call */
@@ -231,7 +278,7 @@ static bool append_parts(struct socket *socket, const struct slice *parts, size_
         size_t skipped = skip < parts[i].len ? skip : parts[i].len;
         skip -= skipped;
         if (!append(socket, slice_skip(parts[i], skipped))) {
-            sending_failed(socket, ENOMEM);
+            loop_socket_sending_failed(socket, ENOMEM);
             return false;
         }
     }
@@ -253,7 +300,7 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
         ssize_t n =
             socket->loop->backend->transmit(socket->loop->backend_self, socket, parts, count);
         if (n < 0) {
-            sending_failed(socket, errno);
+            loop_socket_sending_failed(socket, errno);
             return true;
         }
         sent = (size_t)n;
@@ -282,7 +329,7 @@ size_t socket_pending(const struct socket *socket) {
 
 void loop_socket_writable(struct socket *socket) {
     socket->writable = true;
-    if (socket->pending_bytes > 0 || socket->finishing) {
+    if (socket->pending_bytes > 0 || socket->finishing || socket->blocked) {
         schedule_flush(socket);
     }
 }

@@ -47,7 +47,8 @@ struct socket_handler {
 struct socket {
     struct loop *loop;
     const struct socket_handler *handler;
-    int fd; /* -1: closed or never opened */
+    int fd;        /* -1: closed or never opened */
+    uint32_t slot; /* the backend's */
     unsigned connecting : 1, closing : 1, failed : 1;
     unsigned paused : 1, readable : 1;    /* readable: recv may find something */
     unsigned peer_ended : 1;              /* the kernel said that an end or an error is to come */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "any_loop.h"
 #include "wire/net/listener.h"
 
 static int accepted[256];
@@ -47,7 +48,7 @@ static int connect_to(const struct address *address) {
 }
 
 static void a_turn_accepts_a_bounded_batch(void **state) {
-    struct loop *loop = loop_new(NULL);
+    struct loop *loop = any_loop();
     struct listener listener;
     struct address bound;
     int clients[LISTENER_BATCH + 5];
@@ -75,7 +76,7 @@ static void a_turn_accepts_a_bounded_batch(void **state) {
 }
 
 static void out_of_descriptors_turns_away_and_recovers(void **state) {
-    struct loop *loop = loop_new(NULL);
+    struct loop *loop = any_loop();
     struct listener listener;
     struct address bound;
     struct rlimit before, tight;

@@ -7,16 +7,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "wire/net/loop.h"
-
-static struct loop *new_loop(void) {
-    struct error err = { 0 };
-    struct loop *loop = loop_new(&err);
-    if (loop == NULL) {
-        fail_msg("%s", err.text);
-    }
-    return loop;
-}
+#include "any_loop.h"
 
 static void turn(struct loop *loop, int wait_ms) {
     struct error err = { 0 };
@@ -39,7 +30,7 @@ static void note(struct timer *timer) {
 static void timers_fire_in_order(void **state) {
     static const uint64_t delays_ms[] = { 9, 1, 5, 3, 7 };
     static const unsigned order[] = { 1, 3, 2, 4, 0 };
-    struct loop *loop = new_loop();
+    struct loop *loop = any_loop();
     struct numbered timers[5] = { 0 };
     (void)state;
     fired_count = 0;
@@ -55,7 +46,7 @@ static void timers_fire_in_order(void **state) {
 }
 
 static void a_moved_timer_fires_once_at_its_last_time(void **state) {
-    struct loop *loop = new_loop();
+    struct loop *loop = any_loop();
     struct numbered late = { .number = 1 }, early = { .number = 2 }, stopped = { .number = 3 };
     (void)state;
     fired_count = 0;
@@ -92,7 +83,7 @@ static void run_again_once(struct task *task) {
 static void deferred_tasks_run_once_a_turn(void **state) {
     struct task task = { 0 }, cancelled = { 0 };
     (void)state;
-    the_loop = new_loop();
+    the_loop = any_loop();
     runs = 0;
     loop_defer(the_loop, &task, run_again_once);
     loop_defer(the_loop, &task, run_again_once);
@@ -128,7 +119,7 @@ static void no_callback_after_unwatch(void **state) {
     struct error err = { 0 };
     (void)state;
     a.other = &b;
-    the_loop = new_loop();
+    the_loop = any_loop();
     assert_true(loop_watch(the_loop, &a.watch, a_fd, WATCH_READ, drop_other, &err));
     assert_true(loop_watch(the_loop, &b.watch, b_fd, WATCH_READ, drop_other, &err));
     turn(the_loop, 1000); /* both are ready in one turn: whoever is first removes the other */
@@ -141,7 +132,7 @@ static void no_callback_after_unwatch(void **state) {
 static void a_zeroed_watch_may_be_unwatched(void **state) {
     struct watch never = { 0 };
     (void)state;
-    struct loop *loop = new_loop();
+    struct loop *loop = any_loop();
     loop_unwatch(loop, &never);
     assert_int_equal(never.fd, -1);
     loop_free(loop);

@@ -1,0 +1,275 @@
+/* Sockets of the io_uring backend.
+ *
+ *   receive  One request serves a connection for its life (multishot). It is taken back when the
+ *            owner has paused and the peer goes on sending, and made again when it resumes.
+ *   send     Pending blocks go out with the turn's one submission, at most one send of a socket at
+ *            a time; they are `writable` in between. Large parts are sent at once by a system call:
+ *            a copy would cost more.
+ * Completions are only made while we wait (DEFER_TASKRUN): a system call in between never overtakes
+ * a receive of ours, unless the completions of this turn are not all read yet. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "wire/net/loop_uring_internal.h"
+
+bool uring_is_running(const struct uring_slot *slot, enum uring_request what) {
+    return (slot->running & (1u << what)) != 0;
+}
+
+static bool ask_to_receive(struct uring *u, struct uring_slot *slot) {
+    struct io_uring_sqe *sqe = uring_request(u, slot, URING_RECEIVE);
+    if (sqe == NULL) {
+        return false;
+    }
+    io_uring_prep_recv_multishot(sqe, slot->socket->fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+    slot->cancelled = false;
+    return true;
+}
+
+static bool ask_to_connect(struct uring *u, struct uring_slot *slot) {
+    struct io_uring_sqe *sqe = uring_request(u, slot, URING_POLL);
+    if (sqe == NULL) {
+        return false;
+    }
+    io_uring_prep_poll_add(sqe, slot->socket->fd, POLLOUT);
+    return true;
+}
+
+bool uring_socket_add(void *self, struct socket *socket) {
+    struct uring *u = self;
+    struct uring_slot *slot = uring_slot_take(u, URING_SOCKET);
+    if (slot == NULL) {
+        errno = ENOMEM;
+        return false;
+    }
+    slot->socket = socket;
+    socket->slot = slot->index;
+    if (!(socket->connecting ? ask_to_connect(u, slot) : ask_to_receive(u, slot))) {
+        uring_slot_close(u, slot);
+        errno = EBUSY;
+        return false;
+    }
+    return true;
+}
+
+void uring_socket_disown(void *self, struct socket *socket) {
+    struct uring_slot *slot = uring_slot_at(self, socket->slot);
+    if (uring_is_running(slot, URING_SEND) && slot->orphans == NULL) {
+        slot->orphans = socket->out_first;
+        socket->out_first = socket->out_last = NULL;
+    }
+}
+
+void uring_socket_remove(void *self, struct socket *socket) {
+    struct uring *u = self;
+    struct uring_slot *slot = uring_slot_at(u, socket->slot);
+    for (enum uring_request what = URING_POLL; what <= URING_SEND; what++) {
+        uring_cancel(u, slot, what);
+    }
+    uring_socket_disown(u, socket);
+    slot->socket = NULL;
+    uring_slot_close(u, slot);
+}
+
+/* ---- receiving ---- */
+
+/* Asked for again after a pause; also for the last words before a failed send is told. */
+void uring_socket_receive(void *self, struct socket *socket) {
+    struct uring *u = self;
+    struct uring_slot *slot = uring_slot_at(u, socket->slot);
+    if (socket->write_errno != 0) {
+        if (io_uring_cq_ready(&u->ring) == 0) {
+            loop_receive_now(socket);
+        }
+        return;
+    }
+    loop_socket_deliver_kept(socket);
+    if (socket->paused || socket->closing || socket->failed) {
+        return;
+    }
+    if (slot->receive_errno != 0) {
+        loop_socket_failed(socket, slot->receive_errno);
+    } else {
+        socket->readable = false;
+        if (!uring_is_running(slot, URING_RECEIVE) && !ask_to_receive(u, slot)) {
+            loop_socket_failed(socket, ENOBUFS);
+        }
+    }
+}
+
+/* What comes while the owner has paused is kept, and no more of it is asked for. */
+static void received_in_pause(struct uring *u, struct uring_slot *slot, struct slice data) {
+    struct socket *socket = slot->socket;
+    if (socket->kept_len + data.len > URING_KEPT_BYTES_MAX) {
+        loop_socket_failed(socket, ENOBUFS);
+        return;
+    }
+    loop_socket_join(socket, data);
+    if (!slot->cancelled) {
+        slot->cancelled = true;
+        uring_cancel(u, slot, URING_RECEIVE);
+    }
+}
+
+static void received(struct uring *u, struct uring_slot *slot, struct slice data) {
+    struct socket *socket = slot->socket;
+    if (socket->paused) {
+        received_in_pause(u, slot, data);
+    } else if (socket->kept_len > 0) {
+        loop_socket_join(socket, data);
+    } else {
+        loop_socket_deliver(socket, data);
+    }
+}
+
+static void receiving_failed(struct uring_slot *slot, int system_errno) {
+    struct socket *socket = slot->socket;
+    socket->peer_ended = true;
+    if (socket->paused) {
+        slot->receive_errno = (int16_t)system_errno;
+        socket->readable = true; /* told when it resumes */
+    } else {
+        loop_socket_failed(socket, system_errno);
+    }
+}
+
+static void receiving_ended(struct socket *socket) {
+    socket->peer_ended = true;
+    if (socket->paused) {
+        socket->ended = true; /* told when it resumes */
+    } else {
+        loop_socket_ended(socket);
+    }
+}
+
+/* The request to receive is over, for a reason that lies with us or the kernel's buffers. */
+static void receive_again(struct uring *u, struct uring_slot *slot, struct socket *socket) {
+    bool same = slot->state == URING_SOCKET && slot->socket == socket; /* not closed meanwhile */
+    if (!same || uring_is_running(slot, URING_RECEIVE) || socket->failed || socket->connecting) {
+        return;
+    }
+    if (socket->paused) {
+        socket->readable = true; /* asked for when it resumes */
+    } else {
+        uring_socket_receive(u, socket);
+    }
+}
+
+static void receive_completed(struct uring *u, struct uring_slot *slot, int result,
+                              struct slice data) {
+    struct socket *socket = slot->socket;
+    if (socket->failed) {
+        return;
+    }
+    if (result == 0) {
+        receiving_ended(socket);
+        return;
+    }
+    if (result < 0 && result != -ENOBUFS && result != -ECANCELED && result != -EINTR &&
+        result != -EAGAIN) {
+        receiving_failed(slot, -result);
+        return;
+    }
+    if (result > 0) {
+        received(u, slot, data);
+    }
+    receive_again(u, slot, socket); /* unless it goes on by itself */
+}
+
+/* ---- sending ---- */
+
+/* Returns how many bytes it would send. */
+static uint32_t fill_send(struct uring *u, struct io_uring_sqe *sqe, const struct socket *socket) {
+    struct socket_block *first = socket->out_first;
+    if (first->next == NULL) {
+        io_uring_prep_send(sqe, socket->fd, first->data + first->start, first->end - first->start,
+                           MSG_NOSIGNAL);
+        return first->end - first->start;
+    }
+    struct iovec *iov = u->messages[u->message_count].iov;
+    struct msghdr *header = &u->messages[u->message_count++].header;
+    *header = (struct msghdr){ .msg_iov = iov };
+    header->msg_iovlen = (size_t)loop_fill_iov(socket, NULL, 0, iov);
+    io_uring_prep_sendmsg(sqe, socket->fd, header, MSG_NOSIGNAL);
+    uint32_t bytes = 0;
+    for (size_t i = 0; i < header->msg_iovlen; i++) {
+        bytes += (uint32_t)iov[i].iov_len;
+    }
+    return bytes;
+}
+
+static int ask_to_send(struct uring *u, struct uring_slot *slot) {
+    if (u->message_count == URING_MESSAGES) {
+        io_uring_submit(&u->ring);
+        u->message_count = 0;
+    }
+    struct io_uring_sqe *sqe = uring_request(u, slot, URING_SEND);
+    if (sqe == NULL) {
+        return ENOBUFS;
+    }
+    slot->sending_bytes = fill_send(u, sqe, slot->socket);
+    if (slot->full) {
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
+    return 0;
+}
+
+ssize_t uring_socket_transmit(void *self, struct socket *socket, const struct slice *parts,
+                              size_t count) {
+    struct uring *u = self;
+    struct uring_slot *slot = uring_slot_at(u, socket->slot);
+    if (count > 0) {
+        ssize_t taken = loop_transmit_now(socket, parts, count);
+        slot->full = !socket->writable;
+        socket->writable = true; /* the rest goes by the ring, which waits for room */
+        return taken;
+    }
+    int problem = socket->out_first == NULL ? 0 : ask_to_send(u, slot);
+    if (problem != 0) {
+        errno = problem;
+        return -1;
+    }
+    socket->writable = false;
+    return 0;
+}
+
+static void send_completed(struct uring_slot *slot, int result) {
+    struct socket *socket = slot->socket;
+    if (socket->failed || socket->write_errno != 0) {
+        return;
+    }
+    if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        loop_socket_sending_failed(socket, -result);
+        return;
+    }
+    uint32_t sent = result < 0 ? 0 : (uint32_t)result;
+    slot->full = sent < slot->sending_bytes;
+    loop_advance_blocks(socket, sent);
+    loop_socket_writable(socket);
+}
+
+/* ---- completions ---- */
+
+void uring_socket_completed(struct uring *u, struct uring_slot *slot, enum uring_request what,
+                            int result, struct slice data) {
+    struct socket *socket = slot->socket;
+    if (what == URING_SEND && slot->orphans != NULL) {
+        uring_slot_return_orphans(u, slot);
+    } else if (what == URING_SEND) {
+        send_completed(slot, result);
+    } else if (what == URING_RECEIVE) {
+        receive_completed(u, slot, result, data);
+    } else if (!socket->failed && socket->connecting) {
+        if (result < 0) {
+            loop_socket_failed(socket, -result);
+            return;
+        }
+        loop_socket_connecting(socket, (unsigned)result);
+        receive_again(u, slot, socket);
+    }
+}
