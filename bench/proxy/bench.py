@@ -115,7 +115,7 @@ def cheapest(samples, case, names):
 
 def summarize(samples, case, names):
     relays = [name for name in names if name.startswith("relay_")]
-    rivals = [name for name in names if name not in relays and name != US]
+    rivals = [name for name in names if name not in relays and not name.startswith(US)]
     best, floor = cheapest(samples, case, rivals), cheapest(samples, case, relays)
     rows = []
     for name in names:
@@ -193,7 +193,7 @@ def start_peers(bench, options):
     peers = []
     for name in options.peers:
         try:
-            peers.append(Peer(bench, name, backend_port, options.tidegate if name == US else None))
+            peers.append(Peer(bench, name, backend_port, options.tidegate if name.startswith(US) else None))
             check_answers(peers[-1])
         except Unavailable as missing:
             print(f"skipped: {missing}", file=sys.stderr)

@@ -173,7 +173,7 @@ class Peer:
     def worker_pids(self):
         """Who carries the traffic: what Tidegate's log calls a worker, the one child of the masters
         of nginx and HAProxy, a relay itself."""
-        if self.name == "tidegate":
+        if self.name.startswith("tidegate"):
             pids = [int(pid) for pid in re.findall(r"worker_ready pid=(\d+)", self.log.read_text())]
         else:
             pids = children(self.process.pid) or [self.process.pid]
