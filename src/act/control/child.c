@@ -2,12 +2,11 @@
 
 #include <math.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "act/control/cpu_quota.h"
 
 int child_pidfd(pid_t pid) {
     return (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
@@ -40,40 +39,14 @@ void child_close_others(int *keep, unsigned count) {
     syscall(SYS_close_range, from, ~0U, 0);
 }
 
-/* CPUs that the cgroup's quota amounts to, INFINITY without one. Version 2, then version 1. */
-static double quota_cpus(void) {
-    double quota = 0, period = 0;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (file != NULL) {
-        /* NOLINTNEXTLINE(cert-err34-c): "max" is no number, what else the kernel prints fits */
-        int fields = fscanf(file, "%lf %lf", &quota, &period);
-        fclose(file);
-        return fields == 2 && period > 0 ? quota / period : INFINITY;
-    }
-    static const char *const names[] = { "/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
-                                         "/sys/fs/cgroup/cpu/cpu.cfs_period_us" };
-    double values[2] = { 0, 0 };
-    for (int i = 0; i < 2; i++) {
-        file = fopen(names[i], "re");
-        if (file == NULL) {
-            return INFINITY;
-        }
-        /* NOLINTNEXTLINE(cert-err34-c): what the kernel prints fits */
-        bool read_one = fscanf(file, "%lf", &values[i]) == 1;
-        fclose(file);
-        if (!read_one) {
-            return INFINITY;
-        }
-    }
-    return values[0] > 0 && values[1] > 0 ? values[0] / values[1] : INFINITY;
-}
-
 unsigned child_worker_count(unsigned wanted, unsigned most) {
-    cpu_set_t allowed;
+    static cpu_set_t allowed[16]; /* the kernel refuses a mask smaller than its own: 16,384 CPUs */
     double count = wanted;
     if (wanted == 0) {
-        count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-        count = fmin(count, ceil(quota_cpus()));
+        count = sched_getaffinity(0, sizeof allowed, allowed) == 0
+                    ? CPU_COUNT_S(sizeof allowed, allowed)
+                    : 1;
+        count = fmin(count, ceil(cpu_quota("")));
     }
     return (unsigned)fmin(fmax(count, 1), most);
 }
