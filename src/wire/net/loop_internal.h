@@ -87,8 +87,6 @@ void loop_socket_failed(struct socket *socket, int system_errno);
 /* `data` begins with the kept bytes. */
 void loop_socket_deliver(struct socket *socket, struct slice data);
 void loop_socket_deliver_kept(struct socket *socket);
-/* `data` is joined to the kept bytes, which are then delivered unless the socket is paused. */
-void loop_socket_join(struct socket *socket, struct slice data);
 void loop_socket_ended(struct socket *socket);
 /* What is pending is lost: told when all that came was read. */
 void loop_socket_sending_failed(struct socket *socket, int system_errno);

@@ -301,6 +301,7 @@ static void uring_close(void *self) {
     for (uint32_t i = 0; i < u->chunk_count; i++) {
         for (uint32_t k = 0; k < URING_CHUNK_SLOTS; k++) {
             uring_slot_return_orphans(u, &u->chunks[i][k]);
+            free(u->chunks[i][k].held);
         }
         free(u->chunks[i]);
     }

@@ -18,7 +18,7 @@
 #define URING_BATCH 256        /* completions looked at in one go */
 #define URING_EVENTS_PER_TURN 4096
 #define URING_MESSAGES 64            /* sends of more than one block in a submission */
-#define URING_KEPT_BYTES_MAX 4194304 /* of a paused socket; one turn receives less than that */
+#define URING_HELD_BYTES_MAX 4194304 /* of a paused socket; one turn receives less than that */
 #define URING_CHUNK_SLOTS 256
 #define URING_CHUNKS_MAX 4096 /* of slots: a million sockets */
 
@@ -31,6 +31,14 @@ enum uring_request {
 
 enum uring_slot_state { URING_FREE, URING_SOCKET, URING_WATCH, URING_CLOSED };
 
+/* What came while the owner had paused, as it came. */
+struct uring_held {
+    uint32_t len;
+    char data[];
+};
+
+#define URING_ENDED (-1)
+
 struct uring_slot {
     union {
         struct socket *socket;
@@ -38,9 +46,10 @@ struct uring_slot {
         uint32_t next_free; /* its index + 1; 0: none */
     };
     struct socket_block *orphans; /* the kernel may still send from them, and nobody else waits */
+    struct uring_held *held;      /* NULL: nothing */
     uint32_t index;
     uint32_t sending_bytes; /* of the send that is running */
-    int16_t receive_errno;  /* the peer broke the connection while the socket was paused */
+    int16_t after_held;     /* told when the socket resumes: URING_ENDED, or an errno; 0: neither */
     uint8_t state;
     uint8_t running : 4;   /* 1 << enum uring_request */
     uint8_t cancelled : 1; /* the receive */

@@ -9,6 +9,7 @@
  * a receive of ours, unless the completions of this turn are not all read yet. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,91 +73,129 @@ void uring_socket_remove(void *self, struct socket *socket) {
         uring_cancel(u, slot, what);
     }
     uring_socket_disown(u, socket);
+    free(slot->held);
+    slot->held = NULL;
     slot->socket = NULL;
     uring_slot_close(u, slot);
 }
 
 /* ---- receiving ---- */
 
-/* Asked for again after a pause; also for the last words before a failed send is told. */
-void uring_socket_receive(void *self, struct socket *socket) {
-    struct uring *u = self;
-    struct uring_slot *slot = uring_slot_at(u, socket->slot);
-    if (socket->write_errno != 0) {
-        if (io_uring_cq_ready(&u->ring) == 0) {
-            loop_receive_now(socket);
-        }
-        return;
-    }
-    loop_socket_deliver_kept(socket);
-    if (socket->paused || socket->closing || socket->failed) {
-        return;
-    }
-    if (slot->receive_errno != 0) {
-        loop_socket_failed(socket, slot->receive_errno);
-    } else {
-        socket->readable = false;
-        if (!uring_is_running(slot, URING_RECEIVE) && !ask_to_receive(u, slot)) {
-            loop_socket_failed(socket, ENOBUFS);
-        }
-    }
+static bool is_open(const struct uring_slot *slot, const struct socket *socket) {
+    return slot->state == URING_SOCKET && slot->socket == socket; /* else a callback closed it */
 }
 
-/* What comes while the owner has paused is kept, and no more of it is asked for. */
-static void received_in_pause(struct uring *u, struct uring_slot *slot, struct slice data) {
+/* What comes while the owner has paused is held, and no more of it is asked for. */
+static void hold(struct uring *u, struct uring_slot *slot, struct slice data) {
     struct socket *socket = slot->socket;
-    if (socket->kept_len + data.len > URING_KEPT_BYTES_MAX) {
+    uint32_t before = slot->held == NULL ? 0 : slot->held->len;
+    if (data.len > URING_HELD_BYTES_MAX - before) {
         loop_socket_failed(socket, ENOBUFS);
         return;
     }
-    loop_socket_join(socket, data);
+    struct uring_held *held = realloc(slot->held, sizeof *held + before + data.len);
+    if (held == NULL) {
+        loop_socket_failed(socket, ENOMEM);
+        return;
+    }
+    memcpy(held->data + before, data.data, data.len);
+    held->len = before + (uint32_t)data.len;
+    slot->held = held;
+    socket->readable = true; /* read when it resumes */
     if (!slot->cancelled) {
         slot->cancelled = true;
         uring_cancel(u, slot, URING_RECEIVE);
     }
 }
 
+/* Offers what is kept and as much of `data` as there is room for behind it; returns how much. */
+static size_t deliver(struct socket *socket, struct slice data) {
+    size_t kept = socket->kept_len, room = LOOP_RECEIVE_BYTES - kept;
+    data = slice_sub(data, 0, room);
+    if (kept == 0) {
+        loop_socket_deliver(socket, data);
+    } else if (kept >= LOOP_RECEIVE_BYTES) { /* the owner wants more before it takes anything */
+        loop_socket_failed(socket, ENOBUFS);
+    } else {
+        memcpy(socket->loop->receive, socket->kept, kept);
+        memcpy(socket->loop->receive + kept, data.data, data.len);
+        loop_socket_deliver(socket, slice_of(socket->loop->receive, kept + data.len));
+    }
+    return data.len;
+}
+
 static void received(struct uring *u, struct uring_slot *slot, struct slice data) {
     struct socket *socket = slot->socket;
-    if (socket->paused) {
-        received_in_pause(u, slot, data);
-    } else if (socket->kept_len > 0) {
-        loop_socket_join(socket, data);
-    } else {
-        loop_socket_deliver(socket, data);
+    while (data.len > 0 && is_open(slot, socket) && !socket->failed) {
+        if (socket->paused || slot->held != NULL) {
+            hold(u, slot, data);
+            return;
+        }
+        data = slice_skip(data, deliver(socket, data));
     }
 }
 
-static void receiving_failed(struct uring_slot *slot, int system_errno) {
+static void receiving_over(struct uring_slot *slot, int after_held) {
     struct socket *socket = slot->socket;
     socket->peer_ended = true;
-    if (socket->paused) {
-        slot->receive_errno = (int16_t)system_errno;
+    if (socket->paused || slot->held != NULL) {
+        slot->after_held = (int16_t)after_held;
         socket->readable = true; /* told when it resumes */
+    } else if (after_held == URING_ENDED) {
+        loop_socket_ended(socket);
     } else {
-        loop_socket_failed(socket, system_errno);
+        loop_socket_failed(socket, after_held);
     }
 }
 
-static void receiving_ended(struct socket *socket) {
-    socket->peer_ended = true;
-    if (socket->paused) {
-        socket->ended = true; /* told when it resumes */
+/* False: the owner does not want more, or there is nobody any more. */
+static bool deliver_held(struct uring *u, struct uring_slot *slot) {
+    struct socket *socket = slot->socket;
+    struct uring_held *held = slot->held;
+    slot->held = NULL;
+    if (held == NULL) {
+        loop_socket_deliver_kept(socket);
     } else {
-        loop_socket_ended(socket);
+        received(u, slot, slice_of(held->data, held->len));
+        free(held);
+    }
+    return is_open(slot, socket) && slot->held == NULL && !socket->paused && !socket->failed;
+}
+
+static void ask_again(struct uring *u, struct uring_slot *slot) {
+    slot->socket->readable = false;
+    if (!uring_is_running(slot, URING_RECEIVE) && !ask_to_receive(u, slot)) {
+        loop_socket_failed(slot->socket, ENOBUFS);
+    }
+}
+
+/* It resumes; or a send has failed, and the last words are wanted before that is told. */
+void uring_socket_receive(void *self, struct socket *socket) {
+    struct uring *u = self;
+    struct uring_slot *slot = uring_slot_at(u, socket->slot);
+    if (!deliver_held(u, slot)) {
+        return;
+    }
+    if (slot->after_held != 0) {
+        socket->readable = false;
+        receiving_over(slot, slot->after_held);
+    } else if (socket->write_errno == 0) {
+        ask_again(u, slot);
+    } else if (io_uring_cq_ready(&u->ring) == 0) {
+        loop_receive_now(socket);
     }
 }
 
 /* The request to receive is over, for a reason that lies with us or the kernel's buffers. */
 static void receive_again(struct uring *u, struct uring_slot *slot, struct socket *socket) {
-    bool same = slot->state == URING_SOCKET && slot->socket == socket; /* not closed meanwhile */
-    if (!same || uring_is_running(slot, URING_RECEIVE) || socket->failed || socket->connecting) {
+    if (!is_open(slot, socket) || uring_is_running(slot, URING_RECEIVE) || socket->failed ||
+        socket->connecting) {
         return;
     }
-    if (socket->paused) {
+    if (socket->paused || slot->held != NULL) {
         socket->readable = true; /* asked for when it resumes */
     } else {
-        uring_socket_receive(u, socket);
+        ask_again(u, slot);
     }
 }
 
@@ -167,12 +206,12 @@ static void receive_completed(struct uring *u, struct uring_slot *slot, int resu
         return;
     }
     if (result == 0) {
-        receiving_ended(socket);
+        receiving_over(slot, URING_ENDED);
         return;
     }
     if (result < 0 && result != -ENOBUFS && result != -ECANCELED && result != -EINTR &&
         result != -EAGAIN) {
-        receiving_failed(slot, -result);
+        receiving_over(slot, -result);
         return;
     }
     if (result > 0) {

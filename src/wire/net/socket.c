@@ -111,7 +111,6 @@ static void keep(struct socket *socket, struct slice rest) {
     if (rest.len > 0) {
         kept = malloc(rest.len);
         if (kept == NULL) {
-            drop_kept(socket);
             loop_socket_failed(socket, ENOMEM);
             return;
         }
@@ -133,41 +132,10 @@ void loop_socket_deliver(struct socket *socket, struct slice data) {
     }
 }
 
-/* The owner may look at them while it decides what is kept of them. */
 void loop_socket_deliver_kept(struct socket *socket) {
     if (socket->kept_len > 0) {
-        struct slice data = { socket->kept, socket->kept_len };
-        char *kept = socket->kept;
-        socket->kept = NULL;
-        size_t consumed = socket->handler->on_data(socket, data);
-        assert(consumed <= data.len);
-        if (socket->closing || consumed == data.len) {
-            free(kept);
-            socket->kept_len = 0;
-        } else if (consumed == 0) {
-            socket->kept = kept;
-        } else {
-            keep(socket, slice_skip(data, consumed));
-            free(kept);
-        }
-    }
-}
-
-void loop_socket_join(struct socket *socket, struct slice data) {
-    if (!socket->paused && socket->kept_len >= LOOP_RECEIVE_BYTES) {
-        loop_socket_failed(socket, ENOBUFS); /* the owner wants more before it takes anything */
-        return;
-    }
-    char *kept = realloc(socket->kept, socket->kept_len + data.len);
-    if (kept == NULL) {
-        loop_socket_failed(socket, ENOMEM);
-        return;
-    }
-    memcpy(kept + socket->kept_len, data.data, data.len);
-    socket->kept = kept;
-    socket->kept_len += (uint32_t)data.len;
-    if (!socket->paused) {
-        loop_socket_deliver_kept(socket);
+        memcpy(socket->loop->receive, socket->kept, socket->kept_len);
+        loop_socket_deliver(socket, slice_of(socket->loop->receive, socket->kept_len));
     }
 }
 
