@@ -82,10 +82,20 @@ static uint64_t parse_hex16(const char *text) {
     return value;
 }
 
+/* Eight digits at once: half a byte in each byte of a word, then 'a' - '9' - 1 more above 9. */
+static void put_hex8(char *at, uint32_t value) {
+    uint64_t x = __builtin_bswap32(value); /* the first digits to the low end */
+    x = (x | x << 16) & 0x0000ffff0000ffff;
+    x = (x | x << 8) & 0x00ff00ff00ff00ff;
+    x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
+    uint64_t above_9 = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+    x += 0x3030303030303030 + above_9 * ('a' - '9' - 1);
+    memcpy(at, &x, sizeof x);
+}
+
 static void put_hex16(char *at, uint64_t value) {
-    for (int i = 15; i >= 0; i--, value >>= 4) {
-        at[i] = "0123456789abcdef"[value & 15];
-    }
+    put_hex8(at, (uint32_t)(value >> 32));
+    put_hex8(at + 8, (uint32_t)value);
 }
 
 /* Never all zero. */
@@ -116,7 +126,8 @@ bool exchange_set_trace(struct exchange *x) {
     put_hex16(text + 36, random_id(x->worker));
     /* Sampled: unsampled would switch off tracing in services that follow their parent. */
     memcpy(text + 52, "-01", 3);
-    return http_head_add(&x->request, SLICE("traceparent"), slice_of(text, TRACEPARENT_BYTES));
+    return http_head_add_known(&x->request, HTTP_FIELD_TRACEPARENT,
+                               slice_of(text, TRACEPARENT_BYTES));
 }
 
 /* ---- request ---- */
@@ -136,7 +147,7 @@ static bool add_via(struct exchange *x, struct http_head *head) {
     }
     memcpy(text, head->version >= 20 ? "2.0 " : head->version == 10 ? "1.0 " : "1.1 ", 4);
     memcpy(text + 4, name.data, name.len);
-    return http_head_add(head, SLICE("via"), slice_of(text, name.len + 4));
+    return http_head_add_known(head, HTTP_FIELD_VIA, slice_of(text, name.len + 4));
 }
 
 void client_info_init(struct client_info *who, const struct address *peer, uint8_t protocol) {
@@ -183,7 +194,8 @@ bool exchange_prepare_response(struct exchange *x, struct http_head *head) {
         return true;
     }
     if (http_head_find(head, HTTP_FIELD_DATE) == NULL &&
-        !http_head_add(head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000))) {
+        !http_head_add_known(head, HTTP_FIELD_DATE,
+                             http_date_now(worker_unix_ms(x->worker) / 1000))) {
         return false;
     }
     return add_via(x, head);

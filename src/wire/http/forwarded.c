@@ -23,8 +23,8 @@ static struct slice join(struct arena *arena, const struct slice *parts, size_t 
 }
 
 /* Replaces all fields `id` by one: what was there (if the peer is trusted), then `value`. */
-static bool replace(struct http_head *head, enum http_field_id id, struct slice name,
-                    struct slice value, const struct forwarded_peer *peer, struct arena *arena) {
+static bool replace(struct http_head *head, enum http_field_id id, struct slice value,
+                    const struct forwarded_peer *peer, struct arena *arena) {
     struct slice before = { "", 0 };
     for (size_t i = 0; peer->trusted && i < head->field_count; i++) {
         if (head->fields[i].id == id) {
@@ -38,17 +38,17 @@ static bool replace(struct http_head *head, enum http_field_id id, struct slice 
         value = join(arena, parts, 3);
     }
     http_head_remove(head, id);
-    return value.data != NULL && http_head_add(head, name, value);
+    return value.data != NULL && http_head_add_known(head, id, value);
 }
 
 /* proto and host name one hop only: a trusted peer's word stays as it is. */
-static bool set_unless_trusted(struct http_head *head, enum http_field_id id, struct slice name,
-                               struct slice value, const struct forwarded_peer *peer) {
+static bool set_unless_trusted(struct http_head *head, enum http_field_id id, struct slice value,
+                               const struct forwarded_peer *peer) {
     if (peer->trusted && http_head_find(head, id) != NULL) {
         return true;
     }
     http_head_remove(head, id);
-    return value.len == 0 || http_head_add(head, name, value);
+    return value.len == 0 || http_head_add_known(head, id, value);
 }
 
 /* for=192.0.2.1;host=shop.test;proto=https: IPv6 and hosts with a port are quoted (RFC 7239 §6). */
@@ -75,7 +75,10 @@ static bool is_other_claim(const struct http_field *field) {
 
 static void remove_other_claims(struct http_head *head) {
     size_t kept = 0;
-    for (size_t i = 0; i < head->field_count; i++) {
+    while (kept < head->field_count && !is_other_claim(&head->fields[kept])) {
+        kept++;
+    }
+    for (size_t i = kept; i < head->field_count; i++) {
         if (!is_other_claim(&head->fields[i])) {
             head->fields[kept++] = head->fields[i];
         }
@@ -88,12 +91,8 @@ bool forwarded_set(struct http_head *head, const struct forwarded_peer *peer, st
     if (!peer->trusted) {
         remove_other_claims(head);
     }
-    return element.data != NULL &&
-           replace(head, HTTP_FIELD_FORWARDED, SLICE("forwarded"), element, peer, arena) &&
-           replace(head, HTTP_FIELD_X_FORWARDED_FOR, SLICE("x-forwarded-for"), peer->address, peer,
-                   arena) &&
-           set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("x-forwarded-proto"),
-                              peer->scheme, peer) &&
-           set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_HOST, SLICE("x-forwarded-host"),
-                              head->authority, peer);
+    return element.data != NULL && replace(head, HTTP_FIELD_FORWARDED, element, peer, arena) &&
+           replace(head, HTTP_FIELD_X_FORWARDED_FOR, peer->address, peer, arena) &&
+           set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_PROTO, peer->scheme, peer) &&
+           set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_HOST, head->authority, peer);
 }

@@ -143,9 +143,21 @@ bool http_head_add(struct http_head *head, struct slice name, struct slice value
     return true;
 }
 
+bool http_head_add_known(struct http_head *head, enum http_field_id id, struct slice value) {
+    if (head->field_count == head->field_capacity) {
+        return false;
+    }
+    head->fields[head->field_count++] =
+        (struct http_field){ .name = field_names[id], .value = value, .id = id };
+    return true;
+}
+
 void http_head_remove(struct http_head *head, enum http_field_id id) {
     size_t kept = 0;
-    for (size_t i = 0; i < head->field_count; i++) {
+    while (kept < head->field_count && head->fields[kept].id != id) {
+        kept++; /* most often it is not there, and nothing moves */
+    }
+    for (size_t i = kept; i < head->field_count; i++) {
         if (head->fields[i].id != id) {
             head->fields[kept++] = head->fields[i];
         }
@@ -215,10 +227,14 @@ static bool stays(const struct http_head *head, const struct http_field *field, 
 }
 
 void http_strip_hop_by_hop(struct http_head *head) {
-    bool nominating = nominates_something(head);
+    bool nominating = nominates_something(head), all = true;
     bool keep[HTTP_FIELDS_MAX];
     for (size_t i = 0; i < head->field_count && i < HTTP_FIELDS_MAX; i++) {
         keep[i] = stays(head, &head->fields[i], nominating);
+        all = all && keep[i] && head->fields[i].id != HTTP_FIELD_TE;
+    }
+    if (all) {
+        return;
     }
     size_t kept = 0;
     for (size_t i = 0; i < head->field_count && i < HTTP_FIELDS_MAX; i++) {

@@ -143,6 +143,8 @@ const struct http_field *http_head_find(const struct http_head *head, enum http_
 const struct http_field *http_head_find_name(const struct http_head *head, struct slice name);
 /* False when the array is full. Name and value are borrowed. */
 bool http_head_add(struct http_head *head, struct slice name, struct slice value);
+/* The same of a name that we know: in lower case, without a look-up. */
+bool http_head_add_known(struct http_head *head, enum http_field_id id, struct slice value);
 void http_head_remove(struct http_head *head, enum http_field_id id);
 
 /* Whether the comma-separated list `value` holds the token, in any case. */
