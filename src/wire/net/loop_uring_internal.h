@@ -19,12 +19,13 @@
 #define URING_EVENTS_PER_TURN 4096
 #define URING_MESSAGES 64            /* sends of more than one block in a submission */
 #define URING_HELD_BYTES_MAX 4194304 /* of a paused socket; one turn receives less than that */
+#define URING_LARGE_BYTES 32768      /* a receive of so much: from then on the socket is polled */
 #define URING_CHUNK_SLOTS 256
 #define URING_CHUNKS_MAX 4096 /* of slots: a million sockets */
 
 enum uring_request {
     URING_NOTHING, /* a completion that nobody waits for: cancellations */
-    URING_POLL,    /* of a watch, or of a socket that connects */
+    URING_POLL,    /* of a watch, of a socket that connects or that is polled */
     URING_RECEIVE,
     URING_SEND,
 };
@@ -54,6 +55,7 @@ struct uring_slot {
     uint8_t running : 4;   /* 1 << enum uring_request */
     uint8_t cancelled : 1; /* the receive */
     uint8_t full : 1;      /* the last send was short: wait for room before the next */
+    uint8_t polled : 1;    /* large receives: it is told of bytes and reads them by itself */
 };
 
 /* Where the kernel puts what it receives. */

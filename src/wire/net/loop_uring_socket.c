@@ -2,6 +2,9 @@
  *
  *   receive  One request serves a connection for its life (multishot). It is taken back when the
  *            owner has paused and the peer goes on sending, and made again when it resumes.
+ *            A connection that carries much at a time is polled instead (multishot, so edge-
+ *            triggered, as with epoll) and read by a system call: all of them into one buffer that
+ *            stays in the cache, where the ring's buffers would each be cold.
  *   send     Pending blocks go out with the turn's one submission, at most one send of a socket at
  *            a time; they are `writable` in between. Large parts are sent at once by a system call:
  *            a copy would cost more.
@@ -29,6 +32,15 @@ static bool ask_to_receive(struct uring *u, struct uring_slot *slot) {
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
     slot->cancelled = false;
+    return true;
+}
+
+static bool ask_to_poll(struct uring *u, struct uring_slot *slot) {
+    struct io_uring_sqe *sqe = uring_request(u, slot, URING_POLL);
+    if (sqe == NULL) {
+        return false;
+    }
+    io_uring_prep_poll_multishot(sqe, slot->socket->fd, POLLIN | POLLRDHUP);
     return true;
 }
 
@@ -163,9 +175,27 @@ static bool deliver_held(struct uring *u, struct uring_slot *slot) {
 }
 
 static void ask_again(struct uring *u, struct uring_slot *slot) {
+    bool asked = uring_is_running(slot, URING_RECEIVE) ||
+                 (slot->polled ? uring_is_running(slot, URING_POLL) || ask_to_poll(u, slot)
+                               : ask_to_receive(u, slot));
     slot->socket->readable = false;
-    if (!uring_is_running(slot, URING_RECEIVE) && !ask_to_receive(u, slot)) {
+    if (!asked) {
         loop_socket_failed(slot->socket, ENOBUFS);
+    }
+}
+
+/* Bytes are there, or an end. */
+static void polled(struct uring *u, struct uring_slot *slot, int result) {
+    struct socket *socket = slot->socket;
+    if (socket->failed) {
+        return;
+    }
+    socket->readable = true; /* if it was for nothing, reading will say so */
+    socket->peer_ended |= result > 0 && (result & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (!uring_is_running(slot, URING_POLL) && !ask_to_poll(u, slot)) {
+        loop_socket_failed(socket, ENOBUFS);
+    } else if (!socket->paused) {
+        loop_socket_ready(socket);
     }
 }
 
@@ -179,6 +209,8 @@ void uring_socket_receive(void *self, struct socket *socket) {
     if (slot->after_held != 0) {
         socket->readable = false;
         receiving_over(slot, slot->after_held);
+    } else if (socket->write_errno == 0 && uring_is_running(slot, URING_POLL)) {
+        loop_receive_now(socket);
     } else if (socket->write_errno == 0) {
         ask_again(u, slot);
     } else if (io_uring_cq_ready(&u->ring) == 0) {
@@ -213,6 +245,10 @@ static void receive_completed(struct uring *u, struct uring_slot *slot, int resu
         result != -EAGAIN) {
         receiving_over(slot, -result);
         return;
+    }
+    if (result >= URING_LARGE_BYTES && !slot->polled) {
+        slot->polled = slot->cancelled = true;
+        uring_cancel(u, slot, URING_RECEIVE);
     }
     if (result > 0) {
         received(u, slot, data);
@@ -310,5 +346,7 @@ void uring_socket_completed(struct uring *u, struct uring_slot *slot, enum uring
         }
         loop_socket_connecting(socket, (unsigned)result);
         receive_again(u, slot, socket);
+    } else if (slot->polled) {
+        polled(u, slot, result);
     }
 }
