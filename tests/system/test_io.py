@@ -3,6 +3,7 @@ when that is not the same."""
 import ctypes
 import errno
 import os
+import pathlib
 import re
 import struct
 import subprocess
@@ -98,3 +99,23 @@ def test_another_word_is_an_error_with_its_place(tmp_path):
     done = run_cli("check", "shop.yaml", cwd=tmp_path)
     assert done.returncode == 1
     assert re.search(r"shop\.yaml:6:5: .*auto.*epoll.*io_uring", done.stdout + done.stderr), done
+
+
+@pytest.mark.parametrize("io", ["epoll", "io_uring"])
+def test_idle_workers_take_turns_with_new_connections(io, io_uring, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_IO", io)
+    with Service() as service, Proxy(service.port, workers=2) as proxy:
+        task = pathlib.Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
+        workers = task.read_text().split()
+        assert len(workers) == 2
+
+        def descriptors():
+            return [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
+
+        before, held = descriptors(), []
+        for number in range(60):
+            held.append(proxy.connect())
+            proxy.wait(lambda vitals, wanted=number + 1: vitals["open"] >= wanted)
+        taken = [after - first for first, after in zip(before, descriptors())]
+        assert sum(taken) == 60
+        assert min(taken) >= 18, taken      # without turns one of them has all

@@ -43,6 +43,16 @@ static bool receive(int from, struct worker_order *order, int *fd) {
     return n == (ssize_t)sizeof *order;
 }
 
+/* Accepts from the descriptor, in turns with the other workers. */
+static bool listen_at(struct worker *w, unsigned slot, int fd, struct error *err) {
+    w->listen_fds[slot] = fd; /* ours to close when it is taken away */
+    if (!listener_start(&w->listeners[slot], w->loop, fd, w, worker_on_accept, err)) {
+        return false;
+    }
+    w->listeners[slot].shared = w->vitals->worker_count > 1;
+    return true;
+}
+
 static void obey(struct worker *w, const struct worker_order *order, int fd) {
     struct error err = { 0 };
     bool known = order->slot < WORKER_LISTENERS_MAX;
@@ -55,8 +65,7 @@ static void obey(struct worker *w, const struct worker_order *order, int fd) {
         }
         return;
     }
-    w->listen_fds[order->slot] = fd;
-    if (!listener_start(&w->listeners[order->slot], w->loop, fd, w, worker_on_accept, &err)) {
+    if (!listen_at(w, order->slot, fd, &err)) {
         log_error("listen_failed", "slot=%u error=\"%s\" action=leave_it_to_other_workers",
                   order->slot, err.text);
     }
@@ -81,9 +90,7 @@ bool worker_listen_start(struct worker *w, struct error *err) {
         return error_set(err, ERROR_LIMIT, "more than %d listeners", WORKER_LISTENERS_MAX);
     }
     for (unsigned i = 0; i < c->listen_count; i++) {
-        w->listen_fds[i] = c->listen_fds[i]; /* ours to close when it is taken away */
-        if (c->listen_fds[i] >= 0 && !listener_start(&w->listeners[i], w->loop, c->listen_fds[i], w,
-                                                     worker_on_accept, err)) {
+        if (c->listen_fds[i] >= 0 && !listen_at(w, i, c->listen_fds[i], err)) {
             return false;
         }
     }

@@ -115,21 +115,36 @@ static void out_of_descriptors(struct listener *l) {
     timer_start(l->loop, &l->pause, LISTENER_PAUSE_US, on_pause_over);
 }
 
+/* The others' turn. */
+static void yield_turn(struct listener *l) {
+    int fd = l->watch.fd;
+    if (l->shared && fd >= 0 && !timer_running(&l->pause) &&
+        !loop_watch_yield(l->loop, &l->watch)) {
+        l->watch.fd = fd;
+        timer_start(l->loop, &l->pause, LISTENER_PAUSE_US, on_pause_over);
+    }
+}
+
 static void on_ready(struct watch *watch, unsigned events) {
     struct listener *l = (struct listener *)((char *)watch - offsetof(struct listener, watch));
     (void)events;
+    unsigned accepted = 0;
     for (unsigned i = 0; i < LISTENER_BATCH && watch->fd >= 0; i++) {
         struct address peer = { .len = sizeof peer.storage };
         int fd = accept4(watch->fd, (struct sockaddr *)&peer.storage, &peer.len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            accepted++;
             l->on_accept(l, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             out_of_descriptors(l);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
-            return; /* EAGAIN: all are accepted, or another worker was faster */
+            break; /* EAGAIN: all are accepted, or another worker was faster */
         }
+    }
+    if (accepted > 0) {
+        yield_turn(l);
     }
 }
 

@@ -1,7 +1,9 @@
 /* Listening sockets: opened once (by the supervisor), shared by all workers, each of which accepts
  * from them in its own loop.
  *
- * A turn accepts at most LISTENER_BATCH connections, so that workers share a burst. Out of
+ * A turn accepts at most LISTENER_BATCH connections, so that workers share a burst, and a `shared`
+ * one then queues anew: the kernel wakes the first that waits, which would be the same each time
+ * (two idle workers, 320 connections one after the other: 0 and 320; with turns 160 each). Out of
  * descriptors (EMFILE, ENFILE): the oldest waiting client is turned away by closing the reserve
  * descriptor for a moment, then accepting pauses for LISTENER_PAUSE_US; both are counted. */
 #pragma once
@@ -24,6 +26,7 @@ struct listener {
     struct loop *loop;
     struct watch watch; /* watch.fd: the listening descriptor */
     struct timer pause;
+    bool shared; /* with other processes: they take turns; may be set after listener_start */
     int reserve_fd;
     uint64_t turned_away; /* clients closed for want of descriptors */
     void *owner;

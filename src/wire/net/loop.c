@@ -125,6 +125,18 @@ bool loop_watch_change(struct loop *loop, struct watch *watch, unsigned events) 
     return loop->backend->watch_change(loop->backend_self, watch);
 }
 
+bool loop_watch_yield(struct loop *loop, struct watch *watch) {
+    if (!loop->backend->keeps_turn) {
+        return true;
+    }
+    loop->backend->watch_remove(loop->backend_self, watch);
+    if (!loop->backend->watch_add(loop->backend_self, watch)) {
+        watch->fd = -1;
+        return false;
+    }
+    return true;
+}
+
 void loop_unwatch(struct loop *loop, struct watch *watch) {
     /* A zeroed watch was never given to the loop, even though 0 is a descriptor. */
     if (watch->fd >= 0 && watch->on_ready != NULL) {

@@ -56,6 +56,9 @@ struct watch {
 bool loop_watch(struct loop *loop, struct watch *watch, int fd, unsigned events,
                 void (*on_ready)(struct watch *watch, unsigned events), struct error *err);
 bool loop_watch_change(struct loop *loop, struct watch *watch, unsigned events);
+/* Of several processes that watch one descriptor with WATCH_EXCLUSIVE, this one comes last from now
+ * on. False with errno set: it is not watched any more. */
+bool loop_watch_yield(struct loop *loop, struct watch *watch);
 /* Safe on what is not watched. No callback comes after it, even in this turn. Does not close. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
 

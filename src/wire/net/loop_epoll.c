@@ -138,6 +138,7 @@ static bool wait_and_dispatch(void *self, struct loop *loop, int wait_ms, struct
 
 const struct loop_backend loop_backend_epoll = {
     .name = "epoll",
+    .keeps_turn = true,
     .open = epoll_open,
     .close = epoll_close,
     .wait = wait_and_dispatch,

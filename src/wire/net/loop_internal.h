@@ -22,6 +22,7 @@ struct socket_block {
 
 struct loop_backend {
     const char *name;
+    bool keeps_turn; /* a watch stays where it was among those that wait for the descriptor */
     void *(*open)(struct error *err);
     void (*close)(void *self);
     /* Waits for events, at most `wait_ms` (-1: for ever), updates the clock and dispatches. */
