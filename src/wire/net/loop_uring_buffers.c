@@ -3,12 +3,11 @@
  * requests touch as few pages as one large one. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "wire/net/loop_uring_internal.h"
 
 #define GROUP 0
+#define PAGE_BYTES 4096
 #define PIECES_COUNT 8 /* buffers used up piece by piece: */
 #define PIECES_BYTES 262144
 #define WHOLE_COUNT 128 /* each for one receive: */
@@ -16,13 +15,9 @@
 #define REGISTER_INCREMENTAL 2         /* IOU_PBUF_RING_INC, newer than our liburing */
 #define COMPLETION_MORE_OF_BUFFER 0x10 /* IORING_CQE_F_BUF_MORE */
 
-static char *map(size_t bytes) {
-    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static size_t ring_bytes(const struct uring_buffers *b) {
-    return b->count * sizeof(struct io_uring_buf);
+/* Whole pages of their own: the kernel holds on to them. */
+static void *take_pages(size_t bytes) {
+    return aligned_alloc(PAGE_BYTES, (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES);
 }
 
 static void give_back(struct uring_buffers *b, uint32_t index) {
@@ -47,8 +42,8 @@ static int open_as(struct uring *u, bool incremental) {
     b->incremental = incremental;
     b->count = incremental ? PIECES_COUNT : WHOLE_COUNT;
     b->each_bytes = incremental ? PIECES_BYTES : WHOLE_BYTES;
-    b->ring = (struct io_uring_buf_ring *)(void *)map(ring_bytes(b));
-    b->memory = map((size_t)b->count * b->each_bytes);
+    b->ring = take_pages(b->count * sizeof(struct io_uring_buf));
+    b->memory = take_pages((size_t)b->count * b->each_bytes);
     if (b->ring == NULL || b->memory == NULL) {
         return -ENOMEM;
     }
@@ -76,12 +71,8 @@ bool uring_buffers_open(struct uring *u, struct error *err) {
 
 void uring_buffers_close(struct uring *u) {
     struct uring_buffers *b = &u->buffers;
-    if (b->ring != NULL) {
-        munmap(b->ring, ring_bytes(b));
-    }
-    if (b->memory != NULL) {
-        munmap(b->memory, (size_t)b->count * b->each_bytes);
-    }
+    free(b->ring);
+    free(b->memory);
     *b = (struct uring_buffers){ 0 };
 }
 

@@ -209,12 +209,14 @@ void uring_socket_receive(void *self, struct socket *socket) {
     if (slot->after_held != 0) {
         socket->readable = false;
         receiving_over(slot, slot->after_held);
-    } else if (socket->write_errno == 0 && uring_is_running(slot, URING_POLL)) {
+        return;
+    }
+    /* The last words: unless some that came before them are still to be looked at. */
+    bool last_words = socket->write_errno != 0 && io_uring_cq_ready(&u->ring) == 0;
+    if (last_words || (socket->write_errno == 0 && uring_is_running(slot, URING_POLL))) {
         loop_receive_now(socket);
     } else if (socket->write_errno == 0) {
         ask_again(u, slot);
-    } else if (io_uring_cq_ready(&u->ring) == 0) {
-        loop_receive_now(socket);
     }
 }
 
