@@ -39,6 +39,8 @@
     X(encoders_open, GAUGE, "tidegate_compression_encoders", "answers being compressed now")       \
     X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
       "request records lost because the controller did not keep up")                               \
+    X(patterns_gave_up, COUNTER, "tidegate_route_patterns_gave_up_total",                          \
+      "regular expressions of routes that reached their limit on a request")                       \
     X(plan_version, GAUGE, "tidegate_worker_plan_version", "plan that the worker uses")
 
 /* Counters of a worker by content coding, in the vitals. */

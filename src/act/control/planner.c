@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "act/control/controller_internal.h"
+#include "act/proxy/route_plan.h"
 
 #define FOLLOW_US 1000
 
@@ -59,8 +60,9 @@ static void fill_endpoints(const struct controller *c, struct plan *plan) {
     }
 }
 
-static unsigned service_index(const struct controller *c, const char *name) {
-    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+static uint16_t service_index(const void *of, const char *name) {
+    const struct controller *c = of;
+    for (uint16_t i = 0; i < PLAN_SERVICES_MAX; i++) {
         if (c->services[i].used && strcmp(c->services[i].name, name) == 0) {
             return i;
         }
@@ -69,18 +71,11 @@ static unsigned service_index(const struct controller *c, const char *name) {
 }
 
 static bool fill_routes(const struct controller *c, struct plan *plan) {
+    struct route_planner planner = { plan, c, service_index };
     for (size_t i = 0; i < c->shop.route_count; i++) {
-        const struct route_config *from = &c->shop.routes[i];
-        struct plan_route *to = &plan->routes[plan->route_count];
-        *to = (struct plan_route){ .service = (uint16_t)service_index(c, from->service),
-                                   .stage = (uint8_t)from->stage,
-                                   .idempotent = from->idempotent,
-                                   .compression = (uint8_t)from->compression };
-        if (!plan_add_text(plan, from->host, &to->host) ||
-            !plan_add_text(plan, from->path, &to->prefix)) {
+        if (!route_plan_add(&planner, &c->shop.routes[i])) {
             return false;
         }
-        plan->route_count++;
     }
     return true;
 }

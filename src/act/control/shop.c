@@ -151,7 +151,8 @@ static void report_no_service(const struct config_place *at, const struct shop *
 }
 
 static bool same_route(const struct route_config *a, const struct route_config *b) {
-    return slice_equal(a->host, b->host) && slice_equal(a->path, b->path);
+    return a->match == b->match && slice_equal(a->path, b->path) && slice_equal(a->host, b->host) &&
+           !route_config_has_conditions(a) && !route_config_has_conditions(b);
 }
 
 static void check_routes(const struct config_place *place, const struct shop *shop) {
@@ -164,6 +165,14 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         config_place_error(place, "routes", "routes: expected at most %d, found %zu",
                            PLAN_ROUTES_MAX, shop->route_count);
         return;
+    }
+    size_t patterns = 0;
+    for (size_t i = 0; i < shop->route_count; i++) {
+        patterns += route_config_patterns(&shop->routes[i]);
+    }
+    if (patterns > ROUTE_PATTERNS_MAX) {
+        config_place_error(place, "routes", "routes: expected at most %d regular expressions, "
+                           "found %zu", ROUTE_PATTERNS_MAX, patterns);
     }
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *route = &shop->routes[i];

@@ -55,6 +55,17 @@ static struct slice host_of(struct exchange *x) {
     return copy;
 }
 
+static const struct plan_route *find_route(struct exchange *x, struct slice path) {
+    struct route_query query = {
+        .host = host_of(x), .path = path, .head = &x->request, .ip = x->who->ip
+    };
+    const struct plan_route *route = route_table_find(x->worker->routes, &query);
+    if (query.gave_up > 0) {
+        vitals_add(&x->worker->own->patterns_gave_up, query.gave_up);
+    }
+    return route;
+}
+
 /* Counts the demand, whatever becomes of it. */
 static void offer(struct exchange *x, const struct plan_route *route) {
     x->service = &x->worker->services[route->service % PLAN_SERVICES_MAX];
@@ -121,7 +132,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
         exchange_answer(x, 503, REASON_NO_ENDPOINT, "The service is about to start.");
         return;
     }
-    const struct plan_route *route = route_table_find(x->worker->routes, host_of(x), path);
+    const struct plan_route *route = find_route(x, path);
     if (route == NULL) {
         exchange_answer(x, 404, REASON_NO_ROUTE, "There is nothing here.");
         return;

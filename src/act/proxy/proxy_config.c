@@ -1,51 +1,5 @@
 #include "act/proxy/proxy_config.h"
 
-#include "act/proxy/compression_config.h"
-
-/* ---- routes ---- */
-
-#define ROUTE(member) offsetof(struct route_config, member)
-
-/* In the order of enum stage. */
-static const char *const stages[] = { "other", "browse",   "search", "product",
-                                      "cart",  "checkout", NULL };
-_Static_assert(sizeof stages / sizeof stages[0] == STAGE_COUNT + 1, "a name for each stage");
-
-static void check_route(const struct config_place *place, void *item) {
-    struct route_config *route = item;
-    if (route->path.len == 0 || route->path.data[0] != '/') {
-        config_place_error(place, "path", "path: expected a path that begins with '/'");
-    }
-    for (size_t i = 0; i < route->host.len; i++) {
-        char c = route->host.data[i];
-        bool star = c == '*' && i == 0 && route->host.len > 2 && route->host.data[1] == '.';
-        if ((c >= 'A' && c <= 'Z') || c == '/' || c == ' ' || (c == '*' && !star)) {
-            config_place_error(place, "host",
-                               "host: expected a name in lower case such as shop.example or "
-                               "*.shop.example, found '%.*s'",
-                               SLICE_ARG(route->host));
-            return;
-        }
-    }
-}
-
-static const struct config_field route_fields[] = {
-    { "host", CONFIG_SLICE, ROUTE(host),
-      .help = "of this host only; `*.shop.example` takes its subdomains" },
-    { "path", CONFIG_SLICE, ROUTE(path), .required = true,
-      .help = "the path and all below it; the longest route of a request counts" },
-    { "service", CONFIG_TEXT, ROUTE(service), .required = true, .help = "who answers" },
-    { "stage", CONFIG_CHOICE, ROUTE(stage), .choices = stages, .fallback = "browse",
-      .help = "how far a visitor has come who asks for it: what the request is worth" },
-    { "idempotent", CONFIG_BOOL, ROUTE(idempotent), .fallback = "false",
-      .help = "the service promises that doing a POST twice is the same as doing it once (an order "
-              "token, a signed cart): one that got no answer may be sent again" },
-    { "compression", CONFIG_CHOICE, ROUTE(compression), .choices = compression_switches,
-      .fallback = "default", .help = "`default`: as the service" },
-};
-const struct config_table route_config_table =
-    CONFIG_TABLE_CHECKED(struct route_config, route_fields, check_route);
-
 /* ---- limits and timeouts of the visitors' side ---- */
 
 #define LIMIT(member) offsetof(struct limits_config, member)

@@ -1,20 +1,11 @@
-/* `routes:`, `limits:` and `timeouts:` of shop.yaml, and a service's `objective:` and `timeouts:`:
+/* `limits:` and `timeouts:` of shop.yaml, and a service's `objective:` and `timeouts:`:
  * what the workers go by. The one place where their defaults are written. */
 #pragma once
 #include <stdint.h>
 
+#include "act/proxy/route_config.h"
 #include "act/shm/plan.h"
 #include "config/config.h"
-#include "decide/value/stage.h"
-
-struct route_config {
-    struct slice host; /* empty: any */
-    struct slice path;
-    const char *service;
-    enum stage stage;
-    bool idempotent;
-    int compression; /* enum plan_switch */
-};
 
 struct limits_config {
     uint64_t head_bytes, target_bytes, body_bytes;
@@ -35,8 +26,7 @@ struct upstream_config { /* `timeouts:` of a service */
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 };
 
-extern const struct config_table route_config_table, limits_config_table, timeouts_config_table,
-    objective_config_table, upstream_config_table;
+extern const struct config_table limits_config_table, timeouts_config_table, objective_config_table, upstream_config_table;
 
 /* What goes into the plan. */
 struct plan_limits proxy_plan_limits(const struct limits_config *limits,

@@ -52,6 +52,19 @@ static void set_limits(struct worker *w, const struct plan_limits *limits) {
     }
 }
 
+/* Most plans differ in their endpoints only: then the table stays. */
+static void take_routes(struct worker *w) {
+    if (w->routes != NULL && route_table_hash(w->routes) == w->plan->routes_hash) {
+        return;
+    }
+    route_table_free(w->routes);
+    w->routes = route_table_new(w->plan);
+    if (w->routes == NULL) {
+        log_error("plan_not_compiled", "version=%llu reason=memory action=answer_503",
+                  (unsigned long long)w->plan->version);
+    }
+}
+
 /* Between two events: nothing holds a pointer into the old plan. */
 static void take_plan(struct worker *w) {
     uint64_t version = plan_version(w->config->plans);
@@ -59,12 +72,7 @@ static void take_plan(struct worker *w) {
         return;
     }
     w->plan = plan_acquire(w->config->plans, w->config->index);
-    route_table_free(w->routes);
-    w->routes = route_table_new(w->plan);
-    if (w->routes == NULL) {
-        log_error("plan_not_compiled", "version=%llu reason=memory action=answer_503",
-                  (unsigned long long)w->plan->version);
-    }
+    take_routes(w);
     set_limits(w, &w->plan->limits);
     w->worth.policy = value_policy_default(w->plan->customer_value_mean);
     compression_policy_init(&w->compressor.policy, w->plan);

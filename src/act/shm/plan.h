@@ -13,25 +13,21 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "act/shm/plan_routes.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "decide/value/stage.h"
 #include "wire/http/coding.h"
 
-#define PLAN_LAYOUT 2u
+#define PLAN_LAYOUT 3u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
 #define PLAN_ENDPOINTS_MAX 512 /* endpoint slots of all services together */
-#define PLAN_ROUTES_MAX 8192
 #define PLAN_CUSTOMERS_MAX 262144 /* power of two; filled at most half */
-#define PLAN_TEXT_BYTES (2u << 20)
+#define PLAN_TEXT_BYTES (8u << 20)
 #define PLAN_NAME_BYTES 64
 #define PLAN_COMPRESSION_TYPES_MAX 32
-
-struct plan_text {
-    uint32_t offset, len; /* in plan->text */
-};
 
 /* Names as in `status --json`. */
 enum endpoint_state {
@@ -71,15 +67,6 @@ struct plan_service {
 /* Of what a route may leave to its service. */
 enum plan_switch { PLAN_DEFAULT, PLAN_ON, PLAN_OFF };
 
-struct plan_route {
-    struct plan_text host;   /* empty: any host; lower case, "*.shop.test" allowed */
-    struct plan_text prefix; /* path prefix at a segment boundary, "/" matches all */
-    uint16_t service;
-    uint8_t stage;       /* enum stage */
-    bool idempotent;     /* a POST that got no answer may be sent again */
-    uint8_t compression; /* enum plan_switch */
-};
-
 /* Open addressing by xxh3 of the customer id; key 0 is free (a hash of 0 is stored as 1). */
 struct plan_customer {
     uint64_t key;
@@ -110,11 +97,13 @@ struct plan_compression {
 };
 
 struct plan {
-    uint64_t version; /* 1, 2, …: what `status` shows */
+    uint64_t version;     /* 1, 2, …: what `status` shows */
+    uint64_t routes_hash; /* of the routes and all that belongs to them: the same, the same routes */
     int64_t published_unix_ms;
     uint32_t service_count; /* highest used index + 1 */
     uint32_t endpoint_count;
-    uint32_t route_count;    /* in order of the configuration; the longest prefix wins */
+    uint32_t route_count;    /* in order of the configuration */
+    uint32_t condition_count, network_count;
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
@@ -125,6 +114,8 @@ struct plan {
     struct plan_service services[PLAN_SERVICES_MAX];
     struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     struct plan_route routes[PLAN_ROUTES_MAX];
+    struct plan_condition conditions[PLAN_CONDITIONS_MAX];
+    struct plan_network networks[PLAN_NETWORKS_MAX];
     struct plan_customer customers[PLAN_CUSTOMERS_MAX];
     char text[PLAN_TEXT_BYTES];
 };
@@ -149,7 +140,8 @@ bool plan_add_text(struct plan *plan, struct slice text, struct plan_text *out);
 bool plan_begin_customers(struct plan *plan, uint32_t count);
 /* At most as many as were announced. The same id again replaces its value. */
 void plan_add_customer(struct plan *plan, struct slice id, float expected_value);
-void plan_publish(struct plan_segment *segment, struct plan *plan); /* sets version and time */
+/* Sets version, time and the hash of the routes. */
+void plan_publish(struct plan_segment *segment, struct plan *plan);
 void plan_heartbeat(struct plan_segment *segment, uint64_t now_us);
 uint64_t plan_heartbeat_us(const struct plan_segment *segment);
 

@@ -15,7 +15,7 @@
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 2u
+#define VITALS_LAYOUT 3u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -133,6 +133,7 @@ struct vitals_worker {
         coded_bytes_out[HTTP_CODINGS];
     _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
     _Atomic uint64_t encoders_open;
+    _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     _Atomic uint64_t ring_head; /* next to write, by the worker */
