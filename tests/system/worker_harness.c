@@ -4,7 +4,7 @@
  *   worker_harness [--listen ADDRESS]… [--limit NAME=NUMBER]…
  *                  [--route [HOST]PATH=SERVICE[:STAGE]]…
  *                  [--endpoint ADDRESS[,STATE][,SERVICE]]… [--customer ID=VALUE]… [--workers N]
- *                  [--in-process]
+ *                  [--many-routes N] [--in-process]
  *
  * Prints "listening PORT" for each listener. Lines of standard input, each answered by one line:
  *   state SLOT STATE     endpoint ADDRESS[,STATE][,SERVICE]     replace SLOT ADDRESS
@@ -14,6 +14,7 @@
  *   kill · restart     SIGKILL to the workers; new ones in their place
  *   term               SIGTERM to the workers
  * The end of standard input drains the workers and ends the harness with their status.
+ * --many-routes N: N routes /shop-I/articles to service 0 beside the others, for measuring.
  * --in-process: no commands, one worker runs in this very process (for valgrind and strace). */
 #include <errno.h>
 #include <signal.h>
@@ -45,7 +46,7 @@ static struct {
     struct {
         char text[256];
     } routes[64];
-    uint32_t route_count;
+    uint32_t route_count, many_routes;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
     char customers[16][128]; /* "ID=VALUE", by the cookie `customer`; sessions by `sid` */
@@ -172,6 +173,7 @@ static void add_route(struct plan *plan, const char *text) {
         fail(text, "expected [HOST]PATH=SERVICE[:STAGE]");
     }
     const char *stage = strchr(equals, ':');
+    *route = (struct plan_route){ 0 };
     plan_add_text(plan, slice_of(text, (size_t)(path - text)), &route->host);
     plan_add_text(plan, slice_of(path, (size_t)(equals - path)), &route->prefix);
     route->service = (uint16_t)atoi(equals + 1);
@@ -226,6 +228,11 @@ static bool publish(void) {
     }
     if (harness.route_count == 0) {
         add_route(plan, "/=0");
+    }
+    for (unsigned i = 0; i < harness.many_routes; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "/shop-%u/articles=0", i);
+        add_route(plan, text);
     }
     add_customers(plan);
     add_compression(plan);
@@ -483,7 +490,9 @@ static bool read_arguments(int argc, char **argv) {
             snprintf(harness.customers[harness.customer_count++], 128, "%s", value);
         } else if (strcmp(argv[i], "--workers") == 0) {
             harness.worker_count = (unsigned)atoi(value) % (WORKERS_MAX + 1);
-        } else if (strcmp(argv[i], "--route") == 0) {
+        } else if (strcmp(argv[i], "--many-routes") == 0) {
+            harness.many_routes = (uint32_t)atoi(value) % (PLAN_ROUTES_MAX - 64);
+        } else if (strcmp(argv[i], "--route") == 0 && harness.route_count < 64) {
             snprintf(harness.routes[harness.route_count++].text, 256, "%s", value);
         } else {
             fail(argv[i], "no such option");
