@@ -215,7 +215,7 @@ static void apply_fields(struct config_run *run, const struct config_table *tabl
         }
     }
     if (table->check != NULL && node != NULL) {
-        struct config_place place = { node, run->report };
+        struct config_place place = { node, run->report, run };
         table->check(&place, item);
     }
 }
@@ -283,14 +283,15 @@ void config_place_warning(const struct config_place *place, const char *key, con
 
 struct config_place config_place_block(const struct config_place *place, const char *key) {
     const struct config_node *node = config_node_find(place->node, key);
-    return (struct config_place){ node != NULL ? node : place->node, place->report };
+    return (struct config_place){ node != NULL ? node : place->node, place->report, place->run };
 }
 
 struct config_place config_place_item(const struct config_place *place, const char *key,
                                       size_t index) {
     const struct config_node *list = config_node_find(place->node, key);
     bool there = list != NULL && list->kind != CONFIG_SCALAR && index < list->len;
-    return (struct config_place){ there ? list->items[index] : place->node, place->report };
+    return (struct config_place){ there ? list->items[index] : place->node, place->report,
+                                  place->run };
 }
 
 bool config_place_has(const struct config_place *place, const char *key) {

@@ -64,6 +64,7 @@ struct config_field {
 };
 
 struct config_place;
+struct config_run;
 
 struct config_table {
     const struct config_field *fields;
@@ -94,6 +95,7 @@ bool config_load(const struct config_table *table, const char *path, void *out, 
 struct config_place {
     const struct config_node *node;
     struct config_report *report;
+    struct config_run *run; /* for config_place_file */
 };
 
 void config_place_error(const struct config_place *place, const char *key, const char *format, ...)
@@ -104,6 +106,10 @@ void config_place_warning(const struct config_place *place, const char *key, con
 struct config_place config_place_block(const struct config_place *place, const char *key);
 struct config_place config_place_item(const struct config_place *place, const char *key,
                                       size_t index);
+/* The text of a file that the key names, at most `bytes_max`, in the configuration's arena; a file
+ * that several keys name is read once. Reports what is wrong. */
+bool config_place_file(const struct config_place *place, const char *key, const char *path,
+                       size_t bytes_max, struct slice *out);
 /* Whether somebody wrote it. */
 bool config_place_has(const struct config_place *place, const char *key);
 

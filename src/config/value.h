@@ -8,6 +8,7 @@ struct config_run { /* one config_apply */
     const char *file; /* of the root: for blocks that are not written */
     char *currency;
     struct config_mark currency_at; /* where it was first written */
+    struct config_file *files;      /* that were read for it, last first */
 };
 
 /* Writes the scalar to `to`, which has the field's type. Reports what was expected. */

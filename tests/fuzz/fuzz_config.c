@@ -24,8 +24,11 @@ static void check_shop(const struct shop *shop) {
     }
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *r = &shop->routes[i];
-        assert(shop_service(shop, slice_from(r->service)) != NULL);
-        assert(r->path.len > 0 && r->path.data[0] == '/' && r->stage < STAGE_COUNT);
+        assert(r->service != NULL ? shop_service(shop, slice_from(r->service)) != NULL
+                                  : r->rule.split_count > 0 || r->rule.redirects ||
+                                        r->rule.responds);
+        assert(r->path.len > 0 && r->stage < STAGE_COUNT);
+        assert(r->match == PLAN_MATCH_PATTERN || r->path.data[0] == '/');
     }
     assert(shop->demand.season_count > 0 && shop->demand.step_ms >= 1000);
     assert(shop->value.floor_ratio >= 0 && shop->value.floor_ratio <= 1);

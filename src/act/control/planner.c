@@ -71,7 +71,10 @@ static uint16_t service_index(const void *of, const char *name) {
 }
 
 static bool fill_routes(const struct controller *c, struct plan *plan) {
-    struct route_planner planner = { plan, c, service_index };
+    struct route_planner planner = { .plan = plan, .services = c, .service_index = service_index };
+    if (!route_plan_pages(&planner, c->shop.pages, c->shop.page_count)) {
+        return false;
+    }
     for (size_t i = 0; i < c->shop.route_count; i++) {
         if (!route_plan_add(&planner, &c->shop.routes[i])) {
             return false;

@@ -145,7 +145,8 @@ static void report_no_service(const struct config_place *at, const struct shop *
         names[count] = shop->services[count].name;
     }
     const char *near = config_nearest(slice_from(name), names, count);
-    config_place_error(at, "service", "service: there is no '%s'%s%s%s", name,
+    const char *key = config_place_has(at, "service") ? "service" : "split";
+    config_place_error(at, key, "%s: there is no '%s'%s%s%s", key, name,
                        near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
                        near != NULL ? "'?" : "");
 }
@@ -160,6 +161,10 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         config_place_error(place, "routes",
                            "routes: expected at least one, such as { path: /, service: %s }",
                            shop->service_count > 0 ? shop->services[0].name : "storefront");
+    }
+    if (shop->page_count > RULE_PAGES_MAX) {
+        config_place_error(place, "error_pages", "error_pages: expected at most %d",
+                           RULE_PAGES_MAX);
     }
     if (shop->route_count > PLAN_ROUTES_MAX) {
         config_place_error(place, "routes", "routes: expected at most %d, found %zu",
@@ -179,6 +184,11 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         struct config_place at = config_place_item(place, "routes", i);
         if (route->service != NULL && shop_service(shop, slice_from(route->service)) == NULL) {
             report_no_service(&at, shop, route->service);
+        }
+        for (size_t k = 0; k < route->rule.split_count; k++) {
+            if (shop_service(shop, slice_from(route->rule.split[k].name)) == NULL) {
+                report_no_service(&at, shop, route->rule.split[k].name);
+            }
         }
         for (size_t k = 0; k < i && i < 1000; k++) { /* a help for people, not for machines */
             if (same_route(route, &shop->routes[k])) {
@@ -232,6 +242,9 @@ static const struct config_field shop_fields[] = {
       .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
     { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,
       .count_offset = SHOP(route_count), .required = true, .help = "what goes where" },
+    { "error_pages", CONFIG_BLOCKS, SHOP(pages), .table = &page_config_table,
+      .count_offset = SHOP(page_count),
+      .help = "of answers that we give ourselves, on every route that has none of its own" },
     { "demand", CONFIG_BLOCK, SHOP(demand), .table = &demand_config_table,
       .help = "what is known about demand ahead" },
     { "value", CONFIG_BLOCK, SHOP(value), .table = &value_config_table,

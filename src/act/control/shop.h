@@ -71,6 +71,8 @@ struct shop {
     size_t service_count;
     struct route_config *routes;
     size_t route_count;
+    struct page_config *pages; /* for errors that we answer */
+    size_t page_count;
     struct demand_config demand;
     struct value_config value;
     struct overload_config overload;

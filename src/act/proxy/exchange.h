@@ -79,6 +79,11 @@ struct exchange {
     struct http_head *trailers;    /* of the request, in the arena; NULL: none */
     struct compression_wish compression;
     struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */
+    /* Of a route that does more than going to its service; the table is kept for it. */
+    struct route_table *table;
+    const struct plan_route *route;
+    const struct plan_rule *rule;
+    struct slice path, authority; /* normalised, and as the visitor asked for it */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;

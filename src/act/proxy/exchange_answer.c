@@ -9,6 +9,7 @@
 
 #define RETRY_AFTER_BYTES 12
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
+#define OWN_FIELDS_MAX 48 /* of ours, and what a route adds */
 
 static bool wants_html(const struct http_head *request) {
     const struct http_field *accept = http_head_find(request, HTTP_FIELD_ACCEPT);
@@ -35,51 +36,92 @@ static struct slice retry_after(struct exchange *x, char text[RETRY_AFTER_BYTES]
     return slice_of(text, (size_t)len);
 }
 
-static void fill_head(struct exchange *x, struct http_head *head, uint16_t status, bool html,
-                      uint64_t body_bytes) {
-    head->version = 11;
-    head->status = status;
-    head->keep_alive = true;
-    head->framing = HTTP_BODY_LENGTH;
-    head->has_content_length = true;
-    head->content_length = body_bytes;
-    http_head_add(head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000));
-    http_head_add(head, SLICE("content-type"),
-                  html ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json"));
-    http_head_add(head, SLICE("cache-control"), SLICE("no-store"));
-    if (status == 405) {
-        http_head_add(head, SLICE("allow"), SLICE(ALLOWED));
-    }
+/* What is sent: an error's page, or a fixed answer. */
+struct content {
+    uint16_t status;
+    struct slice type, body, location;
+    bool keep_alive, is_error;
+};
+
+static bool has_no_body(uint16_t status) {
+    return status == 204 || status == 304;
 }
 
-static void send_answer(struct exchange *x, uint16_t status, const char *why, bool keep_alive) {
-    struct buffer *page = &x->worker->page;
-    struct http_field fields[8];
+static bool fill_head(struct exchange *x, struct http_head *head, const struct content *c,
+                      char seconds[RETRY_AFTER_BYTES]) {
+    head->version = 11;
+    head->status = c->status;
+    head->keep_alive = c->keep_alive;
+    head->framing = has_no_body(c->status) ? HTTP_BODY_NONE : HTTP_BODY_LENGTH;
+    head->has_content_length = !has_no_body(c->status);
+    head->content_length = c->body.len;
+    http_head_add(head, SLICE("date"), http_date_now(worker_unix_ms(x->worker) / 1000));
+    if (c->type.len > 0 && !has_no_body(c->status)) {
+        http_head_add(head, SLICE("content-type"), c->type);
+    }
+    if (c->location.len > 0) {
+        http_head_add(head, SLICE("location"), c->location);
+    }
+    if (c->is_error) {
+        http_head_add(head, SLICE("cache-control"), SLICE("no-store"));
+    }
+    if (c->is_error && c->status == 405) {
+        http_head_add(head, SLICE("allow"), SLICE(ALLOWED));
+    }
+    if (c->is_error && c->status == 503) {
+        http_head_add(head, SLICE("retry-after"), retry_after(x, seconds));
+    }
+    return exchange_rewrite_response(x, head);
+}
+
+static void send_content(struct exchange *x, const struct content *c) {
+    struct http_field fields[OWN_FIELDS_MAX];
     struct http_head head;
     char seconds[RETRY_AFTER_BYTES];
-    bool html = wants_html(&x->request);
-    buffer_clear(page);
-    if (!write_page(page, status, why, html)) {
+    http_head_init(&head, fields, OWN_FIELDS_MAX);
+    if (!fill_head(x, &head, c, seconds)) {
         exchange_finish(x, false);
         return;
     }
-    http_head_init(&head, fields, 8);
-    fill_head(x, &head, status, html, buffer_len(page));
-    if (status == 503) {
-        http_head_add(&head, SLICE("retry-after"), retry_after(x, seconds));
-    }
-    head.keep_alive = keep_alive;
-    bool bodyless = x->request.method == HTTP_HEAD;
+    bool bodyless = x->request.method == HTTP_HEAD || has_no_body(c->status);
     if (bodyless) {
         head.framing = HTTP_BODY_NONE;
     }
     x->client->ops->send_head(x->client, &head);
-    if (!bodyless) {
-        x->client->ops->send_data(x->client, buffer_slice(page));
-        x->record.bytes_out += buffer_len(page);
+    if (!bodyless && c->body.len > 0) {
+        x->client->ops->send_data(x->client, c->body);
+        x->record.bytes_out += c->body.len;
     }
     x->client->ops->send_end(x->client, NULL);
     exchange_finish(x, true);
+}
+
+static void send_answer(struct exchange *x, uint16_t status, const char *why, bool keep_alive) {
+    struct buffer *page = &x->worker->page;
+    struct content c = { .status = status, .keep_alive = keep_alive, .is_error = true };
+    if (!exchange_error_page(x, status, &c.type, &c.body)) {
+        bool html = wants_html(&x->request);
+        buffer_clear(page);
+        if (!write_page(page, status, why, html)) {
+            exchange_finish(x, false);
+            return;
+        }
+        c.type = html ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json");
+        c.body = buffer_slice(page);
+    }
+    send_content(x, &c);
+}
+
+void exchange_answer_with(struct exchange *x, const struct own_answer *answer) {
+    /* A body that nobody reads would be taken for the next request. */
+    struct content c = { .status = answer->status,
+                         .type = answer->type,
+                         .body = answer->body,
+                         .location = answer->location,
+                         .keep_alive = x->request_ended };
+    x->response_begun = true;
+    x->record.status = answer->status;
+    send_content(x, &c);
 }
 
 static void answer(struct exchange *x, uint16_t status, enum record_reason reason, const char *why,

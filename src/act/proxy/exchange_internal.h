@@ -35,11 +35,31 @@ void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_
 
 /* OPTIONS that goes no further: what is served here at all. */
 void exchange_answer_options(struct exchange *x);
+/* An answer of our own that is no error. Borrowed texts. */
+struct own_answer {
+    uint16_t status;
+    struct slice type, body, location; /* empty: there is none */
+};
+void exchange_answer_with(struct exchange *x, const struct own_answer *answer);
 
 /* exchange_hops.c */
 
 /* Counts a hop off Max-Forwards. True: none is left, or the field is broken, and it is answered. */
 bool exchange_ends_here(struct exchange *x);
+
+/* exchange_rule.c */
+
+/* Keeps the route's rule, if it has one, until the exchange is over. */
+void exchange_take_rule(struct exchange *x, const struct plan_route *route, struct slice path);
+uint16_t exchange_choose_service(struct exchange *x, const struct plan_route *route);
+/* Whether the route itself is the answer: a redirect, a fixed one. */
+bool exchange_answer_by_rule(struct exchange *x);
+/* The page for an error of ours; false: none that the visitor would like. */
+bool exchange_error_page(const struct exchange *x, uint16_t status, struct slice *type,
+                         struct slice *body);
+/* False when there is no room. */
+bool exchange_rewrite_request(struct exchange *x);
+bool exchange_rewrite_response(struct exchange *x, struct http_head *head);
 
 /* exchange_attempt.c */
 

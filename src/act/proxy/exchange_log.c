@@ -2,6 +2,7 @@
  * arena, taken before anything is rewritten, copied beside the record at the end. Nothing of it is
  * done while the plan says that nobody logs. */
 #include "act/proxy/exchange_internal.h"
+#include "act/proxy/rule.h"
 
 static struct slice value_of(const struct http_head *head, enum http_field_id id) {
     const struct http_field *field = http_head_find(head, id);
@@ -48,7 +49,7 @@ void exchange_log_request(struct exchange *x) {
 void exchange_log_route(struct exchange *x, const struct plan_route *route) {
     if (x->logged) { /* the plan may be gone when the request ends */
         x->texts[RECORD_TEXT_ROUTE] =
-            arena_copy(&x->arena, plan_slice(x->worker->plan, route->prefix));
+            arena_copy(&x->arena, rule_text(x->worker->routes, route->prefix));
     }
 }
 

@@ -68,9 +68,13 @@ static const struct plan_route *find_route(struct exchange *x, struct slice path
 
 /* Counts the demand, whatever becomes of it. */
 static void offer(struct exchange *x, const struct plan_route *route) {
-    x->service = &x->worker->services[route->service % PLAN_SERVICES_MAX];
-    x->record.service = x->service->index;
+    uint16_t service = exchange_choose_service(x, route);
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
+    if (service == PLAN_NO_SERVICE) {
+        return; /* we answer ourselves: nobody's demand */
+    }
+    x->service = &x->worker->services[service % PLAN_SERVICES_MAX];
+    x->record.service = x->service->index;
     x->idempotent = route->idempotent;
     x->compression.on = route->compression == PLAN_DEFAULT ? x->service->plan.compression
                                                            : route->compression == PLAN_ON;
@@ -137,11 +141,12 @@ void exchange_start(struct exchange *x, struct slice raw) {
         exchange_answer(x, 404, REASON_NO_ROUTE, "There is nothing here.");
         return;
     }
+    exchange_take_rule(x, route, path);
     offer(x, route);
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
-    } else if (!is_refused(x)) {
+    } else if (!is_refused(x) && !exchange_answer_by_rule(x)) {
         admit(x);
     }
 }

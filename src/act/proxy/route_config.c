@@ -22,14 +22,14 @@ _Static_assert(sizeof text_matches / sizeof *text_matches == PLAN_MATCHES + 1, "
 
 /* ---- patterns ---- */
 
-/* Reports what does not compile. */
-static void check_pattern(const struct config_place *place, const char *key, struct slice text,
-                          bool of_path) {
+/* Reports what does not compile. How many groups it captures, as far as templates can name them. */
+static int check_pattern(const struct config_place *place, const char *key, struct slice text,
+                         bool of_path) {
     struct error err;
     struct pattern *pattern = pattern_new(text, &err);
     if (pattern == NULL) {
         config_place_error(place, key, "%s: expected a regular expression: %s", key, err.text);
-        return;
+        return PATTERN_CAPTURES_MAX;
     }
     int first = pattern_first_byte(pattern);
     if (of_path && first >= 0 && first != '/') {
@@ -38,7 +38,9 @@ static void check_pattern(const struct config_place *place, const char *key, str
                            "begins with '/'; perhaps '.*%.*s'?",
                            key, SLICE_ARG(text), SLICE_ARG(text));
     }
+    int groups = (int)pattern_groups(pattern);
     pattern_free(pattern);
+    return groups < PATTERN_CAPTURES_MAX ? groups : PATTERN_CAPTURES_MAX;
 }
 
 /* ---- conditions ---- */
@@ -145,16 +147,35 @@ static void check_host(const struct config_place *place, const struct route_conf
     }
 }
 
+/* Who answers: one of four. */
+static void check_target(const struct config_place *place, const struct route_config *route) {
+    bool split = config_place_has(place, "split");
+    int targets = (route->service != NULL) + split + route->rule.redirects + route->rule.responds;
+    if (targets == 0) {
+        config_place_error(place, NULL,
+                           "expected the key 'service': who answers; or 'split', "
+                           "'redirect' or 'respond'");
+    } else if (targets > 1) {
+        config_place_error(place, NULL,
+                           "expected one of 'service', 'split', 'redirect' and 'respond'");
+    } else if (route->service == NULL && !split && config_place_has(place, "rewrite")) {
+        config_place_error(place, "rewrite", "rewrite: there is no service to be asked");
+    }
+}
+
 static void check_route(const struct config_place *place, void *item) {
     struct route_config *route = item;
+    int groups = -1;
     if (route->match == PLAN_MATCH_PATTERN) {
-        check_pattern(place, "path", route->path, true);
+        groups = check_pattern(place, "path", route->path, true);
     } else if (route->path.len == 0 || route->path.data[0] != '/') {
         config_place_error(place, "path", "path: expected a path that begins with '/'");
     }
     check_host(place, route);
     check_methods(place, route);
     check_sources(place, route);
+    rule_config_check(place, &route->rule, groups);
+    check_target(place, route);
     size_t conditions = route->header_count + route->query_count + route->cookie_count + 2;
     if (conditions > PLAN_ROUTE_CONDITIONS_MAX) {
         config_place_error(place, NULL, "expected at most %d conditions of one route",
@@ -180,7 +201,9 @@ static const struct config_field route_fields[] = {
       .count_offset = ROUTE(cookie_count), .help = "only with these cookies" },
     { "source", CONFIG_SLICE, ROUTE(sources), .many = true, .count_offset = ROUTE(source_count),
       .help = "only of visitors from these networks: `192.0.2.0/24`, `2001:db8::/32`" },
-    { "service", CONFIG_TEXT, ROUTE(service), .required = true, .help = "who answers" },
+    { "service", CONFIG_TEXT, ROUTE(service),
+      .help = "who answers; or `split`, `redirect`, `respond`" },
+    { "rule", CONFIG_INLINE, ROUTE(rule), .table = &rule_config_table },
     { "stage", CONFIG_CHOICE, ROUTE(stage), .choices = stages, .fallback = "browse",
       .help = "how far a visitor has come who asks for it: what the request is worth" },
     { "idempotent", CONFIG_BOOL, ROUTE(idempotent), .fallback = "false",
@@ -207,7 +230,8 @@ static size_t patterns_among(const struct condition_config *conditions, size_t c
 }
 
 size_t route_config_patterns(const struct route_config *route) {
-    return (route->match == PLAN_MATCH_PATTERN) +
+    return (route->match == PLAN_MATCH_PATTERN) + (route->rule.rewrite.pattern.len > 0) +
+           (route->rule.redirect.to.pattern.len > 0) +
            patterns_among(route->headers, route->header_count) +
            patterns_among(route->query, route->query_count) +
            patterns_among(route->cookies, route->cookie_count);

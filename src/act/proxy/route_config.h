@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "act/proxy/rule_config.h"
 #include "act/shm/plan_routes.h"
 #include "config/config.h"
 #include "decide/value/stage.h"
@@ -26,10 +27,11 @@ struct route_config {
     size_t header_count, query_count, cookie_count;
     struct slice *sources; /* networks */
     size_t source_count;
-    const char *service;
+    const char *service; /* NULL: a split, redirect or fixed answer stands in its place */
     enum stage stage;
     bool idempotent;
     int compression; /* enum plan_switch */
+    struct rule_config rule;
 };
 
 extern const struct config_table route_config_table;

@@ -32,6 +32,9 @@ static uint32_t count_patterns(const struct route_table *t) {
     for (uint32_t i = 0; i < t->condition_count; i++) {
         count += t->conditions[i].match == PLAN_MATCH_PATTERN;
     }
+    for (uint32_t i = 0; i < t->rule_count; i++) {
+        count += t->rules[i].pattern.len > 0;
+    }
     return count;
 }
 
@@ -43,8 +46,15 @@ bool route_patterns_compile(struct route_table *t) {
     t->patterns = calloc(count, sizeof *t->patterns);
     t->condition_patterns = calloc(t->condition_count + 1, sizeof *t->condition_patterns);
     t->path_patterns = calloc(t->route_count + 1, sizeof *t->path_patterns);
-    if (t->patterns == NULL || t->condition_patterns == NULL || t->path_patterns == NULL) {
+    t->rule_patterns = calloc(t->rule_count + 1, sizeof *t->rule_patterns);
+    if (t->patterns == NULL || t->condition_patterns == NULL || t->path_patterns == NULL ||
+        t->rule_patterns == NULL) {
         return false;
+    }
+    for (uint32_t i = 0; i < t->rule_count; i++) {
+        if (t->rules[i].pattern.len > 0) {
+            t->rule_patterns[i] = compile(t, t->rules[i].pattern);
+        }
     }
     for (uint32_t i = 0; i < t->route_count; i++) {
         if (t->routes[i].match == PLAN_MATCH_PATTERN) {
@@ -66,4 +76,5 @@ void route_patterns_free(struct route_table *t) {
     free(t->patterns);
     free(t->condition_patterns);
     free(t->path_patterns);
+    free(t->rule_patterns);
 }

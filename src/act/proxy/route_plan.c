@@ -52,7 +52,7 @@ static bool add_methods(struct plan *plan, struct plan_route *route,
     return good;
 }
 
-static bool add_network(struct plan *plan, struct slice text) {
+bool route_plan_network(struct plan *plan, struct slice text) {
     struct network network;
     if (plan->network_count == PLAN_NETWORKS_MAX || !network_parse(text, &network, NULL)) {
         return false;
@@ -75,7 +75,7 @@ static bool add_sources(struct plan *plan, struct plan_route *route,
     c->kind = PLAN_CONDITION_SOURCE;
     c->network_first = plan->network_count;
     for (size_t i = 0; i < from->source_count; i++) {
-        if (!add_network(plan, from->sources[i])) {
+        if (!route_plan_network(plan, from->sources[i])) {
             return false;
         }
     }
@@ -93,6 +93,24 @@ static bool add_conditions(struct plan *plan, struct plan_route *route,
            add_sources(plan, route, from);
 }
 
+bool route_plan_add_shared(struct route_planner *planner, struct slice text,
+                           struct plan_text *out) {
+    for (size_t i = 0; i < planner->known_count; i++) {
+        if (planner->known[i].data == text.data && planner->known[i].at.len == text.len) {
+            *out = planner->known[i].at;
+            return true;
+        }
+    }
+    if (!plan_add_text(planner->plan, text, out)) {
+        return false;
+    }
+    if (planner->known_count < ROUTE_KNOWN_TEXTS_MAX) {
+        planner->known[planner->known_count].data = text.data;
+        planner->known[planner->known_count++].at = *out;
+    }
+    return true;
+}
+
 bool route_plan_add(struct route_planner *planner, const struct route_config *from) {
     struct plan *plan = planner->plan;
     if (plan->route_count == PLAN_ROUTES_MAX) {
@@ -100,14 +118,16 @@ bool route_plan_add(struct route_planner *planner, const struct route_config *fr
     }
     struct plan_route *to = &plan->routes[plan->route_count];
     *to = (struct plan_route){
-        .service = planner->service_index(planner->services, from->service),
+        .service = from->service == NULL ? PLAN_NO_SERVICE
+                                         : planner->service_index(planner->services, from->service),
         .stage = (uint8_t)from->stage,
         .idempotent = from->idempotent,
         .match = (uint8_t)from->match,
         .compression = (uint8_t)from->compression,
     };
     if (!plan_add_text(plan, from->host, &to->host) ||
-        !plan_add_text(plan, from->path, &to->prefix) || !add_conditions(plan, to, from)) {
+        !plan_add_text(plan, from->path, &to->prefix) || !add_conditions(plan, to, from) ||
+        !rule_plan_add(planner, from, &to->rule)) {
         return false;
     }
     plan->route_count++;

@@ -136,8 +136,15 @@ static bool copy_plan(struct route_table *t, const struct plan *plan) {
     t->routes = copy_of(plan->routes, plan->route_count * sizeof *plan->routes);
     t->conditions = copy_of(plan->conditions, plan->condition_count * sizeof *plan->conditions);
     t->networks = copy_of(plan->networks, plan->network_count * sizeof *plan->networks);
+    t->rule_count = plan->rule_count;
+    t->own_page_count = plan->own_page_count;
+    t->rules = copy_of(plan->rules, plan->rule_count * sizeof *plan->rules);
+    t->shares = copy_of(plan->shares, plan->share_count * sizeof *plan->shares);
+    t->changes = copy_of(plan->changes, plan->change_count * sizeof *plan->changes);
+    t->pages = copy_of(plan->pages, plan->page_count * sizeof *plan->pages);
     t->text = copy_of(plan->text, plan->text_len);
-    return t->routes != NULL && t->conditions != NULL && t->networks != NULL && t->text != NULL;
+    return t->routes != NULL && t->conditions != NULL && t->networks != NULL && t->text != NULL &&
+           t->rules != NULL && t->shares != NULL && t->changes != NULL && t->pages != NULL;
 }
 
 static bool make_room(struct route_table *t) {
@@ -193,6 +200,10 @@ void route_table_free(struct route_table *t) {
     free(t->routes);
     free(t->conditions);
     free(t->networks);
+    free(t->rules);
+    free(t->shares);
+    free(t->changes);
+    free(t->pages);
     free(t->text);
     free(t->cells);
     free(t->hosts);
@@ -287,6 +298,11 @@ static const struct plan_route *find_wildcard(const struct route_table *t, struc
         dot = slice_find(host, '.');
     }
     return NULL;
+}
+
+const struct plan_rule *route_table_rule(const struct route_table *t,
+                                         const struct plan_route *route) {
+    return route->rule == 0 ? NULL : &t->rules[route->rule - 1];
 }
 
 const struct plan_route *route_table_find(const struct route_table *t, struct route_query *q) {

@@ -39,3 +39,6 @@ uint64_t route_table_hash(const struct route_table *table);
 /* NULL when no route matches. The route is the table's. */
 const struct plan_route *route_table_find(const struct route_table *table,
                                           struct route_query *query);
+/* What it does beside going to its service; NULL: nothing. */
+const struct plan_rule *route_table_rule(const struct route_table *table,
+                                         const struct plan_route *route);

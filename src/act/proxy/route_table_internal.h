@@ -21,8 +21,12 @@ struct route_table {
     struct plan_route *routes;
     struct plan_condition *conditions;
     struct plan_network *networks;
+    struct plan_rule *rules;
+    struct plan_share *shares;
+    struct plan_change *changes;
+    struct plan_page *pages;
     char *text;
-    uint32_t route_count, condition_count;
+    uint32_t route_count, condition_count, rule_count, own_page_count;
     /* Compiled. */
     struct route_cell *cells; /* open addressing, at most half full */
     struct route_host *hosts;
@@ -30,7 +34,7 @@ struct route_table {
     uint64_t cell_mask, host_mask;
     struct route_pattern *patterns; /* by text, each once */
     uint32_t pattern_count;
-    const struct pattern **condition_patterns, **path_patterns; /* by condition, by route */
+    const struct pattern **condition_patterns, **path_patterns, **rule_patterns; /* by index */
     bool has_wildcards;
 };
 

@@ -17,13 +17,19 @@ static size_t place_of(uint64_t session_key) {
     return (session_key >> 8) % WORTH_SESSIONS;
 }
 
+uint64_t worth_session_key(struct exchange *x) {
+    struct slice session;
+    if (x->session_key == 0 && find_cookie(x, x->worker->plan->session_cookie, &session)) {
+        x->session_key = XXH3_64bits(session.data, session.len) | STAGE_MASK;
+    }
+    return x->session_key;
+}
+
 /* How far the session has come; STAGE_OTHER when there is none or it is not remembered. */
 static enum stage furthest_stage(struct exchange *x) {
-    struct slice session;
-    if (!find_cookie(x, x->worker->plan->session_cookie, &session)) {
+    if (worth_session_key(x) == 0) {
         return STAGE_OTHER;
     }
-    x->session_key = XXH3_64bits(session.data, session.len) | STAGE_MASK;
     uint64_t known = x->worker->worth.sessions[place_of(x->session_key)];
     bool same = (known | STAGE_MASK) == x->session_key;
     return same ? (enum stage)(known & STAGE_MASK) : STAGE_OTHER;

@@ -20,5 +20,7 @@ struct worth {
 /* Sets the exchange's waiting.value, goes_first and known, and value and RECORD_KNOWN_CUSTOMER
  * of its record, where the stage is set. */
 void worth_estimate(struct exchange *exchange);
+/* Of the session that the request says it belongs to; 0: none. */
+uint64_t worth_session_key(struct exchange *exchange);
 /* It was served: its session has come as far as its stage. */
 void worth_remember(struct exchange *exchange);

@@ -225,9 +225,13 @@ static uint64_t hash_routes(const struct plan *plan) {
         { plan->routes, plan->route_count * sizeof *plan->routes },
         { plan->conditions, plan->condition_count * sizeof *plan->conditions },
         { plan->networks, plan->network_count * sizeof *plan->networks },
+        { plan->rules, plan->rule_count * sizeof *plan->rules },
+        { plan->shares, plan->share_count * sizeof *plan->shares },
+        { plan->changes, plan->change_count * sizeof *plan->changes },
+        { plan->pages, plan->page_count * sizeof *plan->pages },
         { plan->text, plan->text_len },
     };
-    uint64_t hash = 0;
+    uint64_t hash = plan->own_page_count;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         hash = XXH3_64bits_withSeed(parts[i].from, parts[i].bytes, hash + parts[i].bytes);
     }

@@ -103,7 +103,9 @@ struct plan {
     uint32_t service_count; /* highest used index + 1 */
     uint32_t endpoint_count;
     uint32_t route_count;    /* in order of the configuration */
-    uint32_t condition_count, network_count;
+    uint32_t condition_count, network_count, rule_count, share_count, change_count;
+    uint32_t page_count;   /* the first `own_page_count` are for all routes */
+    uint32_t own_page_count;
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
@@ -116,6 +118,10 @@ struct plan {
     struct plan_route routes[PLAN_ROUTES_MAX];
     struct plan_condition conditions[PLAN_CONDITIONS_MAX];
     struct plan_network networks[PLAN_NETWORKS_MAX];
+    struct plan_rule rules[PLAN_RULES_MAX];
+    struct plan_share shares[PLAN_SHARES_MAX];
+    struct plan_change changes[PLAN_CHANGES_MAX];
+    struct plan_page pages[PLAN_PAGES_MAX];
     struct plan_customer customers[PLAN_CUSTOMERS_MAX];
     char text[PLAN_TEXT_BYTES];
 };

@@ -10,6 +10,12 @@
 #define PLAN_CONDITIONS_MAX 16384 /* of all routes together */
 #define PLAN_NETWORKS_MAX 16384
 #define PLAN_ROUTE_CONDITIONS_MAX 64 /* of one route */
+#define PLAN_RULES_MAX 8192
+#define PLAN_SHARES_MAX 4096
+#define PLAN_CHANGES_MAX 16384
+#define PLAN_PAGES_MAX 4096
+#define PLAN_RULE_CHANGES_MAX 16 /* of one route's header fields, each way */
+#define PLAN_NO_SERVICE UINT16_MAX
 
 struct plan_text {
     uint32_t offset, len; /* in plan->text */
@@ -47,14 +53,56 @@ struct plan_network { /* as struct network of wire/net/network.h */
     uint8_t bits;
 };
 
+struct plan_share { /* of a route's traffic */
+    uint16_t service;
+    uint32_t up_to; /* the sum of the weights up to and with this one */
+};
+
+enum plan_change_kind { PLAN_CHANGE_REMOVE, PLAN_CHANGE_SET, PLAN_CHANGE_ADD };
+
+struct plan_change { /* of a header field */
+    uint8_t kind;    /* enum plan_change_kind */
+    struct plan_text name, value;
+};
+
+struct plan_page {   /* what we say when we answer with an error */
+    uint16_t status; /* 404; or 4, 5: of the whole class */
+    struct plan_text type, body;
+};
+
+enum plan_path_rewrite {
+    PLAN_PATH_STAYS,
+    PLAN_PATH_PREFIX,   /* the route's prefix is replaced by `path` */
+    PLAN_PATH_TEMPLATE, /* `path` with \\1 … from `pattern`, or from the route's own */
+};
+
+enum plan_answer_kind { PLAN_ANSWER_NONE, PLAN_ANSWER_REDIRECT, PLAN_ANSWER_FIXED };
+
+/* What becomes of the requests of a route beside going to its service. Most routes have none. */
+struct plan_rule {
+    uint32_t share_first, share_count; /* in plan->shares; 0: all to the route's service */
+    uint32_t change_first;             /* in plan->changes: the request's, then the response's */
+    uint8_t request_changes, response_changes;
+    uint8_t page_count;
+    uint8_t path_rewrite;                 /* enum plan_path_rewrite */
+    uint32_t page_first;                  /* in plan->pages */
+    uint8_t answer;                       /* enum plan_answer_kind */
+    uint16_t status;                      /* of the answer */
+    uint16_t port;                        /* of a redirect; 0: as the scheme says */
+    struct plan_text path, pattern, host; /* of the rewriting or of the redirect; empty: as it is */
+    struct plan_text scheme;              /* of a redirect */
+    struct plan_text body, type;          /* of a fixed answer */
+};
+
 struct plan_route {
     struct plan_text host;   /* empty: any host; lower case, "*.shop.test" allowed */
     struct plan_text prefix; /* the path, compared as `match` says; the prefix "/" matches all */
-    uint16_t service;
-    uint8_t stage;   /* enum stage */
-    bool idempotent; /* a POST that got no answer may be sent again */
-    uint8_t match;   /* enum plan_match of the path */
+    uint16_t service;        /* PLAN_NO_SERVICE: its rule says what happens */
+    uint8_t stage;           /* enum stage */
+    bool idempotent;         /* a POST that got no answer may be sent again */
+    uint8_t match;           /* enum plan_match of the path */
     uint8_t condition_count;
     uint8_t compression;      /* enum plan_switch */
     uint32_t condition_first; /* in plan->conditions */
+    uint32_t rule;            /* in plan->rules, + 1; 0: none */
 };
