@@ -39,6 +39,8 @@
     X(encoders_open, GAUGE, "tidegate_compression_encoders", "answers being compressed now")       \
     X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
       "request records lost because the controller did not keep up")                               \
+    X(password_checks, COUNTER, "tidegate_password_checks_total",                                  \
+      "passwords held against a bcrypt hash, beyond what was remembered")                          \
     X(patterns_gave_up, COUNTER, "tidegate_route_patterns_gave_up_total",                          \
       "regular expressions of routes that reached their limit on a request")                       \
     X(plan_version, GAUGE, "tidegate_worker_plan_version", "plan that the worker uses")

@@ -171,13 +171,10 @@ static void check_routes(const struct config_place *place, const struct shop *sh
                            PLAN_ROUTES_MAX, shop->route_count);
         return;
     }
-    size_t patterns = 0;
-    for (size_t i = 0; i < shop->route_count; i++) {
-        patterns += route_config_patterns(&shop->routes[i]);
-    }
-    if (patterns > ROUTE_PATTERNS_MAX) {
-        config_place_error(place, "routes", "routes: expected at most %d regular expressions, "
-                           "found %zu", ROUTE_PATTERNS_MAX, patterns);
+    size_t most = 0;
+    const char *exceeded = route_config_exceeds(shop->routes, shop->route_count, &most);
+    if (exceeded != NULL) {
+        config_place_error(place, "routes", "routes: expected at most %zu %s in all", most, exceeded);
     }
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *route = &shop->routes[i];

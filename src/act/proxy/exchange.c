@@ -16,7 +16,8 @@ static const struct {
     const char *name;
     uint32_t next;
 } states[] = {
-    [EXCHANGE_NEW] = { "new", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_NEW] = { "new", TO(VERIFYING) | TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_VERIFYING] = { "verifying", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_WAITING] = { "waiting", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_CONNECTING] = { "connecting",
                               TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
@@ -130,6 +131,7 @@ void exchange_finish(struct exchange *x, bool complete) {
     if (x->state == EXCHANGE_WAITING) {
         waiting_leave(service, x);
     }
+    verifier_forget(&x->verifying);
     exchange_move(x, EXCHANGE_ENDED);
     if (x->coder != NULL) {
         compression_leave(x);

@@ -6,6 +6,7 @@
  *                      ▲               │  no connection      │ no answer      │ 101
  *                      └───────────────┴────── retry ────────┘                ▼
  *                                                                          TUNNEL ──▶ ENDED
+ *   A password that must be checked makes NEW to VERIFYING first, which goes on like NEW.
  *   Any state ends with ENDED: answered by ourselves, client gone, upstream cut in mid-body. */
 #pragma once
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include "act/proxy/compression.h"
 #include "act/proxy/service.h"
 #include "act/proxy/stream.h"
+#include "act/proxy/verifier.h"
 #include "act/shm/vitals.h"
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -24,11 +26,14 @@
 #define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
 #define EXCHANGE_TRIED_MAX 4
 #define EXCHANGE_LOG_LINE_BYTES 512
+#define EXCHANGE_GRANTED_MAX 16
+#define EXCHANGE_VERIFY_US 10000000u /* a password that takes longer is not checked any more */
 #define TUNNEL_IDLE_US 3600000000u     /* nothing in either direction */
 #define CLIENT_LEAVING_GRACE_US 250000 /* a half-closed client may still read: wait that long */
 
 enum exchange_state {
     EXCHANGE_NEW,
+    EXCHANGE_VERIFYING, /* a password is being checked */
     EXCHANGE_WAITING,
     EXCHANGE_CONNECTING, /* an endpoint is chosen, its stream cannot be written yet */
     EXCHANGE_AWAITING,   /* the request is on its way */
@@ -84,6 +89,12 @@ struct exchange {
     const struct plan_route *route;
     const struct plan_rule *rule;
     struct slice path, authority; /* normalised, and as the visitor asked for it */
+    struct verification verifying;
+    struct slice user, challenge;   /* whose password it is; what is said with 401 */
+    struct http_field *granted;     /* what the service is told of the visitor, in the arena */
+    size_t granted_count;
+    uint32_t retry_after_s; /* 0: as the service is loaded */
+    bool preflight;         /* the answer says what scripts of another origin may */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;

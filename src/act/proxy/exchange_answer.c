@@ -31,7 +31,9 @@ static bool write_page(struct buffer *out, uint16_t status, const char *why, boo
 }
 
 static struct slice retry_after(struct exchange *x, char text[RETRY_AFTER_BYTES]) {
-    uint32_t seconds = x->service == NULL ? 1 : waiting_retry_after_s(x->service);
+    uint32_t seconds = x->retry_after_s > 0 ? x->retry_after_s
+                       : x->service == NULL ? 1
+                                            : waiting_retry_after_s(x->service);
     int len = snprintf(text, RETRY_AFTER_BYTES, "%u", seconds);
     return slice_of(text, (size_t)len);
 }
@@ -68,7 +70,10 @@ static bool fill_head(struct exchange *x, struct http_head *head, const struct c
     if (c->is_error && c->status == 405) {
         http_head_add(head, SLICE("allow"), SLICE(ALLOWED));
     }
-    if (c->is_error && c->status == 503) {
+    if (c->is_error && c->status == 401 && x->challenge.len > 0) {
+        http_head_add(head, SLICE("www-authenticate"), x->challenge);
+    }
+    if (c->is_error && (c->status == 503 || c->status == 429)) {
         http_head_add(head, SLICE("retry-after"), retry_after(x, seconds));
     }
     return exchange_rewrite_response(x, head);

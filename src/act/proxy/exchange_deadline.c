@@ -14,17 +14,19 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 /* Until when something must have happened in this state. */
 static uint64_t state_due_us(const struct exchange *x) {
-    const struct plan_service *p = &x->service->plan;
+    struct exchange_timeouts t = exchange_timeouts(x);
     switch (x->state) {
+    case EXCHANGE_VERIFYING:
+        return x->started_us + EXCHANGE_VERIFY_US;
     case EXCHANGE_WAITING:
-        return x->waiting_since_us + (uint64_t)p->queue_patience_ms * 1000;
+        return x->waiting_since_us + (uint64_t)t.patience_ms * 1000;
     case EXCHANGE_AWAITING:
         /* While the visitor uploads it is not the service that is late, unless it does not read. */
-        return x->request_ended   ? after_ms(x->activity_us, p->first_byte_timeout_ms)
-               : x->client_paused ? after_ms(x->activity_us, p->idle_timeout_ms)
+        return x->request_ended   ? after_ms(x->activity_us, t.first_byte_ms)
+               : x->client_paused ? after_ms(x->activity_us, t.idle_ms)
                                   : NEVER;
     case EXCHANGE_ANSWERING:
-        return after_ms(x->activity_us, p->idle_timeout_ms);
+        return after_ms(x->activity_us, t.idle_ms);
     case EXCHANGE_TUNNEL:
         return x->activity_us + TUNNEL_IDLE_US;
     default: /* connecting: the connection has its own limit */
@@ -34,7 +36,7 @@ static uint64_t state_due_us(const struct exchange *x) {
 
 static uint64_t total_due_us(const struct exchange *x) {
     return x->state == EXCHANGE_TUNNEL ? NEVER
-                                       : after_ms(x->started_us, x->service->plan.total_timeout_ms);
+                                       : after_ms(x->started_us, exchange_timeouts(x).total_ms);
 }
 
 /* A client that has ended its direction either reads on or is gone; it is told apart by trying. */
@@ -62,6 +64,7 @@ static bool client_reads_slowly(struct exchange *x) {
 
 static void state_over(struct exchange *x) {
     switch (x->state) {
+    case EXCHANGE_VERIFYING:
     case EXCHANGE_WAITING:
         exchange_refuse_overload(x);
         break;

@@ -35,7 +35,7 @@ static void keep_body(struct exchange *x, struct slice data) {
 }
 
 void exchange_on_request_data(struct exchange *x, struct slice data) {
-    uint64_t body_max = x->worker->limits.body_bytes;
+    uint64_t body_max = exchange_body_max(x);
     x->activity_us = exchange_now_us(x);
     x->record.bytes_in += data.len;
     if (body_max > 0 && x->record.bytes_in > body_max && x->state != EXCHANGE_TUNNEL) {
@@ -80,6 +80,7 @@ struct http_head *exchange_copy_trailers(struct exchange *x, const struct http_h
         }
     }
     copy->field_count = trailers->field_count;
+    exchange_clean_trailers(x, copy);
     return copy;
 }
 

@@ -61,6 +61,30 @@ bool exchange_error_page(const struct exchange *x, uint16_t status, struct slice
 bool exchange_rewrite_request(struct exchange *x);
 bool exchange_rewrite_response(struct exchange *x, struct http_head *head);
 
+/* exchange_policy.c */
+
+struct exchange_timeouts {
+    uint32_t connect_ms, first_byte_ms, idle_ms, total_ms, patience_ms; /* 0: none */
+};
+/* Of the route, else of the service. */
+struct exchange_timeouts exchange_timeouts(const struct exchange *x);
+uint64_t exchange_body_max(const struct exchange *x); /* 0: any */
+/* Whether it may go on. False: it has been answered, or waits for a password to be checked. */
+bool exchange_is_allowed(struct exchange *x);
+
+/* exchange_cors.c: whether it was a preflight; what a browser is told. */
+bool exchange_answer_preflight(struct exchange *x);
+bool exchange_cors_response(const struct exchange *x, struct http_head *head);
+
+/* exchange_auth.c */
+bool exchange_is_authenticated(struct exchange *x); /* false: as exchange_is_allowed */
+/* The service is told who asks, in fields that nobody else can write; false when the head is full. */
+bool exchange_tell_who(const struct exchange *x, struct http_head *head);
+void exchange_clean_trailers(const struct exchange *x, struct http_head *trailers);
+
+/* exchange_start.c: it is allowed: answered by the route itself, or admitted. */
+void exchange_proceed(struct exchange *x);
+
 /* exchange_attempt.c */
 
 /* Whether sending it twice does no more than sending it once. */

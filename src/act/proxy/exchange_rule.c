@@ -100,7 +100,7 @@ bool exchange_rewrite_request(struct exchange *x) {
     }
     host = rule_text(x->table, x->rule->host);
     x->request.authority = host.len > 0 ? host : x->request.authority;
-    return rule_change_request(&rule, &x->request);
+    return rule_change_request(&rule, &x->request) && exchange_tell_who(x, &x->request);
 }
 
 bool exchange_rewrite_response(struct exchange *x, struct http_head *head) {
@@ -115,5 +115,5 @@ bool exchange_rewrite_response(struct exchange *x, struct http_head *head) {
             return false;
         }
     }
-    return rule_change_response(&rule, head);
+    return exchange_cors_response(x, head) && rule_change_response(&rule, head);
 }

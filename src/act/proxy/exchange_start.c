@@ -102,7 +102,7 @@ static void admit(struct exchange *x) {
 
 /* What we do not serve, whoever asks. */
 static bool is_refused(struct exchange *x) {
-    uint64_t body_max = x->worker->limits.body_bytes;
+    uint64_t body_max = exchange_body_max(x);
     if (x->request.method == HTTP_TRACE || x->request.method == HTTP_CONNECT) {
         exchange_answer_and_close(x, 405, REASON_BAD_REQUEST, "This method is not served here.");
         return true;
@@ -112,6 +112,12 @@ static bool is_refused(struct exchange *x) {
         return true;
     }
     return false;
+}
+
+void exchange_proceed(struct exchange *x) {
+    if (!exchange_answer_by_rule(x)) {
+        admit(x);
+    }
 }
 
 void exchange_start(struct exchange *x, struct slice raw) {
@@ -146,7 +152,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
-    } else if (!is_refused(x) && !exchange_answer_by_rule(x)) {
-        admit(x);
+    } else if (!is_refused(x) && exchange_is_allowed(x)) {
+        exchange_proceed(x);
     }
 }

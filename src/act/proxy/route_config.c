@@ -175,6 +175,7 @@ static void check_route(const struct config_place *place, void *item) {
     check_methods(place, route);
     check_sources(place, route);
     rule_config_check(place, &route->rule, groups);
+    policy_config_check(place, &route->policy);
     check_target(place, route);
     size_t conditions = route->header_count + route->query_count + route->cookie_count + 2;
     if (conditions > PLAN_ROUTE_CONDITIONS_MAX) {
@@ -204,6 +205,7 @@ static const struct config_field route_fields[] = {
     { "service", CONFIG_TEXT, ROUTE(service),
       .help = "who answers; or `split`, `redirect`, `respond`" },
     { "rule", CONFIG_INLINE, ROUTE(rule), .table = &rule_config_table },
+    { "policy", CONFIG_INLINE, ROUTE(policy), .table = &policy_config_table },
     { "stage", CONFIG_CHOICE, ROUTE(stage), .choices = stages, .fallback = "browse",
       .help = "how far a visitor has come who asks for it: what the request is worth" },
     { "idempotent", CONFIG_BOOL, ROUTE(idempotent), .fallback = "false",
@@ -235,4 +237,40 @@ size_t route_config_patterns(const struct route_config *route) {
            patterns_among(route->headers, route->header_count) +
            patterns_among(route->query, route->query_count) +
            patterns_among(route->cookies, route->cookie_count);
+}
+
+static size_t changes_of(const struct changes_config *c) {
+    return c->set_count + c->add_count + c->remove_count;
+}
+
+const char *route_config_exceeds(const struct route_config *routes, size_t count, size_t *most) {
+    struct {
+        const char *what;
+        size_t need, most;
+    } tables[] = {
+        { "regular expressions", 0, ROUTE_PATTERNS_MAX },
+        { "conditions", 0, PLAN_CONDITIONS_MAX },
+        { "networks", 0, PLAN_NETWORKS_MAX },
+        { "services in splits", 0, PLAN_SHARES_MAX },
+        { "header changes and claims", 0, PLAN_CHANGES_MAX },
+        { "error pages", 0, PLAN_PAGES_MAX - RULE_PAGES_MAX },
+    };
+    for (size_t i = 0; i < count; i++) {
+        const struct route_config *r = &routes[i];
+        tables[0].need += route_config_patterns(r);
+        tables[1].need += r->header_count + r->query_count + r->cookie_count +
+                          (r->method_count > 0) + (r->source_count > 0);
+        tables[2].need += r->source_count + r->policy.allow_count + r->policy.deny_count;
+        tables[3].need += r->rule.split_count;
+        tables[4].need += changes_of(&r->rule.request) + changes_of(&r->rule.response) +
+                          r->policy.jwt.claim_count;
+        tables[5].need += r->rule.page_count;
+    }
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (tables[i].need > tables[i].most) {
+            *most = tables[i].most;
+            return tables[i].what;
+        }
+    }
+    return NULL;
 }

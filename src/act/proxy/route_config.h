@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "act/proxy/policy_config.h"
 #include "act/proxy/rule_config.h"
 #include "act/shm/plan_routes.h"
 #include "config/config.h"
@@ -32,10 +33,14 @@ struct route_config {
     bool idempotent;
     int compression; /* enum plan_switch */
     struct rule_config rule;
+    struct policy_config policy;
 };
 
 extern const struct config_table route_config_table;
 
+/* What all routes need together of a plan: the first thing of which it is too much, such as "header
+ * changes", and how many there may be; NULL: they fit. Texts are bounded by the file's size. */
+const char *route_config_exceeds(const struct route_config *routes, size_t count, size_t *most);
 /* Whether anything but host and path is asked. */
 bool route_config_has_conditions(const struct route_config *route);
 size_t route_config_patterns(const struct route_config *route);

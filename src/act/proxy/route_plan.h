@@ -28,3 +28,8 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
 /* Text that may be long and shared, such as a file's. */
 bool route_plan_add_shared(struct route_planner *planner, struct slice text, struct plan_text *out);
 bool route_plan_network(struct plan *plan, struct slice text);
+
+/* policy_plan.c */
+bool policy_plan_is_needed(const struct policy_config *policy);
+bool policy_plan_add(struct route_planner *planner, struct plan_rule *rule,
+                     const struct policy_config *policy);

@@ -142,9 +142,12 @@ static bool copy_plan(struct route_table *t, const struct plan *plan) {
     t->shares = copy_of(plan->shares, plan->share_count * sizeof *plan->shares);
     t->changes = copy_of(plan->changes, plan->change_count * sizeof *plan->changes);
     t->pages = copy_of(plan->pages, plan->page_count * sizeof *plan->pages);
+    t->jwt_count = plan->jwt_count;
+    t->jwts = copy_of(plan->jwts, plan->jwt_count * sizeof *plan->jwts);
     t->text = copy_of(plan->text, plan->text_len);
     return t->routes != NULL && t->conditions != NULL && t->networks != NULL && t->text != NULL &&
-           t->rules != NULL && t->shares != NULL && t->changes != NULL && t->pages != NULL;
+           t->rules != NULL && t->shares != NULL && t->changes != NULL && t->pages != NULL &&
+           t->jwts != NULL;
 }
 
 static bool make_room(struct route_table *t) {
@@ -180,7 +183,8 @@ struct route_table *route_table_new(const struct plan *plan) {
         return NULL;
     }
     t->references = 1;
-    if (!copy_plan(t, plan) || !make_room(t) || !add_routes(t) || !route_patterns_compile(t)) {
+    if (!copy_plan(t, plan) || !make_room(t) || !add_routes(t) || !route_patterns_compile(t) ||
+        !route_keys_compile(t)) {
         route_table_free(t);
         return NULL;
     }
@@ -197,6 +201,7 @@ void route_table_free(struct route_table *t) {
         return;
     }
     route_patterns_free(t);
+    route_keys_free(t);
     free(t->routes);
     free(t->conditions);
     free(t->networks);
@@ -204,6 +209,7 @@ void route_table_free(struct route_table *t) {
     free(t->shares);
     free(t->changes);
     free(t->pages);
+    free(t->jwts);
     free(t->text);
     free(t->cells);
     free(t->hosts);

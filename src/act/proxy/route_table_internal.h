@@ -2,6 +2,7 @@
 #pragma once
 #include "act/proxy/route_table.h"
 #include "base/pattern.h"
+#include "wire/auth/jwt_keys.h"
 
 #define NO_ROUTE UINT32_MAX
 
@@ -25,8 +26,9 @@ struct route_table {
     struct plan_share *shares;
     struct plan_change *changes;
     struct plan_page *pages;
+    struct plan_jwt *jwts;
     char *text;
-    uint32_t route_count, condition_count, rule_count, own_page_count;
+    uint32_t route_count, condition_count, rule_count, own_page_count, jwt_count;
     /* Compiled. */
     struct route_cell *cells; /* open addressing, at most half full */
     struct route_host *hosts;
@@ -35,6 +37,7 @@ struct route_table {
     struct route_pattern *patterns; /* by text, each once */
     uint32_t pattern_count;
     const struct pattern **condition_patterns, **path_patterns, **rule_patterns; /* by index */
+    struct jwt_keys **jwt_keys; /* by index; the same text is the same keys */
     bool has_wildcards;
 };
 
@@ -54,3 +57,7 @@ bool route_conditions_hold(const struct route_table *table, const struct plan_ro
 /* route_order.c: the indices of all routes, the most specific of those with one host and path
  * first. NULL when memory is out. */
 uint32_t *route_order_new(const struct route_table *table);
+
+/* route_keys.c: likewise for the keys of tokens; a NULL one verifies nothing. */
+bool route_keys_compile(struct route_table *table);
+void route_keys_free(struct route_table *table);

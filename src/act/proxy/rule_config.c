@@ -116,6 +116,10 @@ static bool is_ours(enum http_field_id id) {
     }
 }
 
+bool rule_may_change(struct slice name) {
+    return http_is_token(name) && !is_ours(http_field_id_of(name));
+}
+
 static void check_change(const struct config_place *place, const char *key, struct slice name,
                          struct slice value) {
     if (!http_is_token(name)) {

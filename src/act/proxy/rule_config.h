@@ -62,5 +62,7 @@ extern const struct config_table page_config_table;
  * so many groups; -1: it is not. */
 void rule_config_check(const struct config_place *place, struct rule_config *rule,
                        int own_pattern_groups);
-/* False when it is not one of 1 to RULE_WEIGHT_MAX. */
+/* Whether the name is a header field's that does not frame the message or belong to a connection. */
+bool rule_may_change(struct slice name);
+/* False when it is not one of 0 to RULE_WEIGHT_MAX. */
 bool rule_weight(const char *text, uint32_t *weight);

@@ -112,7 +112,7 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
                    uint32_t *index) {
     struct plan *plan = planner->plan;
     const struct rule_config *from = &route->rule;
-    if (!is_needed(from)) {
+    if (!is_needed(from) && !policy_plan_is_needed(&route->policy)) {
         *index = 0;
         return true;
     }
@@ -124,7 +124,8 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
     *index = plan->rule_count;
     if (!add_shares(planner, rule, from) || !add_answer(planner, rule, from) ||
         !add_changes(plan, &from->request, &rule->request_changes) ||
-        !add_changes(plan, &from->response, &rule->response_changes)) {
+        !add_changes(plan, &from->response, &rule->response_changes) ||
+        !policy_plan_add(planner, rule, &route->policy)) {
         return false;
     }
     rule->page_first = plan->page_count;

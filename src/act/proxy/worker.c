@@ -9,6 +9,7 @@
 #include "act/proxy/exchange.h"
 #include "act/proxy/session.h"
 #include "act/proxy/upstream.h"
+#include "act/proxy/verifier.h"
 #include "act/proxy/worker_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -310,6 +311,7 @@ static void worker_fini(struct worker *w) {
     }
     loop_turn(w->loop, 0, NULL); /* what was closed comes back as spare */
     free_spares(w);
+    verifier_free(w->verifier);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         service_fini(&w->services[i]);
     }

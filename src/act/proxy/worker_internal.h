@@ -17,6 +17,7 @@
 #define WORKER_SWEEP_US 1000000 /* idle upstream connections are looked through this often */
 
 struct exchange;
+struct verifier;
 struct session;
 struct upstream;
 
@@ -29,6 +30,7 @@ struct worker {
     struct plan_limits limits; /* of the plan */
     struct h1_limits h1_limits;
     struct route_table *routes;
+    struct verifier *verifier; /* NULL until a password is to be checked */
     struct worth worth;
     struct compressor compressor;
     struct service services[PLAN_SERVICES_MAX];

@@ -11,10 +11,11 @@
 #define PLAN_NETWORKS_MAX 16384
 #define PLAN_ROUTE_CONDITIONS_MAX 64 /* of one route */
 #define PLAN_RULES_MAX 8192
-#define PLAN_SHARES_MAX 4096
-#define PLAN_CHANGES_MAX 16384
+#define PLAN_SHARES_MAX 16384
+#define PLAN_CHANGES_MAX 65536
 #define PLAN_PAGES_MAX 4096
 #define PLAN_RULE_CHANGES_MAX 16 /* of one route's header fields, each way */
+#define PLAN_JWTS_MAX PLAN_RULES_MAX
 #define PLAN_NO_SERVICE UINT16_MAX
 
 struct plan_text {
@@ -78,6 +79,19 @@ enum plan_path_rewrite {
 
 enum plan_answer_kind { PLAN_ANSWER_NONE, PLAN_ANSWER_REDIRECT, PLAN_ANSWER_FIXED };
 
+struct plan_jwt { /* how tokens are judged */
+    struct plan_text keys, issuer, audience, cookie, realm;
+    uint32_t algorithms; /* a bit each; 0: all that the keys allow */
+    uint32_t leeway_s;
+    uint32_t claim_first,
+        claim_count; /* in plan->changes: the name is the claim, the value the field */
+};
+
+struct plan_cors { /* as struct cors of act/proxy/cors.h */
+    struct plan_text origins, methods, headers, expose, max_age;
+    bool credentials;
+};
+
 /* What becomes of the requests of a route beside going to its service. Most routes have none. */
 struct plan_rule {
     uint32_t share_first, share_count; /* in plan->shares; 0: all to the route's service */
@@ -92,6 +106,14 @@ struct plan_rule {
     struct plan_text path, pattern, host; /* of the rewriting or of the redirect; empty: as it is */
     struct plan_text scheme;              /* of a redirect */
     struct plan_text body, type;          /* of a fixed answer */
+    /* Who may, and how much. */
+    uint32_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms,
+        total_timeout_ms;                            /* 0: - */
+    uint64_t body_bytes;                             /* 0: the limits' */
+    uint32_t network_first, allow_count, deny_count; /* in plan->networks, allowed ones first */
+    struct plan_cors cors;                           /* no origins: none */
+    struct plan_text users, realm, user_field;       /* Basic; no users: none */
+    uint32_t jwt;                                    /* in plan->jwts, + 1; 0: none */
 };
 
 struct plan_route {

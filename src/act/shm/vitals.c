@@ -283,6 +283,9 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_CLIENT_TIMEOUT] = "client_timeout",
         [REASON_BAD_REQUEST] = "bad_request",
         [REASON_TOO_LARGE] = "too_large",
+        [REASON_DENIED] = "denied",
+        [REASON_UNAUTHORISED] = "unauthorised",
+        [REASON_GUESSING] = "guessing",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }

@@ -70,6 +70,9 @@ enum record_reason {
     REASON_CLIENT_TIMEOUT,
     REASON_BAD_REQUEST,
     REASON_TOO_LARGE,
+    REASON_DENIED,       /* by network or origin */
+    REASON_UNAUTHORISED, /* no password or token, or a wrong one */
+    REASON_GUESSING,     /* too many wrong passwords */
     REASON_COUNT,
 };
 
@@ -133,6 +136,7 @@ struct vitals_worker {
         coded_bytes_out[HTTP_CODINGS];
     _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
     _Atomic uint64_t encoders_open;
+    _Atomic uint64_t password_checks;  /* slow ones, beyond what was remembered */
     _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];

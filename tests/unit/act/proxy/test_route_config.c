@@ -86,6 +86,29 @@ static void says_what_is_wrong(void **state) {
         { "{ path: /, respond: { file: /dev/zero } }", "file: /dev/zero is not a file" },
         { "{ path: /, service: 0, error_pages: [ { status: 3xx, file: meson.build } ] }",
           "status: expected 4xx, 5xx or one of 400 to 599, found '3xx'" },
+        { "{ path: /, service: 0, allow: [10.0.0.0/33] }", "1:41: allow: '10.0.0.0/33' is not" },
+        { "{ path: /, service: 0, cors: { origins: [] } }", "origins: expected 1 to 64" },
+        { "{ path: /, service: 0, cors: { origins: [shop.test] } }",
+          "origins: expected https://shop.example, https://*.shop.example or * alone, found" },
+        { "{ path: /, service: 0, cors: { origins: ['*'], credentials: true } }",
+          "credentials: not for every origin: name those that may" },
+        { "{ path: /, service: 0, cors: { origins: ['*'], methods: [GET, '*'] } }",
+          "methods: expected names, or * alone, found '*'" },
+        { "{ path: /, service: 0, basic: { realm: x } }", "expected the key 'users'" },
+        { "{ path: /, service: 0, basic: { users: /nowhere/x } }", "No such file or directory" },
+        { "{ path: /, service: 0, basic: { users: meson.build } }",
+          "users: meson.build: user 1: expected user:hash with a bcrypt hash" },
+        { "{ path: /, service: 0, basic: { users: meson.build, header: Host } }",
+          "header: expected the name of a header field that may be set, found 'Host'" },
+        { "{ path: /, service: 0, basic: { users: x, realm: 'a\"b' } }",
+          "realm: expected a text without quotes" },
+        { "{ path: /, service: 0, jwt: { keys: scripts/embed.py, algorithms: [none] } }",
+          "algorithms: expected HS256, HS384, HS512, RS256" },
+        { "{ path: /, service: 0, jwt: { keys: /dev/null } }", "keys: /dev/null is not a file" },
+        { "{ path: /, service: 0, jwt: { keys: x, claims: { sub: content-length } } }",
+          "claims: expected the name of a header field that may be set" },
+        { "{ path: /, service: 0, jwt: { keys: x }, basic: { users: x } }",
+          "expected either 'basic' or 'jwt'" },
         { "{ path: /, headers: [ { nam: a } ], service: 0 }",
           "unknown key 'nam': did you mean 'name'?" },
     };
@@ -154,11 +177,35 @@ static void a_full_plan_is_said(void **state) {
     routes_forget(&f);
 }
 
+static void what_does_not_fit_is_said(void **state) {
+    (void)state;
+    struct route_fixture f;
+    size_t most = 0;
+    assert_true(routes_read(&f, "routes:\n- { path: '/x', match: regex, service: 0, "
+                                "allow: [10.0.0.0/8] }\n"));
+    struct route_config *many = calloc(20000, sizeof *many);
+    assert_null(route_config_exceeds(f.list.routes, 1, &most));
+    for (size_t i = 0; i < 20000; i++) {
+        many[i] = f.list.routes[0];
+    }
+    assert_string_equal(route_config_exceeds(many, ROUTE_PATTERNS_MAX + 1, &most),
+                        "regular expressions");
+    assert_int_equal(most, ROUTE_PATTERNS_MAX);
+    for (size_t i = 0; i < 20000; i++) {
+        many[i].match = PLAN_MATCH_PREFIX;
+    }
+    assert_null(route_config_exceeds(many, PLAN_NETWORKS_MAX, &most));
+    assert_string_equal(route_config_exceeds(many, PLAN_NETWORKS_MAX + 1, &most), "networks");
+    free(many);
+    routes_forget(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(takes_all_conditions),
         cmocka_unit_test(a_full_plan_is_said),
+        cmocka_unit_test(what_does_not_fit_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+/* Who may use a route, how long and how large: from its rule, else from the service and the limits.
+ */
+#include <string.h>
+
+#include "act/proxy/exchange_internal.h"
+#include "act/proxy/route_table_internal.h"
+#include "wire/net/network.h"
+
+static uint32_t or_service(uint32_t of_rule, uint32_t of_service) {
+    return of_rule > 0 ? of_rule : of_service;
+}
+
+struct exchange_timeouts exchange_timeouts(const struct exchange *x) {
+    static const struct plan_service none;
+    static const struct plan_rule no_rule;
+    const struct plan_service *s = x->service != NULL ? &x->service->plan : &none;
+    const struct plan_rule *r = x->rule != NULL ? x->rule : &no_rule;
+    return (struct exchange_timeouts){
+        .connect_ms = or_service(r->connect_timeout_ms, s->connect_timeout_ms),
+        .first_byte_ms = or_service(r->first_byte_timeout_ms, s->first_byte_timeout_ms),
+        .idle_ms = or_service(r->idle_timeout_ms, s->idle_timeout_ms),
+        .total_ms = or_service(r->total_timeout_ms, s->total_timeout_ms),
+        .patience_ms = s->queue_patience_ms,
+    };
+}
+
+uint64_t exchange_body_max(const struct exchange *x) {
+    uint64_t own = x->rule != NULL ? x->rule->body_bytes : 0;
+    return own > 0 ? own : x->worker->limits.body_bytes;
+}
+
+/* The bits of the smallest network that the address is in, + 1; 0: in none. */
+static unsigned smallest(const struct plan_network *networks, uint32_t count,
+                         const uint8_t ip[16]) {
+    unsigned best = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct network network = { .bits = networks[i].bits };
+        memcpy(network.ip, networks[i].ip, sizeof network.ip);
+        if (network.bits + 1u > best && network_contains(&network, ip)) {
+            best = network.bits + 1u;
+        }
+    }
+    return best;
+}
+
+static bool is_denied(const struct exchange *x) {
+    const struct plan_rule *r = x->rule;
+    if (r->allow_count + r->deny_count == 0) {
+        return false;
+    }
+    const struct plan_network *networks = &x->table->networks[r->network_first];
+    unsigned allowed = smallest(networks, r->allow_count, x->who->ip);
+    unsigned denied = smallest(networks + r->allow_count, r->deny_count, x->who->ip);
+    return allowed == 0 && denied == 0 ? r->allow_count > 0 : denied >= allowed;
+}
+
+bool exchange_is_allowed(struct exchange *x) {
+    if (x->rule == NULL) {
+        return true;
+    }
+    if (is_denied(x)) {
+        x->record.flags |= RECORD_BAD_REQUEST;
+        exchange_answer_and_close(x, 403, REASON_DENIED, "This is not open to your network.");
+        return false;
+    }
+    if (exchange_answer_preflight(x)) {
+        return false;
+    }
+    /* Nobody shall send a password to where he is only sent elsewhere. */
+    return x->rule->answer == PLAN_ANSWER_REDIRECT || exchange_is_authenticated(x);
+}

@@ -1,0 +1,11 @@
+/* JSON from strangers. */
+#pragma once
+#include <jansson.h>
+
+#include "base/slice.h"
+
+#define JSON_DEPTH_MAX 16
+
+/* One object; no name twice in an object, no NUL in a text, at most JSON_DEPTH_MAX deep. NULL when
+ * it is not. Free it with json_decref. */
+json_t *json_read_bounded(struct slice text);
