@@ -144,6 +144,10 @@ static void apply_blocks(struct config_run *run, const struct config_field *fiel
 /* `file` is that of the block: a default path is relative to it, like one that is written. */
 static void apply_default(struct config_run *run, const struct config_field *field,
                           const char *file, void *item) {
+    if (field->type == CONFIG_BLOCK && field->allocated) {
+        *(void **)at_offset(item, field->offset) = NULL;
+        return;
+    }
     if (field->type == CONFIG_BLOCK) {
         apply_table(run, field->table, NULL, at_offset(item, field->offset));
         return;
@@ -175,11 +179,26 @@ static void apply_default(struct config_run *run, const struct config_field *fie
     }
 }
 
+static void apply_allocated(struct config_run *run, const struct config_field *field,
+                            const struct config_node *node, void *item) {
+    void *block = arena_alloc(run->arena, field->table->item_bytes);
+    if (block == NULL) {
+        config_report_error(run->report, node->at, "the configuration is too large");
+        return;
+    }
+    apply_table(run, field->table, node, block);
+    *(void **)at_offset(item, field->offset) = block;
+}
+
 static void apply_field(struct config_run *run, const struct config_field *field,
                         const struct config_node *node, void *item) {
     switch (field->type) {
     case CONFIG_BLOCK:
-        apply_table(run, field->table, node, at_offset(item, field->offset));
+        if (field->allocated) {
+            apply_allocated(run, field, node, item);
+        } else {
+            apply_table(run, field->table, node, at_offset(item, field->offset));
+        }
         break;
     case CONFIG_BLOCKS:
     case CONFIG_NAMED_BLOCKS:

@@ -61,6 +61,7 @@ struct config_field {
     size_t count_offset;              /* of a list, blocks or pairs: a size_t */
     double min, max;                  /* bounds, when max > min */
     bool required;
+    bool allocated; /* a block: the member points to it, NULL when it is not written */
 };
 
 struct config_place;

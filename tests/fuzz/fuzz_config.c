@@ -25,8 +25,8 @@ static void check_shop(const struct shop *shop) {
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *r = &shop->routes[i];
         assert(r->service != NULL ? shop_service(shop, slice_from(r->service)) != NULL
-                                  : r->rule.split_count > 0 || r->rule.redirects ||
-                                        r->rule.responds);
+                                  : r->rule.split_count > 0 || r->rule.redirect != NULL ||
+                                        r->rule.respond != NULL);
         assert(r->path.len > 0 && r->stage < STAGE_COUNT);
         assert(r->match == PLAN_MATCH_PATTERN || r->path.data[0] == '/');
     }

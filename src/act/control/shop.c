@@ -151,11 +151,6 @@ static void report_no_service(const struct config_place *at, const struct shop *
                        near != NULL ? "'?" : "");
 }
 
-static bool same_route(const struct route_config *a, const struct route_config *b) {
-    return a->match == b->match && slice_equal(a->path, b->path) && slice_equal(a->host, b->host) &&
-           !route_config_has_conditions(a) && !route_config_has_conditions(b);
-}
-
 static void check_routes(const struct config_place *place, const struct shop *shop) {
     if (shop->route_count == 0 && config_place_has(place, "routes")) {
         config_place_error(place, "routes",
@@ -187,15 +182,8 @@ static void check_routes(const struct config_place *place, const struct shop *sh
                 report_no_service(&at, shop, route->rule.split[k].name);
             }
         }
-        for (size_t k = 0; k < i && i < 1000; k++) { /* a help for people, not for machines */
-            if (same_route(route, &shop->routes[k])) {
-                config_place_warning(&at, "path",
-                                     "%.*s has a route already: this one is never used",
-                                     SLICE_ARG(route->path));
-                break;
-            }
-        }
     }
+    route_config_warn_of_doubles(place, shop->routes, shop->route_count);
 }
 
 static void check_shop(const struct config_place *place, void *item) {

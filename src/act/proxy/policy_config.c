@@ -145,16 +145,13 @@ static void check_jwt(const struct config_place *place, void *item) {
 }
 
 void policy_config_check(const struct config_place *place, struct policy_config *p) {
-    p->has_cors = config_place_has(place, "cors");
-    p->has_basic = config_place_has(place, "basic");
-    p->has_jwt = config_place_has(place, "jwt");
     check_networks(place, "allow", p->allow, p->allow_count);
     check_networks(place, "deny", p->deny, p->deny_count);
     if (p->allow_count + p->deny_count > POLICY_NETWORKS_MAX) {
         config_place_error(place, "allow", "allow, deny: expected at most %d networks",
                            POLICY_NETWORKS_MAX);
     }
-    if (p->has_basic && p->has_jwt) {
+    if (p->basic != NULL && p->jwt != NULL) {
         config_place_error(place, "jwt", "expected either 'basic' or 'jwt'");
     }
 }
@@ -232,7 +229,7 @@ static const struct config_table jwt_table =
 
 #define POLICY(member) offsetof(struct policy_config, member)
 static const struct config_field policy_fields[] = {
-    { "timeouts", CONFIG_BLOCK, POLICY(timeouts), .table = &timeout_table,
+    { "timeouts", CONFIG_BLOCK, POLICY(timeouts), .table = &timeout_table, .allocated = true,
       .help = "in place of the service's" },
     { "body_limit", CONFIG_SIZE, POLICY(body_bytes), .fallback = "0",
       .help = "body of a request; beyond: 413; 0: as limits.body says" },
@@ -240,10 +237,11 @@ static const struct config_field policy_fields[] = {
       .help = "visitors of these networks only; all others get 403" },
     { "deny", CONFIG_SLICE, POLICY(deny), .many = true, .count_offset = POLICY(deny_count),
       .help = "visitors of these networks get 403; of both lists the smallest network counts" },
-    { "cors", CONFIG_BLOCK, POLICY(cors), .table = &cors_table,
+    { "cors", CONFIG_BLOCK, POLICY(cors), .table = &cors_table, .allocated = true,
       .help = "scripts of other origins; preflights are answered here" },
-    { "basic", CONFIG_BLOCK, POLICY(basic), .table = &basic_table,
+    { "basic", CONFIG_BLOCK, POLICY(basic), .table = &basic_table, .allocated = true,
       .help = "only with a name and a password" },
-    { "jwt", CONFIG_BLOCK, POLICY(jwt), .table = &jwt_table, .help = "only with a signed token" },
+    { "jwt", CONFIG_BLOCK, POLICY(jwt), .table = &jwt_table, .allocated = true,
+      .help = "only with a signed token" },
 };
 const struct config_table policy_config_table = CONFIG_TABLE(struct policy_config, policy_fields);

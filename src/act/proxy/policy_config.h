@@ -40,14 +40,13 @@ struct jwt_config {
 };
 
 struct policy_config {
-    struct route_timeouts_config timeouts;
-    uint64_t body_bytes; /* 0: the shop's limit */
+    struct route_timeouts_config *timeouts; /* NULL: not written */
+    uint64_t body_bytes;                    /* 0: the shop's limit */
     struct slice *allow, *deny;
     size_t allow_count, deny_count;
-    struct cors_config cors;
-    struct basic_config basic;
-    struct jwt_config jwt;
-    bool has_cors, has_basic, has_jwt; /* written */
+    struct cors_config *cors; /* likewise */
+    struct basic_config *basic;
+    struct jwt_config *jwt;
 };
 
 extern const struct config_table policy_config_table; /* inline in a route's */

@@ -5,9 +5,8 @@
 #define LIST_BYTES_MAX 16384
 
 bool policy_plan_is_needed(const struct policy_config *p) {
-    const struct route_timeouts_config *t = &p->timeouts;
-    return t->connect_ms + t->first_byte_ms + t->idle_ms + t->total_ms > 0 || p->body_bytes > 0 ||
-           p->allow_count + p->deny_count > 0 || p->has_cors || p->has_basic || p->has_jwt;
+    return p->timeouts != NULL || p->body_bytes > 0 || p->allow_count + p->deny_count > 0 ||
+           p->cors != NULL || p->basic != NULL || p->jwt != NULL;
 }
 
 static bool add_networks(struct plan *plan, struct plan_rule *rule,
@@ -95,13 +94,15 @@ static bool add_jwt(struct route_planner *planner, struct plan_rule *rule,
 
 bool policy_plan_add(struct route_planner *planner, struct plan_rule *rule,
                      const struct policy_config *from) {
-    rule->connect_timeout_ms = (uint32_t)from->timeouts.connect_ms;
-    rule->first_byte_timeout_ms = (uint32_t)from->timeouts.first_byte_ms;
-    rule->idle_timeout_ms = (uint32_t)from->timeouts.idle_ms;
-    rule->total_timeout_ms = (uint32_t)from->timeouts.total_ms;
+    if (from->timeouts != NULL) {
+        rule->connect_timeout_ms = (uint32_t)from->timeouts->connect_ms;
+        rule->first_byte_timeout_ms = (uint32_t)from->timeouts->first_byte_ms;
+        rule->idle_timeout_ms = (uint32_t)from->timeouts->idle_ms;
+        rule->total_timeout_ms = (uint32_t)from->timeouts->total_ms;
+    }
     rule->body_bytes = from->body_bytes;
     return add_networks(planner->plan, rule, from) &&
-           (!from->has_cors || add_cors(planner->plan, &rule->cors, &from->cors)) &&
-           (!from->has_basic || add_basic(planner, rule, &from->basic)) &&
-           (!from->has_jwt || add_jwt(planner, rule, &from->jwt));
+           (from->cors == NULL || add_cors(planner->plan, &rule->cors, from->cors)) &&
+           (from->basic == NULL || add_basic(planner, rule, from->basic)) &&
+           (from->jwt == NULL || add_jwt(planner, rule, from->jwt));
 }

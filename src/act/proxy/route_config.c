@@ -1,6 +1,8 @@
 #include "act/proxy/route_config.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "act/proxy/compression_config.h"
 #include "base/pattern.h"
@@ -150,7 +152,8 @@ static void check_host(const struct config_place *place, const struct route_conf
 /* Who answers: one of four. */
 static void check_target(const struct config_place *place, const struct route_config *route) {
     bool split = config_place_has(place, "split");
-    int targets = (route->service != NULL) + split + route->rule.redirects + route->rule.responds;
+    int targets = (route->service != NULL) + split + (route->rule.redirect != NULL) +
+                  (route->rule.respond != NULL);
     if (targets == 0) {
         config_place_error(place, NULL,
                            "expected the key 'service': who answers; or 'split', "
@@ -158,7 +161,7 @@ static void check_target(const struct config_place *place, const struct route_co
     } else if (targets > 1) {
         config_place_error(place, NULL,
                            "expected one of 'service', 'split', 'redirect' and 'respond'");
-    } else if (route->service == NULL && !split && config_place_has(place, "rewrite")) {
+    } else if (route->service == NULL && !split && route->rule.rewrite != NULL) {
         config_place_error(place, "rewrite", "rewrite: there is no service to be asked");
     }
 }
@@ -232,15 +235,17 @@ static size_t patterns_among(const struct condition_config *conditions, size_t c
 }
 
 size_t route_config_patterns(const struct route_config *route) {
-    return (route->match == PLAN_MATCH_PATTERN) + (route->rule.rewrite.pattern.len > 0) +
-           (route->rule.redirect.to.pattern.len > 0) +
+    const struct rule_config *r = &route->rule;
+    return (route->match == PLAN_MATCH_PATTERN) +
+           (r->rewrite != NULL && r->rewrite->pattern.len > 0) +
+           (r->redirect != NULL && r->redirect->to.pattern.len > 0) +
            patterns_among(route->headers, route->header_count) +
            patterns_among(route->query, route->query_count) +
            patterns_among(route->cookies, route->cookie_count);
 }
 
 static size_t changes_of(const struct changes_config *c) {
-    return c->set_count + c->add_count + c->remove_count;
+    return c == NULL ? 0 : c->set_count + c->add_count + c->remove_count;
 }
 
 const char *route_config_exceeds(const struct route_config *routes, size_t count, size_t *most) {
@@ -262,8 +267,8 @@ const char *route_config_exceeds(const struct route_config *routes, size_t count
                           (r->method_count > 0) + (r->source_count > 0);
         tables[2].need += r->source_count + r->policy.allow_count + r->policy.deny_count;
         tables[3].need += r->rule.split_count;
-        tables[4].need += changes_of(&r->rule.request) + changes_of(&r->rule.response) +
-                          r->policy.jwt.claim_count;
+        tables[4].need += changes_of(r->rule.request) + changes_of(r->rule.response) +
+                          (r->policy.jwt != NULL ? r->policy.jwt->claim_count : 0);
         tables[5].need += r->rule.page_count;
     }
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
@@ -273,4 +278,39 @@ const char *route_config_exceeds(const struct route_config *routes, size_t count
         }
     }
     return NULL;
+}
+
+static bool same_route(const struct route_config *a, const struct route_config *b) {
+    return a->match == b->match && slice_equal(a->path, b->path) && slice_equal(a->host, b->host);
+}
+
+static uint64_t hash_route(const struct route_config *r) {
+    return XXH3_64bits_withSeed(r->path.data, r->path.len,
+                                XXH3_64bits_withSeed(r->host.data, r->host.len, r->match));
+}
+
+void route_config_warn_of_doubles(const struct config_place *place,
+                                  const struct route_config *routes, size_t count) {
+    size_t size = 2;
+    while (size < 2 * count) {
+        size *= 2;
+    }
+    uint32_t *places = calloc(size, sizeof *places); /* index + 1 */
+    for (size_t i = 0; places != NULL && i < count; i++) {
+        size_t at = hash_route(&routes[i]) & (size - 1);
+        if (route_config_has_conditions(&routes[i])) {
+            continue;
+        }
+        while (places[at] != 0 && !same_route(&routes[places[at] - 1], &routes[i])) {
+            at = (at + 1) & (size - 1);
+        }
+        if (places[at] != 0) {
+            struct config_place where = config_place_item(place, "routes", i);
+            config_place_warning(&where, "path", "%.*s has a route already: this one is never used",
+                                 SLICE_ARG(routes[i].path));
+        } else {
+            places[at] = (uint32_t)i + 1;
+        }
+    }
+    free(places); /* without memory there is no warning: it is a help for people */
 }

@@ -43,4 +43,8 @@ extern const struct config_table route_config_table;
 const char *route_config_exceeds(const struct route_config *routes, size_t count, size_t *most);
 /* Whether anything but host and path is asked. */
 bool route_config_has_conditions(const struct route_config *route);
+/* Warns of routes behind an earlier one of the same host and path, both without conditions. `place`
+ * is that of the list `routes`. */
+void route_config_warn_of_doubles(const struct config_place *place,
+                                  const struct route_config *routes, size_t count);
 size_t route_config_patterns(const struct route_config *route);

@@ -279,15 +279,14 @@ static void check_split(const struct config_place *place, const struct rule_conf
 }
 
 void rule_config_check(const struct config_place *place, struct rule_config *rule, int own_groups) {
-    struct config_place at = config_place_block(place, "rewrite");
-    rule->redirects = config_place_has(place, "redirect");
-    rule->responds = config_place_has(place, "respond");
-    if (config_place_has(place, "rewrite")) {
-        check_rewrite(&at, &rule->rewrite, own_groups);
+    struct config_place at;
+    if (rule->rewrite != NULL) {
+        at = config_place_block(place, "rewrite");
+        check_rewrite(&at, rule->rewrite, own_groups);
     }
-    if (rule->redirects) {
+    if (rule->redirect != NULL) {
         at = config_place_block(place, "redirect");
-        check_rewrite(&at, &rule->redirect.to, own_groups);
+        check_rewrite(&at, &rule->redirect->to, own_groups);
     }
     if (rule->page_count > RULE_PAGES_MAX) {
         config_place_error(place, "error_pages", "error_pages: expected at most %d",
@@ -364,15 +363,15 @@ static const struct config_field rule_fields[] = {
     { "split", CONFIG_PAIRS, RULE(split), .count_offset = RULE(split_count),
       .help = "instead of `service`: weights of several, such as { blue: 95, green: 5 }; a session "
               "stays with the one it came to" },
-    { "rewrite", CONFIG_BLOCK, RULE(rewrite), .table = &rewrite_table,
+    { "rewrite", CONFIG_BLOCK, RULE(rewrite), .table = &rewrite_table, .allocated = true,
       .help = "what the service is asked for instead; its redirects are turned back" },
-    { "request_headers", CONFIG_BLOCK, RULE(request), .table = &changes_table,
+    { "request_headers", CONFIG_BLOCK, RULE(request), .table = &changes_table, .allocated = true,
       .help = "changes of what the service gets" },
-    { "response_headers", CONFIG_BLOCK, RULE(response), .table = &changes_table,
+    { "response_headers", CONFIG_BLOCK, RULE(response), .table = &changes_table, .allocated = true,
       .help = "changes of what the visitor gets, our own answers included" },
-    { "redirect", CONFIG_BLOCK, RULE(redirect), .table = &redirect_table,
+    { "redirect", CONFIG_BLOCK, RULE(redirect), .table = &redirect_table, .allocated = true,
       .help = "instead of a service: the visitor is sent elsewhere" },
-    { "respond", CONFIG_BLOCK, RULE(respond), .table = &respond_table,
+    { "respond", CONFIG_BLOCK, RULE(respond), .table = &respond_table, .allocated = true,
       .help = "instead of a service: always this answer" },
     { "error_pages", CONFIG_BLOCKS, RULE(pages), .table = &page_config_table,
       .count_offset = RULE(page_count),

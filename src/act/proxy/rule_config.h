@@ -46,13 +46,12 @@ struct page_config {
 struct rule_config {
     const struct config_pair *split;
     size_t split_count;
-    struct rewrite_config rewrite;
-    struct changes_config request, response;
-    struct redirect_config redirect;
-    struct respond_config respond;
+    struct rewrite_config *rewrite; /* here and below NULL: not written */
+    struct changes_config *request, *response;
+    struct redirect_config *redirect;
+    struct respond_config *respond;
     struct page_config *pages;
     size_t page_count;
-    bool redirects, responds; /* written */
 };
 
 extern const struct config_table rule_config_table; /* inline in a route's */
@@ -62,7 +61,8 @@ extern const struct config_table page_config_table;
  * so many groups; -1: it is not. */
 void rule_config_check(const struct config_place *place, struct rule_config *rule,
                        int own_pattern_groups);
-/* Whether the name is a header field's that does not frame the message or belong to a connection. */
+/* Whether the name is a header field's that does not frame the message or belong to a connection.
+ */
 bool rule_may_change(struct slice name);
 /* False when it is not one of 0 to RULE_WEIGHT_MAX. */
 bool rule_weight(const char *text, uint32_t *weight);

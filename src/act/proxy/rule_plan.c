@@ -34,6 +34,9 @@ static bool add_change(struct plan *plan, enum plan_change_kind kind, struct sli
 static bool add_changes(struct plan *plan, const struct changes_config *from, uint8_t *count) {
     uint32_t first = plan->change_count;
     bool good = true;
+    if (from == NULL) {
+        return true;
+    }
     for (size_t i = 0; good && i < from->remove_count; i++) {
         good = add_change(plan, PLAN_CHANGE_REMOVE, from->remove[i], (struct slice){ 0 });
     }
@@ -84,28 +87,26 @@ static bool add_rewrite(struct plan *plan, struct plan_rule *rule,
 static bool add_answer(struct route_planner *planner, struct plan_rule *rule,
                        const struct rule_config *from) {
     struct plan *plan = planner->plan;
-    if (from->redirects) {
+    if (from->redirect != NULL) {
         rule->answer = PLAN_ANSWER_REDIRECT;
-        rule->status = (uint16_t)from->redirect.status;
-        rule->port = (uint16_t)from->redirect.port;
-        return add_rewrite(plan, rule, &from->redirect.to) &&
-               plan_add_text(plan, from->redirect.host, &rule->host) &&
-               plan_add_text(plan, from->redirect.scheme, &rule->scheme);
+        rule->status = (uint16_t)from->redirect->status;
+        rule->port = (uint16_t)from->redirect->port;
+        return add_rewrite(plan, rule, &from->redirect->to) &&
+               plan_add_text(plan, from->redirect->host, &rule->host) &&
+               plan_add_text(plan, from->redirect->scheme, &rule->scheme);
     }
-    if (from->responds) {
+    if (from->respond != NULL) {
         rule->answer = PLAN_ANSWER_FIXED;
-        rule->status = (uint16_t)from->respond.status;
-        return plan_add_text(plan, from->respond.type, &rule->type) &&
-               route_plan_add_shared(planner, from->respond.body, &rule->body);
+        rule->status = (uint16_t)from->respond->status;
+        return plan_add_text(plan, from->respond->type, &rule->type) &&
+               route_plan_add_shared(planner, from->respond->body, &rule->body);
     }
-    return add_rewrite(plan, rule, &from->rewrite);
+    return from->rewrite == NULL || add_rewrite(plan, rule, from->rewrite);
 }
 
 static bool is_needed(const struct rule_config *r) {
-    size_t changes = r->request.set_count + r->request.add_count + r->request.remove_count +
-                     r->response.set_count + r->response.add_count + r->response.remove_count;
-    return r->redirects || r->responds || r->rewrite.has_prefix || r->rewrite.has_path ||
-           r->rewrite.host.len > 0 || changes + r->split_count + r->page_count > 0;
+    return r->redirect != NULL || r->respond != NULL || r->rewrite != NULL || r->request != NULL ||
+           r->response != NULL || r->split_count + r->page_count > 0;
 }
 
 bool rule_plan_add(struct route_planner *planner, const struct route_config *route,
@@ -123,8 +124,8 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
     *rule = (struct plan_rule){ .change_first = plan->change_count };
     *index = plan->rule_count;
     if (!add_shares(planner, rule, from) || !add_answer(planner, rule, from) ||
-        !add_changes(plan, &from->request, &rule->request_changes) ||
-        !add_changes(plan, &from->response, &rule->response_changes) ||
+        !add_changes(plan, from->request, &rule->request_changes) ||
+        !add_changes(plan, from->response, &rule->response_changes) ||
         !policy_plan_add(planner, rule, &route->policy)) {
         return false;
     }

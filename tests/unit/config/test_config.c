@@ -465,7 +465,7 @@ static void knows_places(void **state) {
     struct fixture *f = *state;
     const struct config_node *root =
         config_read_text(SLICE("a: { b: 1, n: ~ }\nl: [x, y]\n"), "t", &f->arena, &f->report);
-    struct config_place place = { root, &f->report };
+    struct config_place place = { .node = root, .report = &f->report };
     assert_true(config_place_has(&place, "a"));
     assert_false(config_place_has(&place, "b"));
     struct config_place a = config_place_block(&place, "a");
