@@ -4,6 +4,7 @@ import collections
 
 import pytest
 
+from lib.raw import Raw
 from test_routing import Shop
 
 ROUTES = """
@@ -106,8 +107,12 @@ def test_fixed_answers(shop):
 
 
 def test_a_body_that_nobody_reads_is_not_the_next_request(shop):
-    answer = shop.ask("/robots.txt", method="POST", body="GET /old HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert answer.status == 200
+    inside = "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Raw(shop.tidegate.port) as client:
+        client.send(f"POST /robots.txt HTTP/1.1\r\nHost: x\r\nContent-Length: {len(inside)}\r\n\r\n{inside}")
+        answer = client.read_response()
+        assert (answer.status, answer.field("connection")) == (200, "close")
+        assert client.ended()
 
 
 def test_error_pages(shop):

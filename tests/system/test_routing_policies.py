@@ -21,10 +21,11 @@ ROUTES = """
   - { path: /slow, service: slow, timeouts: { first_byte: 300ms } }
   - { path: /total, service: drip, timeouts: { total: 700ms } }
   - { path: /small, service: sink, body_limit: 1KiB }
-  - { path: /inside, service: blue, allow: [127.0.0.0/8], deny: [127.0.0.8/29], cors: { origins: ["*"] } }
+  - { path: /inside, service: blue, allow: [127.0.0.0/8, 127.0.0.10], deny: [127.0.0.8/29], cors: { origins: ["*"] } }
   - { path: /outside, service: blue, deny: [127.0.0.7] }
   - { path: /cors, service: blue, cors: { origins: ["https://shop.example", "https://*.shop.example"], methods: [GET, PUT],
       headers: [content-type, x-cart], expose: [x-total], credentials: true, max_age: 1h } }
+  - { path: /foreign, service: sink, cors: { origins: ["https://shop.example"] } }
   - { path: /any, service: blue, cors: { origins: ["*"], headers: ["*"] } }
   - { path: /staff, service: blue, basic: { users: staff, realm: Staff, header: X-User } }
   - { path: /costly, service: blue, basic: { users: costly } }
@@ -91,11 +92,16 @@ class PolicyShop(Shop):
                          files={"staff": f"ann:{bcrypt('open sesame', 5)}\n", "secret": SECRET + "\n",
                                 "costly": f"ann:{bcrypt('open sesame', 12)}\n"})
         self.backends["slow"].delay_s = 5
-        self.drip, self.sink = Service(self.drop_by_drop), Service()
+        self.drip, self.sink = Service(self.drop_by_drop), Service(self.take_all)
         for name, service in (("drip", self.drip), ("sink", self.sink)):
             config = self.tidegate.config_path.read_text()
             self.tidegate.config_path.write_text(
                 config.replace(f'"{self.backends[name].address}"', f'"127.0.0.1:{service.port}"'))
+
+    def take_all(self, one):
+        while True:
+            self.sink.requests.append(one.read_request())
+            one.answer(fields="Access-Control-Allow-Origin: *\r\nVary: Accept\r\n")
 
     def drop_by_drop(self, one):
         one.read_request()
@@ -157,7 +163,7 @@ def test_a_chunked_body_is_counted(shop):
 # ---- networks ----
 
 @pytest.mark.parametrize("target,source,status", [
-    ("/inside", "127.0.0.1", 200), ("/inside", "127.0.0.9", 403), ("/inside", "127.0.0.16", 200),
+    ("/inside", "127.0.0.1", 200), ("/inside", "127.0.0.9", 403), ("/inside", "127.0.0.16", 200), ("/inside", "127.0.0.10", 200),
     ("/outside", "127.0.0.1", 200), ("/outside", "127.0.0.7", 403),
 ])
 def test_networks(shop, target, source, status):
@@ -201,6 +207,14 @@ def test_an_answer_says_who_may_read_it(shop):
     assert (stranger.status, stranger.getheader("access-control-allow-origin")) == (200, None)
     assert "origin" in vary(stranger)
     assert "origin" in vary(shop.ask("/cors"))  # a cache must not give this one to a script
+
+
+def test_the_route_decides_not_the_service(shop):
+    stranger = shop.ask("/foreign", headers={"Origin": "https://other.example"})
+    assert stranger.getheader("access-control-allow-origin") is None
+    assert {"accept", "origin"} <= vary(stranger)
+    answer = shop.ask("/foreign", headers={"Origin": "https://shop.example"})
+    assert answer.headers.get_all("access-control-allow-origin") == ["https://shop.example"]
 
 
 def test_any_origin(shop):
