@@ -259,9 +259,9 @@ static void write_access_log(struct exposition *e, const struct api_access_log *
     exposition_value(e, METRIC_LABELS_NONE, (double)log->field);
     ACCESS_LOG_METRICS(WRITE)
 #undef WRITE
-    exposition_family(e, &(const struct metric){ "tidegate_access_log_dropped_total",
-                                                 METRIC_COUNTER,
-                                                 "requests that got no line, by reason" });
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_access_log_dropped_total", METRIC_COUNTER,
+                                              "requests that got no line, by reason" });
     exposition_value(e, LABELS({ "reason", SLICE("ring_full") }), (double)log->dropped);
 }
 

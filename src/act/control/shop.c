@@ -169,7 +169,8 @@ static void check_routes(const struct config_place *place, const struct shop *sh
     size_t most = 0;
     const char *exceeded = route_config_exceeds(shop->routes, shop->route_count, &most);
     if (exceeded != NULL) {
-        config_place_error(place, "routes", "routes: expected at most %zu %s in all", most, exceeded);
+        config_place_error(place, "routes", "routes: expected at most %zu %s in all", most,
+                           exceeded);
     }
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *route = &shop->routes[i];

@@ -13,7 +13,8 @@ struct cors {
     struct slice max_age; /* seconds */
 };
 
-/* Scheme and host, with a port unless it is the usual one; a star may stand for the first labels. */
+/* Scheme and host, with a port unless it is the usual one; a star may stand for the first labels.
+ */
 bool cors_is_pattern(struct slice text);
 /* The star stands for one or several labels, never for nothing. */
 bool cors_origin_matches(struct slice pattern, struct slice origin);

@@ -16,7 +16,8 @@ static const struct {
     const char *name;
     uint32_t next;
 } states[] = {
-    [EXCHANGE_NEW] = { "new", TO(VERIFYING) | TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_NEW] = { "new",
+                       TO(VERIFYING) | TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_VERIFYING] = { "verifying", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_WAITING] = { "waiting", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_CONNECTING] = { "connecting",

@@ -27,7 +27,7 @@
 #define EXCHANGE_TRIED_MAX 4
 #define EXCHANGE_LOG_LINE_BYTES 512
 #define EXCHANGE_GRANTED_MAX 16
-#define EXCHANGE_VERIFY_US 10000000u /* a password that takes longer is not checked any more */
+#define EXCHANGE_VERIFY_US 10000000u   /* a password that takes longer is not checked any more */
 #define TUNNEL_IDLE_US 3600000000u     /* nothing in either direction */
 #define CLIENT_LEAVING_GRACE_US 250000 /* a half-closed client may still read: wait that long */
 
@@ -90,8 +90,8 @@ struct exchange {
     const struct plan_rule *rule;
     struct slice path, authority; /* normalised, and as the visitor asked for it */
     struct verification verifying;
-    struct slice user, challenge;   /* whose password it is; what is said with 401 */
-    struct http_field *granted;     /* what the service is told of the visitor, in the arena */
+    struct slice user, challenge; /* whose password it is; what is said with 401 */
+    struct http_field *granted;   /* what the service is told of the visitor, in the arena */
     size_t granted_count;
     uint32_t retry_after_s; /* 0: as the service is loaded */
     bool preflight;         /* the answer says what scripts of another origin may */
@@ -100,8 +100,8 @@ struct exchange {
     struct http_head request;
     struct http_field request_fields[HTTP_FIELDS_MAX];
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
-    struct arena arena; /* the request's head and what we add to it */
-    struct buffer body; /* of the request: not yet sent, or kept for a retry */
+    struct arena arena;                    /* the request's head and what we add to it */
+    struct buffer body;                    /* of the request: not yet sent, or kept for a retry */
     struct timer timer; /* may run on in a spare one, which ignores it: that is O(1) */
     struct exchange *next_spare;
 };

@@ -78,7 +78,8 @@ bool exchange_cors_response(const struct exchange *x, struct http_head *head);
 
 /* exchange_auth.c */
 bool exchange_is_authenticated(struct exchange *x); /* false: as exchange_is_allowed */
-/* The service is told who asks, in fields that nobody else can write; false when the head is full. */
+/* The service is told who asks, in fields that nobody else can write; false when the head is full.
+ */
 bool exchange_tell_who(const struct exchange *x, struct http_head *head);
 void exchange_clean_trailers(const struct exchange *x, struct http_head *trailers);
 

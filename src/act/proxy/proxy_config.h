@@ -13,8 +13,7 @@ struct limits_config {
 };
 
 struct timeouts_config {
-    int64_t client_head_ms, client_idle_ms, client_body_ms, pool_idle_ms, drain_ms,
-        upgrade_ms;
+    int64_t client_head_ms, client_idle_ms, client_body_ms, pool_idle_ms, drain_ms, upgrade_ms;
 };
 
 struct objective_config {
@@ -26,7 +25,8 @@ struct upstream_config { /* `timeouts:` of a service */
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 };
 
-extern const struct config_table limits_config_table, timeouts_config_table, objective_config_table, upstream_config_table;
+extern const struct config_table limits_config_table, timeouts_config_table, objective_config_table,
+    upstream_config_table;
 
 /* What goes into the plan. */
 struct plan_limits proxy_plan_limits(const struct limits_config *limits,

@@ -42,7 +42,7 @@ struct worker {
 
     struct listener listeners[WORKER_LISTENERS_MAX];
     int listen_fds[WORKER_LISTENERS_MAX]; /* by slot; -1: none */
-    struct list sessions; /* all that are open */
+    struct list sessions;                 /* all that are open */
     uint32_t session_count;
     bool draining, retiring;
     struct watch wake, signals, supervisor, control;

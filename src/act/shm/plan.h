@@ -23,7 +23,7 @@
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
-#define PLAN_ENDPOINTS_MAX 512 /* endpoint slots of all services together */
+#define PLAN_ENDPOINTS_MAX 512    /* endpoint slots of all services together */
 #define PLAN_CUSTOMERS_MAX 262144 /* power of two; filled at most half */
 #define PLAN_TEXT_BYTES (8u << 20)
 #define PLAN_NAME_BYTES 64
@@ -97,14 +97,15 @@ struct plan_compression {
 };
 
 struct plan {
-    uint64_t version;     /* 1, 2, …: what `status` shows */
-    uint64_t routes_hash; /* of the routes and all that belongs to them: the same, the same routes */
+    uint64_t version; /* 1, 2, …: what `status` shows */
+    uint64_t
+        routes_hash; /* of the routes and all that belongs to them: the same, the same routes */
     int64_t published_unix_ms;
     uint32_t service_count; /* highest used index + 1 */
     uint32_t endpoint_count;
-    uint32_t route_count;    /* in order of the configuration */
+    uint32_t route_count; /* in order of the configuration */
     uint32_t condition_count, network_count, rule_count, share_count, change_count;
-    uint32_t page_count;   /* the first `own_page_count` are for all routes */
+    uint32_t page_count; /* the first `own_page_count` are for all routes */
     uint32_t own_page_count, jwt_count;
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
