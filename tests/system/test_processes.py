@@ -155,11 +155,11 @@ def test_reload_closes_no_connection(tidegate):
 
 def test_reload_tells_what_it_does_not_bring(tidegate):
     one = tidegate(CONFIG)
-    one.write_config(CONFIG.replace("workers: 2", "workers: 1").replace("{port}", str(free_port())))
+    one.write_config(CONFIG.replace("workers: 2", "workers: 1").replace("sqlite:var/tidegate.db", "sqlite:var/other.db"))
     done = run_cli("reload", cwd=one.folder)
     assert done.returncode == 0 and done.stdout == "reloaded\n"
     told = done.stderr.splitlines()
-    assert len(told) == 2 and "listen" in told[0] and "workers" in told[1]
+    assert len(told) == 2 and "store" in told[0] and "workers" in told[1]
     assert one.get().status == 200
 
 

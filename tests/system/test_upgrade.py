@@ -446,6 +446,8 @@ def test_a_listen_address_that_cannot_be_had_changes_nothing(static, service):
         port = taken.getsockname()[1]
         one.write_config(config(service.port, "limits: { fields: 77 }\n",
                                 f', {{ address: "127.0.0.1:{port}" }}'))
+        done = run_cli("reload", cwd=one.folder)
+        assert done.returncode == 1 and str(port) in done.stderr, done
         one.signal(signal.SIGHUP)
         wait_until(lambda: "reload_refused" in one.log() and str(port) in one.log(), 5, "it is told")
         assert one.get().status == 200

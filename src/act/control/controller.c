@@ -11,6 +11,7 @@
 
 #include "act/control/controller_internal.h"
 #include "base/clock.h"
+#include "wire/net/listener.h"
 
 #define STORE_CLOSE_MS 1000
 #define CONTROLLER_LOCK_MS 10000 /* a predecessor ends within this */
@@ -159,18 +160,6 @@ static bool read_configuration(const char *path, struct shop *shop, struct input
     return true;
 }
 
-static bool same_listeners(const struct shop *a, const struct shop *b) {
-    if (a->listen_count != b->listen_count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->listen_count; i++) {
-        if (strcmp(a->listen[i].text, b->listen[i].text) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool same_text(const char *a, const char *b) {
     return slice_equal(slice_from(a), slice_from(b));
 }
@@ -182,7 +171,6 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
         const char *key;
         bool same;
     } keys[] = {
-        { "listen", same_listeners(&c->shop, next) },
         { "admin", same_text(c->shop.admin.address, next->admin.address) },
         { "store", same_text(c->shop.store, next->store) },
         { "workers", c->shop.workers == next->workers },
@@ -194,6 +182,35 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
             (void)buffer_append_text(text, ": read at the start only; the change waits for it\n");
         }
     }
+}
+
+static bool listens_already(const struct shop *shop, const struct address *address) {
+    for (size_t i = 0; i < shop->listen_count; i++) {
+        if (address_equal(&shop->listen[i].address, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The supervisor opens new addresses a moment later; who asked hears it here if it won't. */
+static bool check_listeners(const struct controller *c, const struct shop *next,
+                            struct buffer *text) {
+    for (size_t i = 0; i < next->listen_count; i++) {
+        const struct listen_config *listen = &next->listen[i];
+        struct error err;
+        int fd;
+        if (listen_is_tls(listen) || listen->address.storage.ss_family == AF_UNIX ||
+            listens_already(&c->shop, &listen->address)) {
+            continue;
+        }
+        if (!listener_open(&listen->address, &fd, &err)) {
+            (void)buffer_printf(text, "listen on %s\n", err.text);
+            return false;
+        }
+        close(fd);
+    }
+    return true;
 }
 
 static bool api_reload(void *self, struct buffer *text) {
@@ -209,6 +226,11 @@ static bool api_reload(void *self, struct buffer *text) {
     bool good = read_configuration(c->config.config_path, &shop, &inputs, &report);
     (void)buffer_append(text, buffer_slice(&report.text));
     config_report_fini(&report);
+    if (good && !check_listeners(c, &shop, text)) {
+        shop_fini(&shop);
+        inputs_fini(&inputs);
+        good = false;
+    }
     if (good) {
         warn_of_start_only(c, &shop, text);
         shop_fini(&shop);

@@ -43,10 +43,38 @@ static int take_offered(struct handover_offer *offer, const struct address *addr
     return -1;
 }
 
-/* In a free slot. The workers of a supervisor that was killed give its port back within moments. */
+/* The workers and the controller of a supervisor that was killed give their ports back within
+ * moments. */
+static bool open_patiently(const struct address *address, uint64_t patience_us, int *fd,
+                           struct error *err) {
+    uint64_t until_us = clock_monotonic_us() + patience_us;
+    while (!listener_open(address, fd, err)) {
+        if (err->system_errno != EADDRINUSE || clock_monotonic_us() > until_us) {
+            return false;
+        }
+        usleep(20000);
+    }
+    return true;
+}
+
+bool listening_check_admin(const struct supervisor *s, struct error *err) {
+    const char *text = s->shop->admin.address;
+    struct address address;
+    int fd;
+    if (text == NULL || s->shop->admin.best_effort) {
+        return true; /* the controller opens it, and can do without */
+    }
+    if (!address_parse(slice_from(text), 0, &address, err) ||
+        !open_patiently(&address, BIND_PATIENCE_US, &fd, err)) {
+        return error_wrap(err, "admin address %s", text);
+    }
+    close(fd);
+    return true;
+}
+
+/* In a free slot. */
 static bool open_one(struct supervisor *s, const struct listen_config *listen,
                      struct handover_offer *offer, uint64_t patience_us, struct error *err) {
-    uint64_t until_us = clock_monotonic_us() + patience_us;
     int slot = free_slot(s), fd = take_offered(offer, &listen->address);
     if (slot < 0) {
         if (fd >= 0) {
@@ -54,11 +82,8 @@ static bool open_one(struct supervisor *s, const struct listen_config *listen,
         }
         return error_set(err, ERROR_LIMIT, "more than %d listeners", LISTENERS_MAX);
     }
-    while (fd < 0 && !listener_open(&listen->address, &fd, err)) {
-        if (err->system_errno != EADDRINUSE || clock_monotonic_us() > until_us) {
-            return error_wrap(err, "listen on %s", listen->text);
-        }
-        usleep(20000);
+    if (fd < 0 && !open_patiently(&listen->address, patience_us, &fd, err)) {
+        return error_wrap(err, "listen on %s", listen->text);
     }
     s->listen_fds[slot] = fd;
     s->listen[slot] = listen->address;

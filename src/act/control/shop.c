@@ -214,7 +214,7 @@ static const struct config_field shop_fields[] = {
       .help = "further files, whose keys are added to these; services and jobs may be spread" },
     { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_table,
       .count_offset = SHOP(listen_count), .required = true,
-      .help = "where visitors come in; read at the start only" },
+      .help = "where visitors come in; a reload opens and closes" },
     { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table,
       .help = "where engineers come in; read at the start only" },
     { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,

@@ -7,10 +7,10 @@
 #include "base/error.h"
 
 struct state_folder {
-    char path[PATH_MAX];   /* absolute */
-    char socket[PATH_MAX]; /* of the admin API */
+    char path[PATH_MAX];              /* absolute */
+    char socket[PATH_MAX];            /* of the admin API */
     char supervisor_socket[PATH_MAX]; /* of the supervisor: upgrades */
-    int lock_fd;           /* -1 when not held */
+    int lock_fd;                      /* -1 when not held */
 };
 
 /* Where the state of this configuration lives: `var` in its folder, or in the current one when

@@ -23,14 +23,12 @@
 #include "act/shm/vitals.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "wire/net/listener.h"
 #include "wire/net/loop.h"
 
 #define RESTART_QUICK_US 1000000 /* a child that lived shorter died quickly */
 #define RESTART_QUICK_FREE 3     /* so many quick deaths in a row are restarted at once */
 #define RESTART_DELAY_FIRST_US 50000
 #define RESTART_DELAY_MAX_US 1000000
-#define BIND_PATIENCE_US 3000000
 #define CONTROLLER_STOP_US 45000000 /* the controller stops the instances within this */
 
 /* ---- children ---- */
@@ -402,34 +400,6 @@ static bool open_signals(struct supervisor *s, struct error *err) {
     return loop_watch(s->loop, &s->signals, s->signal_fd, WATCH_READ, on_signal, err);
 }
 
-/* The controller of a supervisor that was killed gives its port back within moments. */
-static bool open_patiently(const struct address *address, int *fd, struct error *err) {
-    uint64_t patience_until_us = clock_monotonic_us() + BIND_PATIENCE_US;
-    while (!listener_open(address, fd, err)) {
-        if (err->system_errno != EADDRINUSE || clock_monotonic_us() > patience_until_us) {
-            return false;
-        }
-        usleep(20000);
-    }
-    return true;
-}
-
-/* The controller opens it, and can do without. Whoever has written it down hears at the start, on
- * the terminal, that it can't be had. */
-static bool check_admin(const struct supervisor *s, struct error *err) {
-    const char *text = s->shop->admin.address;
-    struct address address;
-    int fd;
-    if (text == NULL || s->shop->admin.best_effort) {
-        return true;
-    }
-    if (!address_parse(slice_from(text), 0, &address, err) || !open_patiently(&address, &fd, err)) {
-        return error_wrap(err, "admin address %s", text);
-    }
-    close(fd);
-    return true;
-}
-
 static bool open_wakers(struct supervisor *s, struct error *err) {
     for (unsigned i = 0; i < s->worker_count; i++) {
         s->wake_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -480,7 +450,7 @@ static bool supervisor_init(struct supervisor *s, struct error *err) {
     }
     s->loop = loop_new(err);
     if (s->loop == NULL || !open_signals(s, err) || !listening_open(s, offer, err) ||
-        (offer == NULL && !check_admin(s, err)) || !open_wakers(s, err)) {
+        (offer == NULL && !listening_check_admin(s, err)) || !open_wakers(s, err)) {
         return false;
     }
     s->plans = plan_segment_new(&s->plan_fd, err);

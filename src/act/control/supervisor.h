@@ -16,7 +16,8 @@
 #include "base/error.h"
 
 /* Runs in the foreground until it is told to end. `shop` is taken over (the caller finishes it
- * afterwards); config_path is NULL when there is no file; `arguments` are those of the command line,
- * "run" first, ended by NULL. False when it could not start, or when what it handed over to broke. */
+ * afterwards); config_path is NULL when there is no file; `arguments` are those of the command
+ * line, "run" first, ended by NULL. False when it could not start, or when what it handed over to
+ * broke. */
 bool supervisor_run(struct shop *shop, const char *config_path, char **arguments,
                     struct error *err);

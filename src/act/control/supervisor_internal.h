@@ -130,6 +130,8 @@ void supervisor_reload(struct supervisor *s);
 /* Opens what is configured; takes it from the offer where it is there. */
 bool listening_open(struct supervisor *s, struct handover_offer *offer, struct error *err);
 void listening_close(struct supervisor *s);
+/* Whether the controller will get the admin address, if somebody has written it down. */
+bool listening_check_admin(const struct supervisor *s, struct error *err);
 /* The shop that is about to be ours: new addresses are opened, and the running workers get them.
  * False: one cannot be had, nothing has changed. */
 bool listening_apply(struct supervisor *s, const struct shop *fresh, struct error *err);

@@ -22,8 +22,9 @@
 #endif
 
 #define CONTROLLER_SWITCH_US 5000000 /* our controller lets go within this, or is killed */
-#define WORKERS_OVERTIME_US 2000000  /* workers keep to their time; this is for one that is stuck  \
-                                      */
+#define WORKERS_OVERTIME_US                                                                        \
+    2000000 /* workers keep to their time; this is for one that is stuck                           \
+             */
 
 static struct supervisor *supervisor_of(struct timer *timer, size_t offset) {
     return (struct supervisor *)((char *)timer - offset);

@@ -329,8 +329,7 @@ void session_drain(struct list *link, bool now) {
 
 void session_retire(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
-    if (s->state == SESSION_HEAD && !s->head_begun &&
-        session_now_us(s) - s->since_us >= idle_us) {
+    if (s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us) {
         session_h1_linger(s);
     }
 }

@@ -18,11 +18,14 @@
 
 static const char help[] =
     "usage: tidegate upgrade [shop.yaml] [--binary PATH] [--patience 30s]\n\n"
-    "The Tidegate of this folder (or of that file) starts the binary anew and hands it the listening\n"
-    "sockets and the running instances. Nothing is refused in between; what older workers carry they\n"
+    "The Tidegate of this folder (or of that file) starts the binary anew and hands it the "
+    "listening\n"
+    "sockets and the running instances. Nothing is refused in between; what older workers carry "
+    "they\n"
     "finish, WebSockets up to timeouts.upgrade.\n\n"
     "  --binary PATH      default: where the running one was started from\n"
-    "  --patience D       until the new one must serve; else it is given up and the old one stays\n\n"
+    "  --patience D       until the new one must serve; else it is given up and the old one "
+    "stays\n\n"
     "exit status: 0 the new one serves, 1 the old one stays, and why is said, 3 it broke\n";
 
 struct request {

@@ -124,8 +124,9 @@ static void texts_are_cut_and_come_back(void **state) {
 static void texts_without_room_are_counted(void **state) {
     struct vitals_worker *w = &((struct vitals *)*state)->workers[0];
     static char bytes[2000];
-    struct slice texts[RECORD_TEXT_COUNT] = { [RECORD_TEXT_PATH] = { bytes, 1000 },
-                                              [RECORD_TEXT_QUERY] = { bytes, 1000 } };
+    struct slice texts[RECORD_TEXT_COUNT] = {
+        [RECORD_TEXT_PATH] = { bytes, 1000 }, [RECORD_TEXT_QUERY] = { bytes, 1000 }
+    };
     vitals_release(w, atomic_load(&w->ring_head));
     for (unsigned i = 0; i < VITALS_RING_RECORDS; i++) {
         vitals_record_with_texts(w, &(struct request_record){ .trace_id = i }, texts);

@@ -40,15 +40,20 @@ static const struct {
     { "CONNECT", "h - - " WHEN "\"CONNECT a:443 HTTP/1.1\" 405 1", ACCESS_LOG_SKIPPED, 0, NULL,
       405 },
     { "OPTIONS *", "h - - " WHEN "\"OPTIONS * HTTP/1.1\" 200 1", ACCESS_LOG_SKIPPED, 0, NULL, 200 },
-    { "JSON", "{\"time\":\"2015-03-11T20:57:53Z\",\"method\":\"GET\",\"target\":\"/a?b=c\","
-      "\"status\":200,\"value\":-1.5}", ACCESS_LOG_REQUEST, HTTP_GET, "/a?b=c", 200 },
-    { "JSON in another order", "{ \"status\" : 304, \"x\": {\"target\":[\"}\\\"\"]}, \"n\":null, "
+    { "JSON",
+      "{\"time\":\"2015-03-11T20:57:53Z\",\"method\":\"GET\",\"target\":\"/a?b=c\","
+      "\"status\":200,\"value\":-1.5}",
+      ACCESS_LOG_REQUEST, HTTP_GET, "/a?b=c", 200 },
+    { "JSON in another order",
+      "{ \"status\" : 304, \"x\": {\"target\":[\"}\\\"\"]}, \"n\":null, "
       "\"target\":\"/\", \"method\":\"HEAD\", \"time\":\"2015-03-11T21:57:53+01:00\" }",
       ACCESS_LOG_REQUEST, HTTP_HEAD, "/", 304 },
     { "JSON of what was no request", "{\"time\":\"2015-03-11T20:57:53Z\",\"status\":400}",
       ACCESS_LOG_SKIPPED, 0, NULL, 400 },
-    { "JSON with an escape in its target", "{\"time\":\"2015-03-11T20:57:53Z\",\"method\":\"GET\","
-      "\"target\":\"/\\\"\",\"status\":200}", ACCESS_LOG_SKIPPED, 0, NULL, 200 },
+    { "JSON with an escape in its target",
+      "{\"time\":\"2015-03-11T20:57:53Z\",\"method\":\"GET\","
+      "\"target\":\"/\\\"\",\"status\":200}",
+      ACCESS_LOG_SKIPPED, 0, NULL, 200 },
     { "not a version", "h - - " WHEN "\"GET /a b HTTP/1.1\" 400 1", ACCESS_LOG_SKIPPED, 0, NULL,
       400 },
 };
