@@ -135,11 +135,34 @@ static void says_why_it_cannot(void **state) {
     assert_string_equal(err.text, wanted);
 }
 
+/* A controller that is about to end is waited for; one that goes on is not pushed aside. */
+static void one_controller_acts(void **state) {
+    struct state_folder s;
+    struct error err = { 0 };
+    int first, second;
+    (void)state;
+    assert_true(state_folder_find(config_path, &s, &err));
+    assert_true(state_folder_lock(&s, &err));
+    assert_true(state_folder_lock_controller(&s, 0, &first, &err));
+    assert_false(state_folder_lock_controller(&s, 30, &second, &err));
+    assert_int_equal(err.kind, ERROR_BUSY);
+    pid_t pid = fork();
+    if (pid == 0) {
+        usleep(100000);
+        _exit(0); /* its copy of `first` goes with it */
+    }
+    close(first);
+    assert_true(state_folder_lock_controller(&s, 10000, &second, &err));
+    waitpid(pid, NULL, 0);
+    close(second);
+    state_folder_unlock(&s);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(is_beside_the_configuration), TEST(needs_a_folder),     TEST(has_one_owner),
-        TEST(is_free_after_a_kill),        TEST(says_why_it_cannot),
+        TEST(is_free_after_a_kill),        TEST(says_why_it_cannot), TEST(one_controller_acts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,6 +218,45 @@ static void readers_never_see_a_torn_plan(void **state) {
     close(fd);
 }
 
+/* At an upgrade: all of it, and the versions go on. */
+static void a_plan_is_inherited(void **state) {
+    int old_fd, new_fd;
+    struct error err = { 0 };
+    float value = 0;
+    (void)state;
+    struct plan_segment *old = new_segment(&old_fd), *fresh = new_segment(&new_fd);
+    assert_false(plan_segment_inherit(fresh, new_fd, old_fd, &err));
+    assert_int_equal(err.kind, ERROR_NOT_FOUND);
+    publish(old, "first");
+    struct plan *plan = plan_begin(old);
+    plan->service_count = 1;
+    strcpy(plan->services[0].name, "second");
+    assert_true(plan_begin_customers(plan, 1000));
+    plan_add_customer(plan, SLICE("anna"), 12.5f);
+    assert_true(plan_add_text(plan, SLICE("/checkout"), &plan->routes[0].prefix));
+    plan->route_count = 1;
+    plan_publish(old, plan);
+    assert_true(plan_segment_inherit(fresh, new_fd, old_fd, &err));
+    const struct plan *got = plan_acquire(fresh, 3);
+    assert_non_null(got);
+    assert_int_equal(got->version, 2);
+    assert_int_equal(plan_version(fresh), 2);
+    assert_string_equal(got->services[0].name, "second");
+    assert_true(slice_equal(plan_slice(got, got->routes[0].prefix), SLICE("/checkout")));
+    assert_true(plan_find_customer(got, SLICE("anna"), &value) && value == 12.5f);
+    publish(fresh, "third");
+    assert_int_equal(plan_version(fresh), 3);
+    assert_int_equal(plan_version(old), 2);
+    plan_segment_free(old);
+    close(old_fd);
+    int other_fd = memfd_create("other", 0);
+    assert_int_equal(ftruncate(other_fd, 4096), 0);
+    assert_false(plan_segment_inherit(fresh, new_fd, other_fd, &err)); /* another version's */
+    close(other_fd);
+    plan_segment_free(fresh);
+    close(new_fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_before_the_first_plan),
@@ -227,6 +266,7 @@ int main(void) {
         cmocka_unit_test(text_has_a_limit),
         cmocka_unit_test(customers_are_found_by_their_id),
         cmocka_unit_test(another_process_sees_it),
+        cmocka_unit_test(a_plan_is_inherited),
         cmocka_unit_test(readers_never_see_a_torn_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
