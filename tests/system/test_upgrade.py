@@ -286,6 +286,19 @@ def test_term_during_an_upgrade_ends_all(static, tmp_path):
     assert asker.wait(10) == 1
 
 
+def test_a_hung_controller_is_no_obstacle(static):
+    one = static()
+    before = status(one)
+    os.kill(before["controller"], signal.SIGSTOP)
+    load = Load(one.port, 50, threads=4).start()
+    done = upgrade(one)
+    assert done.returncode == 0, done.stderr + one.log()
+    after = status(one)
+    assert after["supervisor"] != before["supervisor"] and not alive(before["controller"])
+    load.stop()
+    assert load.failures() == []
+
+
 def test_without_a_tidegate_it_says_so(tmp_path):
     done = run_cli("upgrade", cwd=tmp_path)
     assert done.returncode == 3 and "no Tidegate runs here" in done.stderr

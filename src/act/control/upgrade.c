@@ -256,6 +256,15 @@ void upgrade_controller_ended(struct supervisor *s) {
     }
 }
 
+/* Workers need no controller, and the instances are adopted from a dead one as well. */
+static void on_controller_stuck(struct timer *timer) {
+    struct supervisor *s = supervisor_of(timer, offsetof(struct supervisor, patience));
+    if (s->upgrade.phase == UPGRADE_SWITCHING && supervisor_controller(s)->pid != 0) {
+        log_warn("controller_stuck", "action=kill_it");
+        kill(supervisor_controller(s)->pid, SIGKILL);
+    }
+}
+
 static void prepared(struct supervisor *s) {
     s->upgrade.phase = UPGRADE_SWITCHING;
     struct child *controller = supervisor_controller(s);
@@ -264,6 +273,7 @@ static void prepared(struct supervisor *s) {
         go(s);
     } else {
         kill(controller->pid, SIGUSR1);
+        timer_start(s->loop, &s->patience, CONTROLLER_SWITCH_US, on_controller_stuck);
     }
 }
 
