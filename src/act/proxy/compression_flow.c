@@ -7,12 +7,15 @@
 #include "wire/http/encoder.h"
 
 struct coder {
-    struct encoder *encoder;
     struct exchange *exchange;
-    struct list busy;  /* in compressor->busy */
-    struct buffer raw; /* came and is not encoded yet */
-    bool dirty;        /* encoded since the last flush */
-    bool ended;        /* `raw` is all there will be */
+    enum http_coding coding;
+    struct encoder *encoder; /* NULL: nothing has come yet */
+    uint64_t left;           /* of the body, as its head says; ENCODER_SIZE_UNKNOWN */
+    struct list busy;        /* in compressor->busy */
+    struct buffer raw;       /* came and is not encoded yet */
+    bool dirty;              /* encoded since the last flush */
+    bool ended;              /* `raw` is all there will be */
+    bool whole;              /* encoded to the end */
     struct http_head *trailers;
     struct coder *next_spare;
 };
@@ -24,51 +27,52 @@ void compressor_init(struct compressor *m, struct worker *w) {
     list_init(&m->busy);
 }
 
-static void coder_free(struct coder *c) {
-    encoder_free(c->encoder);
-    buffer_fini(&c->raw);
-    free(c);
-}
-
 void compressor_fini(struct compressor *m) {
     loop_cancel(m->worker->loop, &m->task);
     for (unsigned i = 0; i < HTTP_CODINGS; i++) {
-        while (m->spares[i] != NULL) {
-            struct coder *c = m->spares[i];
-            m->spares[i] = c->next_spare;
-            coder_free(c);
+        while (m->spare_counts[i] > 0) {
+            encoder_free(m->spares[i][--m->spare_counts[i]]);
         }
-        m->spare_counts[i] = 0;
+    }
+    while (m->spare_coders != NULL) {
+        struct coder *c = m->spare_coders;
+        m->spare_coders = c->next_spare;
+        free(c);
     }
 }
 
-static struct coder *coder_new(enum http_coding coding, int level) {
-    struct coder *c = calloc(1, sizeof *c);
-    if (c == NULL) {
-        return NULL;
+/* A spare one of another level (of an older plan) is of no use any more. The last one returned is
+ * the first one taken: it is in the cache. */
+static struct encoder *encoder_take(struct compressor *m, enum http_coding coding) {
+    int level = m->policy.levels[coding];
+    while (m->spare_counts[coding] > 0) {
+        struct encoder *e = m->spares[coding][--m->spare_counts[coding]];
+        if (encoder_level(e) == level) {
+            return e;
+        }
+        encoder_free(e);
     }
-    buffer_init(&c->raw, COMPRESSION_RAW_BYTES_MAX);
-    c->encoder = encoder_new(coding, level);
+    return encoder_new(coding, level);
+}
+
+static void encoder_return(struct compressor *m, struct encoder *e) {
+    enum http_coding coding = encoder_coding(e);
+    if (m->spare_counts[coding] < COMPRESSION_SPARES_MAX) {
+        m->spares[coding][m->spare_counts[coding]++] = e;
+    } else {
+        encoder_free(e);
+    }
+}
+
+static bool has_encoder(struct compressor *m, struct coder *c) {
     if (c->encoder == NULL) {
-        coder_free(c);
-        return NULL;
+        c->encoder = encoder_take(m, c->coding);
+        return c->encoder != NULL && encoder_begin(c->encoder, c->left);
     }
-    return c;
+    return true;
 }
 
-/* A spare one of another level (of an older plan) is of no use any more. */
-static struct coder *take_spare(struct compressor *m, enum http_coding coding) {
-    struct coder *c;
-    while ((c = m->spares[coding]) != NULL) {
-        m->spares[coding] = c->next_spare;
-        m->spare_counts[coding]--;
-        if (encoder_level(c->encoder) == m->policy.levels[coding]) {
-            return c;
-        }
-        coder_free(c);
-    }
-    return NULL;
-}
+/* ---- coders ---- */
 
 static void set_open(struct compressor *m, uint32_t open) {
     m->open = open;
@@ -80,33 +84,33 @@ static struct coder *coder_take(struct compressor *m, enum http_coding coding, u
     if (m->open >= m->policy.encoders_max) {
         return NULL;
     }
-    struct coder *c = take_spare(m, coding);
-    c = c != NULL ? c : coder_new(coding, m->policy.levels[coding]);
-    if (c != NULL && !encoder_begin(c->encoder, size)) {
-        coder_free(c);
+    struct coder *c = m->spare_coders;
+    if (c != NULL) {
+        m->spare_coders = c->next_spare;
+        m->spare_coder_count--;
+    } else if ((c = malloc(sizeof *c)) == NULL) {
         return NULL;
     }
-    if (c != NULL) {
-        set_open(m, m->open + 1);
-    }
+    *c = (struct coder){ .coding = coding, .left = size };
+    buffer_init(&c->raw, COMPRESSION_RAW_BYTES_MAX);
+    set_open(m, m->open + 1);
     return c;
 }
 
 static void coder_return(struct compressor *m, struct coder *c) {
-    enum http_coding coding = encoder_coding(c->encoder);
     set_open(m, m->open - 1);
     list_remove(&c->busy);
-    if (m->spare_counts[coding] >= COMPRESSION_SPARES_MAX) {
-        coder_free(c);
+    buffer_fini(&c->raw);
+    if (c->encoder != NULL) {
+        encoder_return(m, c->encoder);
+    }
+    if (m->spare_coder_count >= COMPRESSION_SPARE_CODERS_MAX) {
+        free(c);
         return;
     }
-    buffer_fini(&c->raw);
-    c->exchange = NULL;
-    c->trailers = NULL;
-    c->dirty = c->ended = false;
-    c->next_spare = m->spares[coding];
-    m->spares[coding] = c;
-    m->spare_counts[coding]++;
+    c->next_spare = m->spare_coders;
+    m->spare_coders = c;
+    m->spare_coder_count++;
 }
 
 void compression_leave(struct exchange *x) {
@@ -194,29 +198,49 @@ void compression_on_response(struct exchange *x, struct http_head *head) {
 
 /* ---- bodies ---- */
 
-/* False: the exchange is over. */
-static bool encode(struct exchange *x, enum encoder_action action, struct slice data) {
+/* No memory, or not as much as the head said: what was begun must not look whole. False. */
+static bool give_up(struct exchange *x) {
+    x->record.reason = REASON_UPSTREAM_CUT;
+    x->record.flags |= RECORD_FAILED;
+    exchange_finish(x, false);
+    return false;
+}
+
+static enum encoder_result run_encoder(struct exchange *x, enum encoder_action action,
+                                       struct slice data) {
     struct compressor *m = &x->worker->compressor;
-    struct vitals_worker *own = x->worker->own;
-    enum http_coding coding = encoder_coding(x->coder->encoder);
+    struct coder *c = x->coder;
     enum encoder_result result;
-    vitals_add(&own->coded_bytes_in[coding], data.len);
     do {
         size_t written;
-        result = encoder_run(x->coder->encoder, action, &data, m->out, sizeof m->out, &written);
+        result = encoder_run(c->encoder, action, &data, m->out, sizeof m->out, &written);
         if (written > 0) {
-            vitals_add(&own->coded_bytes_out[coding], written);
+            vitals_add(&x->worker->own->coded_bytes_out[c->coding], written);
             x->record.bytes_out += written;
             x->client->ops->send_data(x->client, slice_of(m->out, written));
         }
     } while (result == ENCODER_MORE);
-    x->coder->dirty = action == ENCODER_CONTINUE;
-    if (result == ENCODER_FAILED) { /* no memory: what was begun must not look whole */
-        x->record.reason = REASON_UPSTREAM_CUT;
-        x->record.flags |= RECORD_FAILED;
-        exchange_finish(x, false);
-        return false;
+    return result;
+}
+
+/* False: the exchange is over. */
+static bool encode(struct exchange *x, enum encoder_action action, struct slice data) {
+    struct coder *c = x->coder;
+    if (c->left != ENCODER_SIZE_UNKNOWN) {
+        if (data.len > c->left || !has_encoder(&x->worker->compressor, c)) {
+            return give_up(x);
+        }
+        c->left -= data.len;
+        action = c->left == 0 ? ENCODER_END : action; /* with the last byte, not behind it */
+    } else if (!has_encoder(&x->worker->compressor, c)) {
+        return give_up(x);
     }
+    vitals_add(&x->worker->own->coded_bytes_in[c->coding], data.len);
+    if (run_encoder(x, action, data) == ENCODER_FAILED) {
+        return give_up(x);
+    }
+    c->dirty = action == ENCODER_CONTINUE;
+    c->whole = action == ENCODER_END;
     return true;
 }
 
@@ -239,7 +263,12 @@ static void hold_service(struct exchange *x, bool hold) {
 static void finish(struct exchange *x, const struct http_head *trailers) {
     struct http_field fields[HTTP_FIELDS_MAX];
     struct http_head kept;
-    if (!encode(x, ENCODER_END, (struct slice){ 0 })) {
+    uint64_t left = x->coder->left;
+    if (left > 0 && left != ENCODER_SIZE_UNKNOWN) {
+        give_up(x);
+        return;
+    }
+    if (!x->coder->whole && !encode(x, ENCODER_END, (struct slice){ 0 })) {
         return;
     }
     if (trailers != NULL) {
@@ -260,9 +289,7 @@ static void advance(struct compressor *m, struct coder *c) {
         return; /* compression_on_drained comes */
     }
     if (buffer_len(&c->raw) > 0) {
-        size_t most =
-            m->turn_bytes < COMPRESSION_PIECE_BYTES ? m->turn_bytes : COMPRESSION_PIECE_BYTES;
-        struct slice piece = slice_sub(buffer_slice(&c->raw), 0, most);
+        struct slice piece = slice_sub(buffer_slice(&c->raw), 0, m->turn_bytes);
         m->turn_bytes -= piece.len;
         if (!encode(x, ENCODER_CONTINUE, piece)) {
             return;
@@ -323,16 +350,14 @@ void compression_on_data(struct exchange *x, struct slice data) {
         }
         data = slice_skip(data, now.len);
     }
-    if (data.len > 0) {
-        if (!buffer_append(&c->raw, data)) {
-            x->record.reason = REASON_UPSTREAM_CUT;
-            x->record.flags |= RECORD_FAILED;
-            exchange_finish(x, false);
-            return;
-        }
+    if (data.len > 0 && !buffer_append(&c->raw, data)) {
+        give_up(x);
+        return;
     }
     hold_service(x, buffer_len(&c->raw) > 0 || visitor_is_full(x));
-    make_busy(m, c);
+    if (!c->whole) {
+        make_busy(m, c);
+    }
 }
 
 /* The service has done its part and is let go; the rest is between us and the visitor. But while it

@@ -1,26 +1,29 @@
 /* Compressing answers on their way: the encoders of a worker and what an exchange calls.
  *
- *   service ──▶ raw (what this turn has no time for, or the visitor no room) ──▶ encoder ──▶
- * visitor
+ *   service ──▶ raw (what the turn has no time, the visitor no room for) ──▶ encoder ──▶ visitor
  *
  * All answers together get COMPRESSION_TURN_BYTES of input a turn as it comes, and as much again of
- * what waits; what is left waits in `raw`, its
- * service's stream paused, for the next turn. Whatever came in a turn and is encoded is flushed at
- * its end, so that a service that pauses is not held back; an answer that is complete by then gets
- * no flush but its end. What comes out of the encoder counts as pending of the visitor's stream
- * like any other bytes, and stops the encoding when that is too much. */
+ * what waits; what is left waits in `raw`, its service's stream paused, for the next turn. One
+ * answer may use the whole turn: an encoder that is through with a page before it begins the next
+ * one works in the cache (16 pages of 64 KiB, 16 KiB of each in turn, cost a tenth more). Whatever
+ * came in a turn and is encoded is flushed at its end, so that a service that pauses is not held
+ * back; an answer that is complete by then gets no flush but its end. What comes out of the encoder
+ * counts as pending of the visitor's stream like any other bytes, and stops the encoding when that
+ * is too much. An answer takes an encoder with its first byte, not before. */
 #pragma once
 #include "act/proxy/compression.h"
 #include "base/list.h"
 #include "wire/net/loop.h"
 
 struct coder;
+struct encoder;
 struct exchange;
 struct worker;
 
 #define COMPRESSION_TURN_BYTES 65536
-#define COMPRESSION_PIECE_BYTES 16384        /* of one answer before it is another one's turn */
-#define COMPRESSION_SPARES_MAX 4             /* encoders kept for reuse, of each coding */
+#define COMPRESSION_OUT_BYTES 65536
+#define COMPRESSION_SPARES_MAX 4 /* encoders kept for reuse, of each coding */
+#define COMPRESSION_SPARE_CODERS_MAX 64
 #define COMPRESSION_RAW_BYTES_MAX (1u << 20) /* one receive buffer is 128 KiB */
 
 struct compressor {
@@ -30,10 +33,12 @@ struct compressor {
     struct task task;
     uint64_t turn_us; /* of which turn_bytes is what is left */
     size_t turn_bytes;
-    struct coder *spares[HTTP_CODINGS];
+    struct encoder *spares[HTTP_CODINGS][COMPRESSION_SPARES_MAX];
     uint32_t spare_counts[HTTP_CODINGS];
+    struct coder *spare_coders;
+    uint32_t spare_coder_count;
     uint32_t open; /* coders at work */
-    char out[COMPRESSION_PIECE_BYTES];
+    char out[COMPRESSION_OUT_BYTES];
 };
 
 void compressor_init(struct compressor *compressor, struct worker *worker);
