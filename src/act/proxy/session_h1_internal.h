@@ -14,7 +14,10 @@ struct session {
     struct socket socket; /* first: handlers cast */
     struct stream stream;
     struct worker *worker;
-    struct list link; /* in worker->sessions */
+    union {
+        struct list link; /* in worker->sessions */
+        struct session *next_spare;
+    };
     struct client_info who;
     uint8_t state; /* enum session_state */
     uint8_t version;
@@ -27,7 +30,6 @@ struct session {
     size_t pending_seen;
     struct h1_scan scan;
     struct h1_body body;
-    struct session *next_spare;
 };
 
 extern const struct stream_ops session_h1_stream_ops;

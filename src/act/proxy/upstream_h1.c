@@ -29,7 +29,10 @@ struct upstream {
     struct socket socket; /* first: handlers cast */
     struct stream stream;
     struct worker *worker;
-    struct list idle; /* in endpoint->idle */
+    union {
+        struct list idle; /* in endpoint->idle */
+        struct upstream *next_spare;
+    };
     uint16_t slot;
     uint32_t generation;
     uint8_t state;       /* enum upstream_state */
@@ -39,7 +42,6 @@ struct upstream {
     uint64_t idle_since_us;
     struct h1_scan scan;
     struct h1_body body;
-    struct upstream *next_spare;
 };
 
 static struct upstream *upstream_of(struct stream *stream) {

@@ -39,8 +39,8 @@ struct h1_problem {
 
 /* Between calls for one head: where the search for its end goes on. Zero it for each message. */
 struct h1_scan {
-    size_t scanned;    /* bytes known not to hold the end */
-    size_t line_start; /* of the line in which they end */
+    uint32_t scanned;    /* bytes known not to hold the end */
+    uint32_t line_start; /* of the line in which they end */
 };
 
 /* `head` was initialised with http_head_init. `input` is all that has come of this message so far.

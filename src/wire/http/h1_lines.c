@@ -37,7 +37,8 @@ enum h1_result h1_find_end(struct slice input, struct h1_scan *scan, size_t *end
             line_start = feed + 1;
         }
     }
-    *scan = (struct h1_scan){ .scanned = input.len, .line_start = line_start };
+    /* More than 4 GiB of a head were refused long before. */
+    *scan = (struct h1_scan){ .scanned = (uint32_t)input.len, .line_start = (uint32_t)line_start };
     return H1_MORE;
 }
 
