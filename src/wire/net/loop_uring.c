@@ -70,11 +70,22 @@ static uint64_t name_of(const struct uring_slot *slot, enum uring_request what) 
     return (uint64_t)slot->index << 8 | what;
 }
 
+/* What the kernel has not taken yet, for want of memory, still refers to its message. */
+static void reuse_messages(struct uring *u) {
+    if (io_uring_sq_ready(&u->ring) == 0) {
+        u->message_count = 0;
+    }
+}
+
+void uring_submit(struct uring *u) {
+    io_uring_submit(&u->ring);
+    reuse_messages(u);
+}
+
 static struct io_uring_sqe *next_request(struct uring *u) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
     if (sqe == NULL) {
-        io_uring_submit(&u->ring);
-        u->message_count = 0;
+        uring_submit(u);
         sqe = io_uring_get_sqe(&u->ring);
     }
     return sqe;
@@ -233,7 +244,7 @@ static bool wait_and_dispatch(void *self, struct loop *loop, int wait_ms, struct
     struct uring *u = self;
     u->loop = loop;
     int result = submit_and_wait(u, wait_ms);
-    u->message_count = 0;
+    reuse_messages(u);
     if (result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY &&
         result != -EAGAIN) {
         errno = -result;

@@ -91,6 +91,8 @@ void uring_slot_return_orphans(struct uring *u, struct uring_slot *slot);
  * no more. */
 struct io_uring_sqe *uring_request(struct uring *u, struct uring_slot *slot,
                                    enum uring_request what);
+/* Before the turn's end, when there is no room for more. */
+void uring_submit(struct uring *u);
 /* What this turn has asked for so far never happens, what the kernel has begun is cancelled. */
 void uring_cancel(struct uring *u, struct uring_slot *slot, enum uring_request what);
 

@@ -282,10 +282,10 @@ static uint32_t fill_send(struct uring *u, struct io_uring_sqe *sqe, const struc
 
 static int ask_to_send(struct uring *u, struct uring_slot *slot) {
     if (u->message_count == URING_MESSAGES) {
-        io_uring_submit(&u->ring);
-        u->message_count = 0;
+        uring_submit(u);
     }
-    struct io_uring_sqe *sqe = uring_request(u, slot, URING_SEND);
+    struct io_uring_sqe *sqe =
+        u->message_count == URING_MESSAGES ? NULL : uring_request(u, slot, URING_SEND);
     if (sqe == NULL) {
         return ENOBUFS;
     }
