@@ -71,8 +71,10 @@ void exchange_discard(struct exchange *x) {
     struct worker *w = x->worker;
     arena_reset(&x->arena);
     buffer_fini(&x->body);
-    route_table_free(x->table);
-    x->table = NULL;
+    if (x->table != NULL) {
+        route_table_free(x->table);
+        x->table = NULL;
+    }
     if (w->spare_exchange_count < WORKER_SPARES_MAX) {
         x->next_spare = w->spare_exchanges;
         w->spare_exchanges = x;

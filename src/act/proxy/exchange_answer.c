@@ -76,7 +76,7 @@ static bool fill_head(struct exchange *x, struct http_head *head, const struct c
     if (c->is_error && (c->status == 503 || c->status == 429)) {
         http_head_add(head, SLICE("retry-after"), retry_after(x, seconds));
     }
-    return exchange_rewrite_response(x, head);
+    return x->rule == NULL || exchange_rewrite_response(x, head);
 }
 
 static void send_content(struct exchange *x, const struct content *c) {

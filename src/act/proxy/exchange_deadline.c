@@ -14,19 +14,19 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 /* Until when something must have happened in this state. */
 static uint64_t state_due_us(const struct exchange *x) {
-    struct exchange_timeouts t = exchange_timeouts(x);
     switch (x->state) {
     case EXCHANGE_VERIFYING:
         return x->started_us + EXCHANGE_VERIFY_US;
     case EXCHANGE_WAITING:
-        return x->waiting_since_us + (uint64_t)t.patience_ms * 1000;
+        return x->waiting_since_us + (uint64_t)x->service->plan.queue_patience_ms * 1000;
     case EXCHANGE_AWAITING:
         /* While the visitor uploads it is not the service that is late, unless it does not read. */
-        return x->request_ended   ? after_ms(x->activity_us, t.first_byte_ms)
-               : x->client_paused ? after_ms(x->activity_us, t.idle_ms)
+        return x->request_ended
+                   ? after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))
+               : x->client_paused ? after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms))
                                   : NEVER;
     case EXCHANGE_ANSWERING:
-        return after_ms(x->activity_us, t.idle_ms);
+        return after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms));
     case EXCHANGE_TUNNEL:
         return x->activity_us + TUNNEL_IDLE_US;
     default: /* connecting: the connection has its own limit */
@@ -35,8 +35,9 @@ static uint64_t state_due_us(const struct exchange *x) {
 }
 
 static uint64_t total_due_us(const struct exchange *x) {
-    return x->state == EXCHANGE_TUNNEL ? NEVER
-                                       : after_ms(x->started_us, exchange_timeouts(x).total_ms);
+    return x->state == EXCHANGE_TUNNEL
+               ? NEVER
+               : after_ms(x->started_us, EXCHANGE_TIMEOUT(x, total_timeout_ms));
 }
 
 /* A client that has ended its direction either reads on or is gone; it is told apart by trying. */

@@ -182,7 +182,7 @@ bool exchange_prepare_request(struct exchange *x) {
     if (x->compression.on) {
         compression_on_request(x);
     }
-    return add_forwarded(x) && add_via(x, head) && exchange_rewrite_request(x);
+    return add_forwarded(x) && add_via(x, head) && (x->rule == NULL || exchange_rewrite_request(x));
 }
 
 /* ---- response ---- */
@@ -198,5 +198,5 @@ bool exchange_prepare_response(struct exchange *x, struct http_head *head) {
                              http_date_now(worker_unix_ms(x->worker) / 1000))) {
         return false;
     }
-    return add_via(x, head) && exchange_rewrite_response(x, head);
+    return add_via(x, head) && (x->rule == NULL || exchange_rewrite_response(x, head));
 }

@@ -47,9 +47,9 @@ void exchange_answer_with(struct exchange *x, const struct own_answer *answer);
 /* Counts a hop off Max-Forwards. True: none is left, or the field is broken, and it is answered. */
 bool exchange_ends_here(struct exchange *x);
 
-/* exchange_rule.c */
+/* exchange_rule.c: of routes that have a rule; most have none, and are not asked. */
 
-/* Keeps the route's rule, if it has one, until the exchange is over. */
+/* Keeps the route's rule until the exchange is over. */
 void exchange_take_rule(struct exchange *x, const struct plan_route *route, struct slice path);
 uint16_t exchange_choose_service(struct exchange *x, const struct plan_route *route);
 /* Whether the route itself is the answer: a redirect, a fixed one. */
@@ -63,11 +63,12 @@ bool exchange_rewrite_response(struct exchange *x, struct http_head *head);
 
 /* exchange_policy.c */
 
-struct exchange_timeouts {
-    uint32_t connect_ms, first_byte_ms, idle_ms, total_ms, patience_ms; /* 0: none */
-};
-/* Of the route, else of the service. */
-struct exchange_timeouts exchange_timeouts(const struct exchange *x);
+/* Of the route, else of the service; 0: none. A request that has no service has no limit but the
+ * route's. */
+#define EXCHANGE_TIMEOUT(x, name)                                                                  \
+    ((x)->rule != NULL && (x)->rule->name > 0 ? (x)->rule->name                                    \
+     : (x)->service != NULL                   ? (x)->service->plan.name                            \
+                                              : 0)
 uint64_t exchange_body_max(const struct exchange *x); /* 0: any */
 /* Whether it may go on. False: it has been answered, or waits for a password to be checked. */
 bool exchange_is_allowed(struct exchange *x);

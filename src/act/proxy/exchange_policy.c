@@ -6,24 +6,6 @@
 #include "act/proxy/route_table_internal.h"
 #include "wire/net/network.h"
 
-static uint32_t or_service(uint32_t of_rule, uint32_t of_service) {
-    return of_rule > 0 ? of_rule : of_service;
-}
-
-struct exchange_timeouts exchange_timeouts(const struct exchange *x) {
-    static const struct plan_service none;
-    static const struct plan_rule no_rule;
-    const struct plan_service *s = x->service != NULL ? &x->service->plan : &none;
-    const struct plan_rule *r = x->rule != NULL ? x->rule : &no_rule;
-    return (struct exchange_timeouts){
-        .connect_ms = or_service(r->connect_timeout_ms, s->connect_timeout_ms),
-        .first_byte_ms = or_service(r->first_byte_timeout_ms, s->first_byte_timeout_ms),
-        .idle_ms = or_service(r->idle_timeout_ms, s->idle_timeout_ms),
-        .total_ms = or_service(r->total_timeout_ms, s->total_timeout_ms),
-        .patience_ms = s->queue_patience_ms,
-    };
-}
-
 uint64_t exchange_body_max(const struct exchange *x) {
     uint64_t own = x->rule != NULL ? x->rule->body_bytes : 0;
     return own > 0 ? own : x->worker->limits.body_bytes;
@@ -55,9 +37,6 @@ static bool is_denied(const struct exchange *x) {
 }
 
 bool exchange_is_allowed(struct exchange *x) {
-    if (x->rule == NULL) {
-        return true;
-    }
     if (is_denied(x)) {
         x->record.flags |= RECORD_BAD_REQUEST;
         exchange_answer_and_close(x, 403, REASON_DENIED, "This is not open to your network.");

@@ -14,17 +14,15 @@ static struct rule_visit visit_of(const struct exchange *x) {
 }
 
 void exchange_take_rule(struct exchange *x, const struct plan_route *route, struct slice path) {
-    x->rule = route_table_rule(x->worker->routes, route);
-    if (x->rule != NULL) {
-        x->table = route_table_keep(x->worker->routes);
-        x->route = route;
-        x->path = path;
-        x->authority = x->request.authority;
-    }
+    x->table = route_table_keep(x->worker->routes);
+    x->rule = route_table_rule(x->table, route);
+    x->route = route;
+    x->path = path;
+    x->authority = x->request.authority;
 }
 
 uint16_t exchange_choose_service(struct exchange *x, const struct plan_route *route) {
-    if (x->rule == NULL || x->rule->share_count == 0) {
+    if (x->rule->share_count == 0) {
         return route->service;
     }
     struct rule rule = rule_of(x);
@@ -46,7 +44,7 @@ static void redirect(struct exchange *x) {
 }
 
 bool exchange_answer_by_rule(struct exchange *x) {
-    if (x->rule == NULL || x->rule->answer == PLAN_ANSWER_NONE) {
+    if (x->rule->answer == PLAN_ANSWER_NONE) {
         return false;
     }
     if (x->rule->answer == PLAN_ANSWER_REDIRECT) {
@@ -89,16 +87,12 @@ bool exchange_error_page(const struct exchange *x, uint16_t status, struct slice
 
 bool exchange_rewrite_request(struct exchange *x) {
     struct rule rule = rule_of(x);
-    struct slice host;
-    if (x->rule == NULL) {
-        return true;
-    }
+    struct slice host = rule_text(x->table, x->rule->host);
     bool asterisk = x->request.path.len == 1 && x->request.path.data[0] == '*';
     if (x->rule->path_rewrite != PLAN_PATH_STAYS && !asterisk &&
         !rule_rewrite_path(&rule, x->path, &x->arena, &x->request.path)) {
         return false;
     }
-    host = rule_text(x->table, x->rule->host);
     x->request.authority = host.len > 0 ? host : x->request.authority;
     return rule_change_request(&rule, &x->request) && exchange_tell_who(x, &x->request);
 }
@@ -106,9 +100,6 @@ bool exchange_rewrite_request(struct exchange *x) {
 bool exchange_rewrite_response(struct exchange *x, struct http_head *head) {
     struct rule rule = rule_of(x);
     struct rule_visit visit = visit_of(x);
-    if (x->rule == NULL) {
-        return true;
-    }
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id == HTTP_FIELD_LOCATION &&
             !rule_location_back(&rule, &visit, &x->arena, &head->fields[i].value)) {

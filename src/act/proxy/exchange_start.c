@@ -68,7 +68,7 @@ static const struct plan_route *find_route(struct exchange *x, struct slice path
 
 /* Counts the demand, whatever becomes of it. */
 static void offer(struct exchange *x, const struct plan_route *route) {
-    uint16_t service = exchange_choose_service(x, route);
+    uint16_t service = x->rule == NULL ? route->service : exchange_choose_service(x, route);
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
     if (service == PLAN_NO_SERVICE) {
         return; /* we answer ourselves: nobody's demand */
@@ -115,7 +115,7 @@ static bool is_refused(struct exchange *x) {
 }
 
 void exchange_proceed(struct exchange *x) {
-    if (!exchange_answer_by_rule(x)) {
+    if (x->rule == NULL || !exchange_answer_by_rule(x)) {
         admit(x);
     }
 }
@@ -147,12 +147,14 @@ void exchange_start(struct exchange *x, struct slice raw) {
         exchange_answer(x, 404, REASON_NO_ROUTE, "There is nothing here.");
         return;
     }
-    exchange_take_rule(x, route, path);
+    if (route->rule != 0) {
+        exchange_take_rule(x, route, path);
+    }
     offer(x, route);
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
-    } else if (!is_refused(x) && exchange_is_allowed(x)) {
+    } else if (!is_refused(x) && (x->rule == NULL || exchange_is_allowed(x))) {
         exchange_proceed(x);
     }
 }

@@ -390,7 +390,7 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
     if (u == NULL) {
         return UPSTREAM_FAILED;
     }
-    uint64_t timeout_us = (uint64_t)exchange_timeouts(x).connect_ms * 1000;
+    uint64_t timeout_us = (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000;
     if (!socket_connect(&u->socket, w->loop, (const struct sockaddr *)&e->address, e->address_len,
                         timeout_us, &service_handler, NULL)) {
         free(u);
