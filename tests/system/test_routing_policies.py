@@ -26,6 +26,9 @@ ROUTES = """
   - { path: /cors, service: blue, cors: { origins: ["https://shop.example", "https://*.shop.example"], methods: [GET, PUT],
       headers: [content-type, x-cart], expose: [x-total], credentials: true, max_age: 1h } }
   - { path: /foreign, service: sink, cors: { origins: ["https://shop.example"] } }
+  - { path: /by-method, service: blue }
+  - { path: /by-method, method: PUT, service: sink, cors: { origins: ["https://shop.example"], methods: [PUT] } }
+  - { path: /by-method, method: DELETE, service: sink }
   - { path: /any, service: blue, cors: { origins: ["*"], headers: ["*"] } }
   - { path: /staff, service: blue, basic: { users: staff, realm: Staff, header: X-User } }
   - { path: /costly, service: blue, basic: { users: costly } }
@@ -190,6 +193,14 @@ def test_a_preflight_is_answered_here(shop):
     assert answer.getheader("access-control-max-age") == "3600"
     assert {"origin", "access-control-request-headers"} <= vary(answer)
     assert len(shop.backends["blue"].requests) == before
+
+
+@pytest.mark.parametrize("method,status", [("PUT", 204), ("DELETE", 501), ("POST", 501)])
+def test_a_preflight_belongs_to_the_route_of_its_method(shop, method, status):
+    headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": method}
+    answer = shop.ask("/by-method", method="OPTIONS", headers=headers)
+    assert answer.status == status  # 501: the test backend knows no OPTIONS
+    assert answer.getheader("access-control-allow-methods") == ("PUT" if method == "PUT" else None)
 
 
 def test_a_preflight_of_a_stranger(shop):

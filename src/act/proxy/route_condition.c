@@ -31,15 +31,32 @@ static bool text_matches(const struct route_table *t, const struct plan_conditio
     }
 }
 
-static bool method_holds(const struct route_table *t, const struct plan_condition *c,
-                         const struct http_head *head) {
-    struct slice methods = route_text(t, c->value), method;
+static bool lists_method(struct slice methods, struct slice wanted) {
+    struct slice method;
     while (slice_cut(&methods, ',', &method)) {
-        if (slice_equal(method, head->method_text)) {
+        if (slice_equal(method, wanted)) {
             return true;
         }
     }
     return false;
+}
+
+/* A preflight asks with OPTIONS whether another method may be used: where the route answers such
+ * questions, that one counts, too. */
+static bool method_holds(const struct route_table *t, const struct plan_route *route,
+                         const struct plan_condition *c, const struct http_head *head) {
+    struct slice methods = route_text(t, c->value);
+    if (lists_method(methods, head->method_text)) {
+        return true;
+    }
+    if (head->method != HTTP_OPTIONS || route->rule == 0 ||
+        t->rules[route->rule - 1].cors.origins.len == 0) {
+        return false;
+    }
+    const struct http_field *asked =
+        http_head_find_name(head, SLICE("access-control-request-method"));
+    return asked != NULL && http_head_find_name(head, SLICE("origin")) != NULL &&
+           lists_method(methods, asked->value);
 }
 
 static bool header_holds(const struct route_table *t, const struct plan_condition *c,
@@ -91,11 +108,11 @@ static bool source_holds(const struct route_table *t, const struct plan_conditio
     return false;
 }
 
-static bool holds(const struct route_table *t, const struct plan_condition *c,
-                  struct route_query *q) {
+static bool holds(const struct route_table *t, const struct plan_route *route,
+                  const struct plan_condition *c, struct route_query *q) {
     switch ((enum plan_condition_kind)c->kind) {
     case PLAN_CONDITION_METHOD:
-        return method_holds(t, c, q->head);
+        return method_holds(t, route, c, q->head);
     case PLAN_CONDITION_HEADER:
         return header_holds(t, c, q);
     case PLAN_CONDITION_QUERY:
@@ -111,7 +128,7 @@ static bool holds(const struct route_table *t, const struct plan_condition *c,
 bool route_conditions_hold(const struct route_table *t, const struct plan_route *route,
                            struct route_query *q) {
     for (uint32_t i = 0; i < route->condition_count; i++) {
-        if (!holds(t, &t->conditions[route->condition_first + i], q)) {
+        if (!holds(t, route, &t->conditions[route->condition_first + i], q)) {
             return false;
         }
     }
