@@ -35,7 +35,8 @@ static const struct config_table tls_table = CONFIG_TABLE(const char *[2], tls_f
 
 static const struct config_field listen_fields[] = {
     { "address", CONFIG_TEXT, LISTEN(text), .required = true,
-      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`" },
+      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`; read at the start "
+              "only" },
     { "tls", CONFIG_BLOCK, LISTEN(tls), .table = &tls_table,
       .help = "certificate and key; such a listener is not opened by this version" },
 };
@@ -55,7 +56,7 @@ static void check_admin(const struct config_place *place, void *item) {
 static const struct config_field admin_fields[] = {
     { "address", CONFIG_TEXT, ADMIN(address), .fallback = SHOP_ADMIN_DEFAULT,
       .help = "dashboard, API and /metrics, for reading; what changes something goes over the "
-              "socket in the state folder" },
+              "socket in the state folder; read at the start only" },
     { "hosts", CONFIG_SLICE, ADMIN(hosts), .many = true, .count_offset = ADMIN(host_count),
       .help = "further names under which a browser may ask for it" },
 };
@@ -215,7 +216,7 @@ static const struct config_field shop_fields[] = {
     { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_table,
       .count_offset = SHOP(listen_count), .required = true, .help = "where visitors come in" },
     { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table,
-      .help = "where engineers come in; read at the start only" },
+      .help = "where engineers come in" },
     { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,
       .help = "what is remembered: `sqlite:PATH`; read at the start only" },
     { "workers", CONFIG_COUNT, SHOP(workers), .fallback = "0", .max = PLAN_WORKERS_MAX,
