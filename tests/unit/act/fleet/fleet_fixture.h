@@ -161,8 +161,8 @@ static inline void end_process(pid_t pid) {
     }
 }
 
-/* How many processes carry the mark of this fixture; ends them. */
-static inline int end_what_is_left(const struct fixture *f) {
+/* How many processes carry the mark of this fixture; tells them `number`, 0 for nothing. */
+static inline int tell_what_is_left(const struct fixture *f, int number) {
     char command[256];
     int count = 0;
     pid_t pid;
@@ -170,14 +170,22 @@ static inline int end_what_is_left(const struct fixture *f) {
              "grep -ls 'TIDEGATE_INSTANCE=%s:' /proc/[0-9]*/environ | cut -d/ -f3", f->folder);
     FILE *found = popen(command, "r");
     while (found != NULL && fscanf(found, "%d", &pid) == 1) {
-        if (kill(pid, SIGKILL) == 0) {
+        if (kill(pid, number) == 0) {
             count++;
-            end_process(pid);
+            if (number == SIGKILL) {
+                end_process(pid);
+            }
         }
     }
     if (found != NULL) {
         pclose(found);
     }
+    return count;
+}
+
+/* How many there were; ends them. */
+static inline int end_what_is_left(const struct fixture *f) {
+    int count = tell_what_is_left(f, SIGKILL);
     while (waitpid(-1, NULL, WNOHANG) > 0) {
         /* ours that have ended */
     }
@@ -197,6 +205,10 @@ static inline int tear_down(void **state) {
     }
     fleet_free(f->fleet);
     loop_free(f->loop);
+    start_us = clock_monotonic_us(); /* what was killed takes a moment to go */
+    while (tell_what_is_left(f, 0) > 0 && clock_monotonic_us() - start_us < 2000000) {
+        usleep(5000);
+    }
     int left = end_what_is_left(f);
     snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
     return system(command) != 0 || left != 0;
