@@ -35,8 +35,7 @@ static const struct config_table tls_table = CONFIG_TABLE(const char *[2], tls_f
 
 static const struct config_field listen_fields[] = {
     { "address", CONFIG_TEXT, LISTEN(text), .required = true,
-      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`; read at the start "
-              "only" },
+      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`" },
     { "tls", CONFIG_BLOCK, LISTEN(tls), .table = &tls_table,
       .help = "certificate and key; such a listener is not opened by this version" },
 };

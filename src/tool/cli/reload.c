@@ -10,7 +10,7 @@ static const char help[] =
     "The Tidegate of this folder (or of that file) takes up its changed configuration. No "
     "connection is\n"
     "closed. When it has errors they are printed, nothing changes, and the exit status is 1.\n"
-    "`listen`, `admin`, `store` and `workers` are read at the start only; a change is told.\n";
+    "`admin`, `store` and `workers` are read at the start only; a change is told.\n";
 
 static void print_lines(const json_t *lines) {
     const json_t *line;
