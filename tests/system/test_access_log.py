@@ -69,12 +69,19 @@ def metric(one, name):
 
 def everything(one, pattern="access.log*"):
     """All lines of the file and of those put aside, compressed or not."""
+    names = {path.name.removesuffix(".gz") for path in one.folder.glob(pattern)
+             if not path.name.endswith(".half")}
     found = []
-    for path in sorted(one.folder.glob(pattern)):
-        if path.name.endswith(".half"):
-            continue
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            found += file.read().split(b"\n")[:-1]
+    for name in sorted(names):      # one that is being compressed is there twice, then once
+        try:
+            with gzip.open(one.folder / f"{name}.gz", "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            try:
+                data = (one.folder / name).read_bytes()
+            except FileNotFoundError:
+                return everything(one, pattern)
+        found += data.split(b"\n")[:-1]
     return found
 
 
