@@ -316,6 +316,7 @@ void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
         .grace_ms = 10000,
         .health = { .interval_ms = 1000, .timeout_ms = 1000, .startup_ms = 60000, .failures = 2 }
     };
+    assert(fleet != NULL && service < PLAN_SERVICES_MAX);
     struct fleet_service *s = &fleet->services[service];
     if (config == NULL) {
         s->config = s->config == NULL ? NULL : &gone;
