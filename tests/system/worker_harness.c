@@ -4,6 +4,7 @@
  *   worker_harness [--listen ADDRESS]… [--limit NAME=NUMBER]…
  *                  [--route [HOST]PATH=SERVICE[:STAGE]]…
  *                  [--endpoint ADDRESS[,STATE][,SERVICE]]… [--customer ID=VALUE]… [--workers N]
+ *                  [--tls CHAIN,KEY]… [--proxy-protocol] [--trusted NETWORK]…
  *                  [--many-routes N] [--in-process]
  *
  * Prints "listening PORT" for each listener. Lines of standard input, each answered by one line:
@@ -13,9 +14,11 @@
  *   records            the first worker's request records since the last time, as JSON
  *   kill · restart     SIGKILL to the workers; new ones in their place
  *   term               SIGTERM to the workers
+ *   rotate             a new ticket key in front of those that are there
  * The end of standard input drains the workers and ends the harness with their status.
  * --many-routes N: N routes /shop-I/articles to service 0 beside the others, for measuring.
  * --in-process: no commands, one worker runs in this very process (for valgrind and strace). */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +33,7 @@
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
+#include "wire/net/network.h"
 
 #define LISTENERS_MAX 8
 #define LINE_BYTES 512
@@ -51,6 +55,12 @@ static struct {
     unsigned listen_count;
     char customers[16][128]; /* "ID=VALUE", by the cookie `customer`; sessions by `sid` */
     uint32_t customer_count;
+    struct tls_pair pairs[8]; /* all listeners speak TLS when there is one */
+    unsigned pair_count;
+    struct tls_tickets tickets;
+    bool proxy_protocol;
+    struct plan_network trusted[8];
+    unsigned trusted_count;
     unsigned worker_count;
     int wake_fds[WORKERS_MAX];
     pid_t workers[WORKERS_MAX];
@@ -208,6 +218,64 @@ static void add_compression(struct plan *plan) {
     arena_fini(&arena);
 }
 
+static struct slice read_file(const char *path) {
+    static char buffer[TLS_PEM_BYTES_MAX];
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        fail(path, strerror(errno));
+    }
+    size_t len = fread(buffer, 1, sizeof buffer, file);
+    fclose(file);
+    char *copy = malloc(len + 1);
+    memcpy(copy, buffer, len);
+    return slice_of(copy, len);
+}
+
+static void add_pair(char *text) {
+    char *key = strchr(text, ',');
+    if (key == NULL || harness.pair_count == 8) {
+        fail(text, "expected CHAIN,KEY");
+    }
+    *key++ = '\0';
+    harness.pairs[harness.pair_count++] = (struct tls_pair){ read_file(text), read_file(key),
+                                                            { "", 0 } };
+}
+
+static void rotate(void) {
+    memmove(&harness.tickets.keys[1], &harness.tickets.keys[0],
+            (TLS_TICKET_KEYS - 1) * sizeof harness.tickets.keys[0]);
+    tls_ticket_key_make(&harness.tickets.keys[0]);
+    harness.tickets.count += harness.tickets.count < TLS_TICKET_KEYS;
+}
+
+static void add_network(const char *text) {
+    struct plan_network *n = &harness.trusted[harness.trusted_count++ % 8];
+    struct network network;
+    struct error err;
+    if (!network_parse(slice_from(text), &network, &err)) {
+        fail(text, err.text);
+    }
+    n->bits = network.bits;
+    memcpy(n->ip, network.ip, sizeof n->ip);
+}
+
+static void add_listeners(struct plan *plan) {
+    plan->tickets = harness.tickets;
+    plan->trusted_count = harness.trusted_count;
+    memcpy(plan->trusted, harness.trusted, sizeof harness.trusted);
+    for (unsigned i = 0; i < harness.listen_count; i++) {
+        struct plan_listener l = { .tls = harness.pair_count > 0,
+                                   .proxy_protocol = harness.proxy_protocol,
+                                   .address.len = sizeof l.address.storage };
+        getsockname(harness.listen_fds[i], (struct sockaddr *)&l.address.storage,
+                    &l.address.len);
+        for (unsigned k = 0; k < harness.pair_count; k++) {
+            plan_add_certificate(plan, &harness.pairs[k], 0);
+        }
+        plan_add_listener(plan, &l);
+    }
+}
+
 static bool publish(void) {
     struct plan *plan = plan_begin(harness.plans);
     if (plan == NULL) {
@@ -236,6 +304,7 @@ static bool publish(void) {
     }
     add_customers(plan);
     add_compression(plan);
+    add_listeners(plan);
     plan_publish(harness.plans, plan);
     uint64_t one = 1;
     for (unsigned i = 0; i < harness.worker_count; i++) {
@@ -379,6 +448,15 @@ static void print_vitals(void) {
            (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
            total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened));
     print_service();
+    printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
+           "\"handshake_failures\":{",
+           total(&w->handshakes_full), total(&w->handshakes_resumed),
+           total(&w->proxy_headers_refused));
+    for (unsigned i = 0; i < TLS_FAILURE_COUNT; i++) {
+        printf("%s\"%s\":%llu", i == 0 ? "" : ",", tls_failure_name(i),
+               total(&w->handshake_failures[i]));
+    }
+    printf("},");
     print_compression();
     printf("\"reasons\":{");
     for (unsigned i = 0; i < REASON_COUNT; i++) {
@@ -395,9 +473,12 @@ static void print_records(void) {
     printf("[");
     for (unsigned i = 0; i < count; i++) {
         const struct request_record *r = &records[i];
-        printf("%s{\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%u,\"in\":%llu,"
+        char client[INET6_ADDRSTRLEN];
+        bool v4 = r->client[10] == 0xff;
+        inet_ntop(v4 ? AF_INET : AF_INET6, r->client + (v4 ? 12 : 0), client, sizeof client);
+        printf("%s{\"client\":\"%s\",\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%u,\"in\":%llu,"
                "\"out\":%llu,\"endpoint\":%u,\"total_us\":%u}",
-               i == 0 ? "" : ",", r->status, r->path_len, r->path, record_reason_name(r->reason),
+               i == 0 ? "" : ",", client, r->status, r->path_len, r->path, record_reason_name(r->reason),
                r->flags, (unsigned long long)r->bytes_in, (unsigned long long)r->bytes_out,
                r->endpoint, r->total_us);
     }
@@ -432,6 +513,8 @@ static void obey(char *line) {
         start_workers();
     } else if (strcmp(word, "term") == 0) {
         signal_workers(SIGTERM);
+    } else if (strcmp(word, "rotate") == 0) {
+        rotate();
     } else if (strcmp(word, "vitals") == 0) {
         print_vitals();
         fflush(stdout);
@@ -478,10 +561,18 @@ static bool read_arguments(int argc, char **argv) {
             in_process = true;
             continue;
         }
+        if (strcmp(argv[i], "--proxy-protocol") == 0) {
+            harness.proxy_protocol = true;
+            continue;
+        }
         if (value == NULL) {
             fail(argv[i], "a value is missing");
         } else if (strcmp(argv[i], "--listen") == 0) {
             open_listener(value);
+        } else if (strcmp(argv[i], "--tls") == 0) {
+            add_pair(value);
+        } else if (strcmp(argv[i], "--trusted") == 0) {
+            add_network(value);
         } else if (strcmp(argv[i], "--limit") == 0) {
             set_limit(value);
         } else if (strcmp(argv[i], "--endpoint") == 0) {
@@ -519,6 +610,7 @@ static void make_segments(void) {
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     set_defaults();
+    rotate();
     bool in_process = read_arguments(argc, argv);
     make_segments();
     publish();

@@ -32,6 +32,7 @@
 #define API_HISTORY_SECONDS 900 /* of each service, kept in memory, one row a second */
 #define API_CAMPAIGNS_MAX 64
 #define API_LEDGER_MAX 8
+#define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
 
 /* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
@@ -110,6 +111,12 @@ struct api_access_log {
     uint64_t dropped, texts_dropped; /* by the workers, since the segment was made */
 };
 
+struct api_certificate {
+    char name[PLAN_NAME_BYTES]; /* the first it is for */
+    char kind[12];              /* "rsa", "ecdsa", "ed25519" */
+    int64_t not_after_ms;
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -119,13 +126,14 @@ struct api_view {
     int64_t started_ms; /* of this controller */
     bool draining;
     char currency[8]; /* "EUR"; empty: no price known */
-    uint32_t service_count, instance_count, campaign_count, ledger_count;
+    uint32_t service_count, instance_count, campaign_count, ledger_count, certificate_count;
     int64_t ledger_since_ms;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
     struct api_ledger_row ledger[API_LEDGER_MAX];
+    struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
 };
 
 /* ---- what control does for the API ---- */

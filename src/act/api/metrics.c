@@ -43,6 +43,16 @@
       "passwords held against a bcrypt hash, beyond what was remembered")                          \
     X(patterns_gave_up, COUNTER, "tidegate_route_patterns_gave_up_total",                          \
       "regular expressions of routes that reached their limit on a request")                       \
+    X(handshakes_full, COUNTER, "tidegate_tls_handshakes_full_total",                              \
+      "TLS handshakes with clients, from the start")                                               \
+    X(handshakes_resumed, COUNTER, "tidegate_tls_handshakes_resumed_total",                        \
+      "TLS handshakes with clients that resumed a session")                                        \
+    X(proxy_headers_refused, COUNTER, "tidegate_proxy_headers_refused_total",                      \
+      "connections closed because a trusted peer did not begin with a PROXY header")               \
+    X(service_handshakes_full, COUNTER, "tidegate_service_tls_handshakes_full_total",              \
+      "TLS handshakes with instances, from the start")                                             \
+    X(service_handshakes_resumed, COUNTER, "tidegate_service_tls_handshakes_resumed_total",        \
+      "TLS handshakes with instances that resumed a session")                                      \
     X(plan_version, GAUGE, "tidegate_worker_plan_version", "plan that the worker uses")
 
 /* Counters of a worker by content coding, in the vitals. */
@@ -205,6 +215,14 @@ static void write_compression(struct exposition *e, const struct api *api) {
     }
 }
 
+static void write_handshake_failures(struct exposition *e, const struct api *api, size_t offset) {
+    for (int failure = TLS_FAILURE_NONE + 1; failure < TLS_FAILURE_COUNT; failure++) {
+        size_t at = offset + (size_t)failure * sizeof(_Atomic uint64_t);
+        struct slice name = slice_from(tls_failure_name((enum tls_failure)failure));
+        exposition_value(e, LABELS({ "reason", name }), (double)sum_workers(api, at));
+    }
+}
+
 static void write_vitals(struct exposition *e, const struct api *api) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
@@ -229,6 +247,14 @@ static void write_vitals(struct exposition *e, const struct api *api) {
                                                  "requests that did not end well, by why" });
     write_problems(e, api);
     write_compression(e, api);
+    exposition_family(e, &(const struct metric){ "tidegate_tls_handshake_failures_total",
+                                                 METRIC_COUNTER,
+                                                 "TLS handshakes with clients that failed, by why" });
+    write_handshake_failures(e, api, offsetof(struct vitals_worker, handshake_failures));
+    exposition_family(
+        e, &(const struct metric){ "tidegate_service_tls_handshake_failures_total", METRIC_COUNTER,
+                                   "TLS handshakes with instances that failed, by why" });
+    write_handshake_failures(e, api, offsetof(struct vitals_worker, service_handshake_failures));
 }
 
 /* ---- the view ---- */
@@ -290,6 +316,15 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     write_instances(e, view);
     if (view->access_log.on) {
         write_access_log(e, &view->access_log);
+    }
+    exposition_family(e, &(const struct metric){ "tidegate_tls_certificate_expiry_seconds",
+                                                 METRIC_GAUGE,
+                                                 "unix time at which the certificate expires" });
+    for (uint32_t i = 0; i < view->certificate_count; i++) {
+        const struct api_certificate *c = &view->certificates[i];
+        exposition_value(
+            e, LABELS({ "name", slice_from(c->name) }, { "key", slice_from(c->kind) }),
+            (double)c->not_after_ms / 1000);
     }
     exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
                                                  "newest published plan" });

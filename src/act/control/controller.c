@@ -241,6 +241,31 @@ static bool api_reload(void *self, struct buffer *text) {
     return good;
 }
 
+/* Health checks speak as the workers do. */
+static void set_dials(struct controller *c) {
+    for (size_t i = 0; i < c->shop.service_count; i++) {
+        const struct service_config *config = &c->shop.services[i];
+        struct probe_dial dial = {
+            .tls = certificates_service_client(&c->certificates, &c->shop, i),
+            .proxy_protocol = (unsigned)config->dial.proxy_protocol,
+        };
+        for (unsigned k = 0; k < PLAN_SERVICES_MAX; k++) {
+            if (c->services[k].used && c->services[k].config == config) {
+                fleet_set_dial(c->fleet, k, &dial);
+            }
+        }
+        tls_client_free(dial.tls);
+    }
+}
+
+static void take_certificates(struct controller *c) {
+    const struct certificates_teller teller = tell_certificates(c);
+    certificates_take(&c->certificates, &c->shop, plan_current(c->config.plans), &teller);
+    (void)certificates_look(&c->certificates, clock_unix_ms(), &teller);
+    set_dials(c);
+    planner_change(c);
+}
+
 bool controller_reload(struct controller *c) {
     struct shop shop;
     struct inputs inputs;
@@ -260,6 +285,7 @@ bool controller_reload(struct controller *c) {
     log_set_level(c->shop.log.level);
     services_apply(c);
     access_apply(c, &old_shop.access_log);
+    take_certificates(c);
     shop_fini(&old_shop); /* everything refers to the new one now */
     inputs_fini(&old_inputs);
     const struct told told = { .kind = "reload",
@@ -298,6 +324,11 @@ static void on_second_tick(struct timer *timer) {
     fleet_sample(c->fleet);
     services_second(c, now_ms);
     access_second(c);
+    const struct certificates_teller teller = tell_certificates(c);
+    if (certificates_look(&c->certificates, now_ms, &teller)) {
+        set_dials(c);
+        planner_change(c);
+    }
     view_fill(c, now_ms);
     api_tick(c->api, &c->view);
 }
@@ -470,6 +501,7 @@ static bool controller_init(struct controller *c, struct error *err) {
     inherit_generations(c);
     services_apply(c);
     access_apply(c, NULL);
+    take_certificates(c);
     adopt(c);
     planner_publish(c);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
@@ -493,6 +525,7 @@ static void controller_fini(struct controller *c) {
     access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);
     inputs_fini(&c->inputs);
+    certificates_fini(&c->certificates);
     if (c->signal_fd >= 0) {
         close(c->signal_fd);
     }

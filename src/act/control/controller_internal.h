@@ -12,6 +12,7 @@
 #pragma once
 #include "act/api/api.h"
 #include "act/control/access_writer.h"
+#include "act/control/certificates.h"
 #include "act/control/controller.h"
 #include "act/control/foresee.h"
 #include "act/control/inputs.h"
@@ -81,6 +82,7 @@ struct controller {
     struct loop *loop;
     struct shop shop; /* ours, of the last good reload */
     struct inputs inputs;
+    struct certificates certificates;
     struct fleet *fleet;
     struct store *store; /* NULL: it could not be opened */
     struct api *api;
@@ -161,6 +163,8 @@ struct told {
     double noticed_ms;    /* NaN: no fault */
     const char *evidence; /* JSON object; NULL: none */
 };
+/* For certificates.c: its words as decisions. */
+struct certificates_teller tell_certificates(struct controller *c);
 int64_t tell(struct controller *c, const struct told *told, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -90,21 +90,28 @@ static bool open_one(struct supervisor *s, const struct listen_config *listen,
     return true;
 }
 
+/* Workers that start from now on open those only when the plan says what they speak. */
+static void guard(struct supervisor *s, const struct shop *shop) {
+    for (size_t i = 0; i < shop->listen_count; i++) {
+        const struct listen_config *listen = &shop->listen[i];
+        int slot = find(s, &listen->address);
+        if (slot >= 0) {
+            s->listen_guarded[slot] = listen_is_tls(listen) || listen->proxy_protocol;
+        }
+    }
+}
+
 bool listening_open(struct supervisor *s, struct handover_offer *offer, struct error *err) {
-    unsigned count = 0;
     for (size_t i = 0; i < s->shop->listen_count; i++) {
         const struct listen_config *listen = &s->shop->listen[i];
-        if (listen_is_tls(listen) || find(s, &listen->address) >= 0) {
-            continue; /* shop_load has warned: this version does not offer TLS */
+        if (find(s, &listen->address) >= 0) {
+            continue;
         }
         if (!open_one(s, listen, offer, BIND_PATIENCE_US, err)) {
             return false;
         }
-        count++;
     }
-    if (count == 0) {
-        return error_set(err, ERROR_INVALID, "no listener that this version can open");
-    }
+    guard(s, s->shop);
     return true;
 }
 
@@ -150,7 +157,7 @@ static void order_worker(const struct child *worker, const struct worker_order *
 }
 
 static void order_all(struct supervisor *s, enum worker_order_kind kind, unsigned slot) {
-    const struct worker_order order = { kind, slot };
+    const struct worker_order order = { kind, slot, s->listen_guarded[slot] };
     for (unsigned i = 0; i < s->worker_count; i++) {
         if (s->children[i].pid != 0 && s->children[i].control_fd >= 0) {
             order_worker(&s->children[i], &order, kind == WORKER_LISTEN ? s->listen_fds[slot] : -1);
@@ -160,7 +167,7 @@ static void order_all(struct supervisor *s, enum worker_order_kind kind, unsigne
 
 static bool is_wanted(const struct shop *shop, const struct address *address) {
     for (size_t i = 0; i < shop->listen_count; i++) {
-        if (!listen_is_tls(&shop->listen[i]) && address_equal(&shop->listen[i].address, address)) {
+        if (address_equal(&shop->listen[i].address, address)) {
             return true;
         }
     }
@@ -171,7 +178,7 @@ static bool open_new(struct supervisor *s, const struct shop *fresh, bool is_new
                      struct error *err) {
     for (size_t i = 0; i < fresh->listen_count; i++) {
         const struct listen_config *listen = &fresh->listen[i];
-        if (listen_is_tls(listen) || find(s, &listen->address) >= 0) {
+        if (find(s, &listen->address) >= 0) {
             continue;
         }
         if (!open_one(s, listen, NULL, 0, err)) {
@@ -186,6 +193,9 @@ bool listening_apply(struct supervisor *s, const struct shop *fresh, struct erro
     bool is_new[LISTENERS_MAX] = { false };
     char text[ADDRESS_TEXT_BYTES];
     bool good = open_new(s, fresh, is_new, err);
+    if (good) {
+        guard(s, fresh);
+    }
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
         if (s->listen_fds[i] < 0) {
             continue;

@@ -83,6 +83,14 @@ static bool fill_routes(const struct controller *c, struct plan *plan) {
     return true;
 }
 
+static bool fill_certificates(const struct controller *c, struct plan *plan) {
+    unsigned indices[PLAN_SERVICES_MAX];
+    for (size_t i = 0; i < c->shop.service_count; i++) {
+        indices[i] = service_index(c, c->shop.services[i].name);
+    }
+    return certificates_fill(&c->certificates, &c->shop, indices, plan);
+}
+
 static bool fill_value(const struct controller *c, struct plan *plan) {
     const struct lifetime *lifetime = &c->inputs.lifetime;
     plan->customer_value_mean = lifetime->mean;
@@ -139,7 +147,7 @@ void planner_publish(struct controller *c) {
     fill_services(c, plan);
     fill_endpoints(c, plan);
     if (!fill_routes(c, plan) || !fill_value(c, plan) ||
-        !compression_plan(&c->shop.compression, plan)) {
+        !compression_plan(&c->shop.compression, plan) || !fill_certificates(c, plan)) {
         log_error("plan_too_large", "action=keep_the_old_one");
         c->plan_dirty = false;
         return;

@@ -5,42 +5,14 @@
 
 #include "act/shm/plan.h"
 #include "record/store/store.h"
+#include "wire/net/network.h"
 
 #define SHOP_ARENA_BYTES (64u << 20)
 #define SHOP(member) offsetof(struct shop, member)
 #define SERVICE(member) offsetof(struct service_config, member)
-#define LISTEN(member) offsetof(struct listen_config, member)
 #define JOB(member) offsetof(struct job_config, member)
 
-/* ---- listen, admin, log ---- */
-
-static void check_listen(const struct config_place *place, void *item) {
-    struct listen_config *listen = item;
-    struct error err;
-    if (listen->text != NULL &&
-        !address_parse(slice_from(listen->text), 0, &listen->address, &err)) {
-        config_place_error(place, "address", "address: %s", err.text);
-    }
-    if (listen_is_tls(listen)) {
-        config_place_warning(place, "tls", "this version does not offer TLS yet: %s is not opened",
-                             listen->text == NULL ? "it" : listen->text);
-    }
-}
-
-static const struct config_field tls_fields[] = {
-    { "certificate", CONFIG_PATH, 0, .help = "PEM file of the chain" },
-    { "key", CONFIG_PATH, sizeof(const char *), .help = "PEM file of the private key" },
-};
-static const struct config_table tls_table = CONFIG_TABLE(const char *[2], tls_fields);
-
-static const struct config_field listen_fields[] = {
-    { "address", CONFIG_TEXT, LISTEN(text), .required = true,
-      .help = "`:8080`, `192.0.2.1:80`, `[::1]:8080` or `unix:/run/shop.sock`" },
-    { "tls", CONFIG_BLOCK, LISTEN(tls), .table = &tls_table,
-      .help = "certificate and key; such a listener is not opened by this version" },
-};
-static const struct config_table listen_table =
-    CONFIG_TABLE_CHECKED(struct listen_config, listen_fields, check_listen);
+/* ---- admin, log ---- */
 
 static void check_admin(const struct config_place *place, void *item) {
     const char *const *text = item;
@@ -84,6 +56,7 @@ static const struct config_field service_fields[] = {
       .help = "towards the instances" },
     { "compression", CONFIG_CHOICE, SERVICE(compression), .choices = compression_switches,
       .fallback = "default", .help = "`default`: as `compression.enabled` says" },
+    { "dial", CONFIG_INLINE, SERVICE(dial), .table = &dial_config_table },
 };
 static const struct config_table service_table =
     CONFIG_TABLE(struct service_config, service_fields);
@@ -187,6 +160,31 @@ static void check_routes(const struct config_place *place, const struct shop *sh
     route_config_warn_of_doubles(place, shop->routes, shop->route_count);
 }
 
+static void check_trusted(const struct config_place *place, const struct shop *shop) {
+    struct network network;
+    struct error err;
+    if (shop->trusted_proxy_count > PLAN_TRUSTED_MAX) {
+        config_place_error(place, "trusted_proxies", "trusted_proxies: expected at most %d",
+                           PLAN_TRUSTED_MAX);
+    }
+    for (size_t i = 0; i < shop->trusted_proxy_count; i++) {
+        if (!network_parse(shop->trusted_proxies[i], &network, &err)) {
+            struct config_place at = config_place_item(place, "trusted_proxies", i);
+            config_place_error(&at, NULL, "trusted_proxies: %s", err.text);
+        }
+    }
+    for (size_t i = 0; i < shop->listen_count; i++) {
+        const struct listen_config *l = &shop->listen[i];
+        if (l->proxy_protocol && l->address.storage.ss_family != AF_UNIX &&
+            shop->trusted_proxy_count == 0) {
+            struct config_place at = config_place_item(place, "listen", i);
+            config_place_error(&at, "proxy_protocol",
+                               "proxy_protocol: expected 'trusted_proxies', the networks whose "
+                               "headers are believed");
+        }
+    }
+}
+
 static void check_shop(const struct config_place *place, void *item) {
     struct shop *shop = item;
     struct error err;
@@ -197,6 +195,7 @@ static void check_shop(const struct config_place *place, void *item) {
     if (shop->store != NULL && !store_check_spec(slice_from(shop->store), &err)) {
         config_place_error(place, "store", "store: %s", err.text);
     }
+    check_trusted(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
     check_routes(place, shop);
@@ -209,11 +208,20 @@ static void check_shop(const struct config_place *place, void *item) {
 }
 
 static const char *const io_choices[] = { "auto", "epoll", "io_uring", NULL }; /* enum loop_io */
+static const char *const forwarded_choices[] = { "x-forwarded-for", "forwarded", NULL };
+
 static const struct config_field shop_fields[] = {
     { "include", CONFIG_TEXT, SHOP(include), .many = true, .count_offset = SHOP(include_count),
       .help = "further files, whose keys are added to these; services and jobs may be spread" },
-    { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_table,
+    { "listen", CONFIG_BLOCKS, SHOP(listen), .table = &listen_config_table,
       .count_offset = SHOP(listen_count), .required = true, .help = "where visitors come in" },
+    { "trusted_proxies", CONFIG_SLICE, SHOP(trusted_proxies), .many = true,
+      .count_offset = SHOP(trusted_proxy_count),
+      .help = "networks such as 10.0.0.0/8 whose word about the visitor is believed: PROXY headers "
+              "and the field of `forwarded_by`; of others it is replaced" },
+    { "forwarded_by", CONFIG_CHOICE, SHOP(forwarded_by), .choices = forwarded_choices,
+      .fallback = "x-forwarded-for",
+      .help = "in which field they say it; the other one is made anew" },
     { "admin", CONFIG_BLOCK, SHOP(admin), .table = &admin_table,
       .help = "where engineers come in" },
     { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,
@@ -312,10 +320,6 @@ void shop_fini(struct shop *shop) {
     struct arena arena = shop->arena;
     *shop = (struct shop){ 0 };
     arena_fini(&arena);
-}
-
-bool listen_is_tls(const struct listen_config *listen) {
-    return listen->tls.certificate != NULL || listen->tls.key != NULL;
 }
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name) {

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "act/control/dial_config.h"
+#include "act/control/listen_config.h"
 #include "act/fleet/fleet_config.h"
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
@@ -14,19 +16,10 @@
 #include "decide/forecast/demand_config.h"
 #include "decide/value/value_config.h"
 #include "record/telemetry/access_log_config.h"
-#include "wire/net/address.h"
 #include "wire/net/loop.h"
 
 #define SHOP_ADMIN_DEFAULT "127.0.0.1:9900"
 #define SHOP_STORE_DEFAULT "sqlite:var/tidegate.db"
-
-struct listen_config {
-    const char *text;
-    struct address address; /* of text */
-    struct {
-        const char *certificate, *key;
-    } tls;
-};
 
 struct service_config {
     const char *name;
@@ -36,6 +29,7 @@ struct service_config {
     struct objective_config objective;
     struct upstream_config timeouts;
     int compression; /* enum plan_switch */
+    struct dial_config dial;
 };
 
 struct job_config { /* read and checked; carried out by a later version */
@@ -58,6 +52,9 @@ struct shop {
     size_t include_count;
     struct listen_config *listen;
     size_t listen_count;
+    struct slice *trusted_proxies; /* networks */
+    size_t trusted_proxy_count;
+    int forwarded_by; /* 0: X-Forwarded-For, 1: Forwarded */
     struct {
         const char *address; /* NULL: none */
         struct slice *hosts;
@@ -102,5 +99,4 @@ bool shop_default(const char *const *endpoints, size_t endpoint_count, const cha
                   struct shop *shop, struct config_report *report);
 void shop_fini(struct shop *shop);
 
-bool listen_is_tls(const struct listen_config *listen);
 const struct service_config *shop_service(const struct shop *shop, struct slice name);

@@ -50,6 +50,7 @@ static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd, i
         .index = index,
         .listen_fds = s->listen_fds,
         .listen_count = LISTENERS_MAX,
+        .listen_guarded = s->listen_guarded,
         .plans = s->plans,
         .vitals = s->vitals,
         .io = s->shop->io,
@@ -495,10 +496,8 @@ void supervisor_start_workers(struct supervisor *s) {
         supervisor_start_child(&s->children[i]);
     }
     for (size_t i = 0; i < s->shop->listen_count; i++) {
-        if (!listen_is_tls(&s->shop->listen[i])) {
-            log_info("listening", "address=%s workers=%u", s->shop->listen[i].text,
-                     s->worker_count);
-        }
+        log_info("listening", "address=%s tls=%s workers=%u", s->shop->listen[i].text,
+                 listen_is_tls(&s->shop->listen[i]) ? "yes" : "no", s->worker_count);
     }
 }
 

@@ -101,6 +101,7 @@ struct supervisor {
     int plan_fd, vitals_fd, signal_fd;
     int listen_fds[LISTENERS_MAX]; /* by slot; -1: free */
     struct address listen[LISTENERS_MAX];
+    bool listen_guarded[LISTENERS_MAX]; /* see worker_config */
     int wake_fds[PLAN_WORKERS_MAX];
     unsigned worker_count;
     struct child children[PLAN_WORKERS_MAX + 1]; /* workers, then the controller */

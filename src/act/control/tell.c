@@ -35,3 +35,19 @@ int64_t tell(struct controller *c, const struct told *told, const char *format, 
     }
     return d.id;
 }
+
+static void tell_certificate(void *self, const char *action, const char *subject,
+                             const char *text) {
+    const struct told told = { .kind = "tls", .action = action, .subject = subject,
+                               .service = -1, .noticed_ms = NAN };
+    bool keeps = strcmp(action, "keep") == 0;
+    if (strcmp(action, "replace") != 0) {
+        log_warn("certificate", "subject=\"%s\" problem=\"%s\" action=%s", subject, text,
+                 keeps ? "keep_the_old_one" : "warn");
+    }
+    tell(self, &told, "%s%s", text, keeps ? ": what was before is kept" : "");
+}
+
+struct certificates_teller tell_certificates(struct controller *c) {
+    return (struct certificates_teller){ c, tell_certificate };
+}

@@ -141,6 +141,34 @@ static void fill_campaigns(const struct controller *c, int64_t now_ms, struct ap
     }
 }
 
+/* The one that expires first, of each name and kind. */
+static void show_certificate(const struct held *h, struct api_view *view) {
+    struct api_certificate fresh = { .not_after_ms = h->info.not_after_ms };
+    snprintf(fresh.name, sizeof fresh.name, "%.*s", (int)sizeof fresh.name - 1, h->info.name);
+    snprintf(fresh.kind, sizeof fresh.kind, "%s", h->info.kind);
+    for (uint32_t i = 0; i < view->certificate_count; i++) {
+        struct api_certificate *known = &view->certificates[i];
+        if (strcmp(known->name, fresh.name) == 0 && strcmp(known->kind, fresh.kind) == 0) {
+            known->not_after_ms = fresh.not_after_ms < known->not_after_ms ? fresh.not_after_ms
+                                                                           : known->not_after_ms;
+            return;
+        }
+    }
+    if (view->certificate_count < API_CERTIFICATES_MAX) {
+        view->certificates[view->certificate_count++] = fresh;
+    }
+}
+
+static void fill_certificates(const struct controller *c, struct api_view *view) {
+    view->certificate_count = 0;
+    for (size_t i = 0; i < c->certificates.count; i++) {
+        const struct held *h = &c->certificates.held[i];
+        if (!h->is_clients && h->usable) {
+            show_certificate(h, view);
+        }
+    }
+}
+
 void view_fill(struct controller *c, int64_t now_ms) {
     struct api_view *view = &c->view;
     view->now_ms = now_ms;
@@ -166,4 +194,5 @@ void view_fill(struct controller *c, int64_t now_ms) {
         }
     }
     fill_campaigns(c, now_ms, view);
+    fill_certificates(c, view);
 }

@@ -89,6 +89,7 @@ static void on_probe_due(struct timer *timer) {
                                      offsetof(struct instance_internal, next_probe));
     const struct fleet_config *config = service_of(in->instance)->config;
     probe_start(&in->probe, &in->instance->address, config->health.path,
+                &service_of(in->instance)->dial,
                 (uint64_t)config->health.timeout_ms * 1000);
 }
 
@@ -309,6 +310,15 @@ static void name_version(struct fleet_service *s) {
     snprintf(s->version, sizeof s->version, "%08x", (unsigned)(hash & 0xffffffffu));
 }
 
+void fleet_set_dial(struct fleet *fleet, unsigned service, const struct probe_dial *dial) {
+    struct probe_dial *own = &fleet->services[service].dial;
+    tls_client_free(own->tls);
+    *own = *dial;
+    if (dial->tls != NULL) {
+        tls_client_hold(dial->tls);
+    }
+}
+
 void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
                        const struct fleet_config *config) {
     static const struct fleet_config gone = {
@@ -356,6 +366,9 @@ void fleet_free(struct fleet *fleet) {
         instance_free(LIST_ITEM(item, struct instance, link));
     }
     (void)loop_turn(fleet->loop, 0, &err); /* probes that close give their memory back */
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        tls_client_free(fleet->services[i].dial.tls);
+    }
     free(fleet);
 }
 

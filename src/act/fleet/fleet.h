@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "act/fleet/fleet_config.h"
+#include "act/fleet/probe.h"
 #include "act/shm/plan.h"
 #include "base/buffer.h"
 #include "base/error.h"
@@ -76,6 +77,9 @@ void fleet_free(struct fleet *fleet);
  * they are stopped. */
 void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
                        const struct fleet_config *config);
+
+/* How its instances are probed; the fleet holds on to dial->tls. */
+void fleet_set_dial(struct fleet *fleet, unsigned service, const struct probe_dial *dial);
 
 /* Finds the processes of an earlier controller of this state folder. Those of services that are not
  * configured are told to end. Returns how many were adopted. */

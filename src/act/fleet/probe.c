@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/net/proxy_protocol.h"
+
 #define REQUEST_BYTES 2048
 
 static struct probe *probe_of(struct socket *socket) {
@@ -86,7 +88,12 @@ static void on_end(struct socket *socket) {
 
 static void on_failed(struct socket *socket, int system_errno) {
     struct probe *p = probe_of(socket);
-    if (p->running) {
+    if (p->running && system_errno == EPROTO) {
+        char why[64];
+        snprintf(why, sizeof why, "the TLS handshake failed: %s",
+                 tls_failure_name(socket_tls_failure(socket)));
+        fail(p, why);
+    } else if (p->running) {
         fail(p, system_errno == ETIMEDOUT ? "it does not accept a connection in time"
                                           : strerror(system_errno));
     }
@@ -123,8 +130,19 @@ void probe_init(struct probe *p, struct loop *loop, void (*on_done)(struct probe
     p->socket.fd = -1;
 }
 
+/* False when memory is out. */
+static bool begin_dial(struct probe *p, const struct probe_dial *dial) {
+    static const struct address nobody = { .len = 0 };
+    char header[PROXY_PROTOCOL_WRITE_BYTES];
+    if (dial != NULL && dial->proxy_protocol > 0) {
+        size_t len = proxy_protocol_write(dial->proxy_protocol, &nobody, &nobody, header);
+        socket_send_slice(&p->socket, slice_of(header, len));
+    }
+    return dial == NULL || dial->tls == NULL || socket_start_tls_client(&p->socket, dial->tls, 0);
+}
+
 void probe_start(struct probe *p, const struct address *address, const char *path,
-                 uint64_t timeout_us) {
+                 const struct probe_dial *dial, uint64_t timeout_us) {
     struct error err;
     if (p->running || p->closing) {
         return;
@@ -140,6 +158,9 @@ void probe_start(struct probe *p, const struct address *address, const char *pat
         snprintf(p->note, sizeof p->note, "%.120s", err.text);
         p->on_done(p, false);
         return;
+    }
+    if (!begin_dial(p, dial)) {
+        fail(p, "TLS cannot be begun");
     }
 }
 

@@ -8,6 +8,12 @@
 #include "wire/net/loop.h"
 #include "wire/net/socket.h"
 
+/* How the instances of a service are spoken to before HTTP. */
+struct probe_dial {
+    struct tls_client *tls;  /* NULL: plainly */
+    unsigned proxy_protocol; /* version of the header that says "of ourselves"; 0: none */
+};
+
 #define PROBE_ANSWER_BYTES 16 /* "HTTP/1.1 200" is all that is read */
 
 struct probe {
@@ -26,8 +32,8 @@ struct probe {
 };
 
 void probe_init(struct probe *p, struct loop *loop, void (*on_done)(struct probe *, bool));
-/* One at a time: ignored while one runs. `path` must stay. */
+/* One at a time: ignored while one runs. `path` must stay. `dial` NULL: plainly. */
 void probe_start(struct probe *p, const struct address *address, const char *path,
-                 uint64_t timeout_us);
+                 const struct probe_dial *dial, uint64_t timeout_us);
 /* No on_done any more. True when the memory is the owner's at once, else on_released tells. */
 bool probe_stop(struct probe *p);

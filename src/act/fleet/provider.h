@@ -13,6 +13,7 @@ struct fleet_service {
     unsigned failed_starts; /* in a row */
     uint64_t start_after_us;
     uint64_t next_number; /* of instance ids */
+    struct probe_dial dial;
 };
 
 struct instance_internal {

@@ -61,7 +61,7 @@ struct exchange *exchange_new(struct worker *w, struct stream *client,
     }
     x->worker = w;
     x->client = client;
-    x->who = who;
+    x->peer = x->who = who;
     x->endpoint = NO_ENDPOINT;
     http_head_init(&x->request, x->request_fields, HTTP_FIELDS_MAX);
     return x;

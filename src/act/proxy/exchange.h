@@ -49,15 +49,19 @@ struct client_info {
     bool is_v6;
     uint8_t ip[16];
     uint16_t port;
+    uint8_t local_ip[16]; /* where it came in; known only when some service is told it */
+    uint16_t local_port;
     uint8_t protocol; /* 11, 20 */
     bool tls;
+    bool trusted; /* its word about those before it is believed */
 };
 
 struct exchange {
     struct worker *worker;
     struct stream *client;   /* NULL: it is gone */
     struct stream *upstream; /* NULL: none */
-    const struct client_info *who;
+    const struct client_info *peer; /* of the connection */
+    const struct client_info *who;  /* the visitor: the peer, or whom a trusted peer speaks for */
     struct service *service; /* NULL until a route is found */
     enum exchange_state state;
     uint8_t attempts; /* sendings of the request, the first included */
@@ -110,6 +114,9 @@ struct exchange {
 
 /* Who is at the other end of a connection that was accepted from `peer`. */
 void client_info_init(struct client_info *who, const struct address *peer, uint8_t protocol);
+
+/* The visitor for whom a trusted peer speaks. */
+void client_info_set_ip(struct client_info *who, const uint8_t ip[16]);
 
 /* A fresh exchange whose `request` is to be parsed into; NULL when memory is out. */
 struct exchange *exchange_new(struct worker *worker, struct stream *client,

@@ -1,5 +1,4 @@
 /* Heads on their way through: what is taken out, what is added. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "act/proxy/compression_flow.h"
@@ -150,21 +149,16 @@ static bool add_via(struct exchange *x, struct http_head *head) {
     return http_head_add_known(head, HTTP_FIELD_VIA, slice_of(text, name.len + 4));
 }
 
-void client_info_init(struct client_info *who, const struct address *peer, uint8_t protocol) {
-    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-    *who = (struct client_info){ .protocol = protocol, .port = address_port(peer) };
-    address_ip(peer, who->ip);
-    who->is_v6 = memcmp(who->ip, v4_prefix, sizeof v4_prefix) != 0;
-    inet_ntop(who->is_v6 ? AF_INET6 : AF_INET, who->ip + (who->is_v6 ? 0 : 12), who->ip_text,
-              sizeof who->ip_text);
-    who->ip_text_len = (uint8_t)strlen(who->ip_text);
-}
-
 static bool add_forwarded(struct exchange *x) {
+    const struct plan *plan = x->worker->plan;
     struct forwarded_peer peer = {
-        .address = { x->who->ip_text, x->who->ip_text_len },
-        .scheme = x->who->tls ? SLICE("https") : SLICE("http"),
-        .is_v6 = x->who->is_v6,
+        .address = { x->peer->ip_text, x->peer->ip_text_len },
+        .scheme = x->peer->tls ? SLICE("https") : SLICE("http"),
+        .is_v6 = x->peer->is_v6,
+        .trusted = x->peer->trusted,
+        .speaks_forwarded = plan != NULL && plan->forwarded_field,
+        .visitor = { x->who->ip_text, x->who->ip_text_len },
+        .visitor_is_v6 = x->who->is_v6,
     };
     return forwarded_set(&x->request, &peer, &x->arena);
 }

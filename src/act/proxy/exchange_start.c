@@ -5,6 +5,37 @@
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 #include "wire/http/uri.h"
+#include "wire/http/visitor.h"
+
+static bool trusts(void *plan, const uint8_t ip[16]) {
+    return plan_trusts(plan, ip);
+}
+
+/* Behind a trusted peer the visitor is who it says. False when the arena is full. */
+static bool find_visitor(struct exchange *x) {
+    const struct plan *plan = x->worker->plan;
+    uint8_t ip[16];
+    if (!x->peer->trusted || plan == NULL) {
+        return true;
+    }
+    const struct visitor_trust trust = { (void *)(uintptr_t)plan, trusts };
+    if (!visitor_find(&x->request,
+                      plan->forwarded_field ? HTTP_FIELD_FORWARDED : HTTP_FIELD_X_FORWARDED_FOR,
+                      &trust, ip)) {
+        return true;
+    }
+    struct client_info *visitor = arena_alloc(&x->arena, sizeof *visitor);
+    if (visitor == NULL) {
+        return false;
+    }
+    *visitor = *x->peer;
+    visitor->port = 0;
+    client_info_set_ip(visitor, ip);
+    x->who = visitor;
+    memcpy(x->record.client, ip, sizeof x->record.client);
+    x->record.client_port = 0;
+    return true;
+}
 
 void exchange_begin_record(struct exchange *x) {
     struct request_record *r = &x->record;
@@ -124,7 +155,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
     struct slice path;
     x->started_us = x->activity_us = exchange_now_us(x);
     exchange_begin_record(x);
-    if (!exchange_keep_head(x, raw)) {
+    if (!exchange_keep_head(x, raw) || !find_visitor(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
         return;
     }

@@ -1,15 +1,26 @@
 /* Sessions: clients' connections. One protocol a file (session_h1.c); each gives requests to
- * exchanges and writes their responses. */
+ * exchanges and writes their responses. What comes before them (PROXY header, TLS handshake, which
+ * protocol it is) is the entrance's (entrance.h). */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/list.h"
-#include "wire/net/address.h"
+#include "wire/net/socket.h"
 
+struct client_info;
 struct worker;
 
-/* Serves an accepted descriptor as HTTP/1; closes it when it cannot. */
-void session_h1_accept(struct worker *worker, int fd, const struct address *peer);
+/* A protocol that sessions speak. Its object begins with its `struct socket`, is at least as large
+ * as the entrance's, and gives its memory back with connection_free (entrance.h). */
+struct session_protocol {
+    struct slice alpn;
+    size_t bytes; /* of its object */
+    /* The socket is open, its handler the entrance's; `bytes` are there. Takes both over. */
+    void (*begin)(struct worker *worker, struct socket *socket, const struct client_info *who);
+};
+
+extern const struct session_protocol session_h1_protocol;
 
 /* The worker drains (`link` of worker->sessions): closes the connection if it carries nothing,
  * else after the present answer. `now`: whatever it carries. */
@@ -18,5 +29,3 @@ void session_drain(struct list *link, bool now);
 /* The worker retires; called every second: closes the connection if it has carried nothing for so
  * long. */
 void session_retire(struct list *link, uint64_t idle_us);
-
-void session_free_spares(struct worker *worker);

@@ -10,10 +10,9 @@
  * bytes: they are read when the answer is out, so that answers keep their order and memory its
  * bound. LINGER: our direction is ended and what still comes is thrown away for a while; closing at
  * once would make the kernel send a reset that destroys the answer on its way. */
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "act/proxy/entrance.h"
 #include "act/proxy/session.h"
 #include "act/proxy/session_h1_internal.h"
 
@@ -259,16 +258,7 @@ static void on_closed(struct socket *socket) {
         exchange_on_client_gone(s->stream.exchange);
     }
     list_remove(&s->link);
-    w->session_count--;
-    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
-    if (w->spare_session_count < WORKER_SPARES_MAX) {
-        s->next_spare = w->spare_sessions;
-        w->spare_sessions = s;
-        w->spare_session_count++;
-    } else {
-        free(s);
-    }
-    worker_session_ended(w);
+    connection_free(w, s);
 }
 
 static const struct socket_handler client_handler = {
@@ -280,36 +270,23 @@ static const struct socket_handler client_handler = {
     .on_closed = on_closed,
 };
 
-static struct session *session_new(struct worker *w) {
-    struct session *s = w->spare_sessions;
-    if (s == NULL) {
-        return calloc(1, sizeof *s);
-    }
-    w->spare_sessions = s->next_spare;
-    w->spare_session_count--;
-    memset(s, 0, sizeof *s);
-    return s;
-}
-
-void session_h1_accept(struct worker *w, int fd, const struct address *peer) {
-    struct session *s = session_new(w);
-    if (s == NULL) {
-        close(fd);
-        return;
-    }
-    if (!socket_accept(&s->socket, w->loop, fd, &client_handler, NULL)) {
-        free(s); /* the descriptor is closed */
-        return;
-    }
+static void begin(struct worker *w, struct socket *socket, const struct client_info *who) {
+    struct session *s = (struct session *)socket;
+    memset((char *)s + sizeof s->socket, 0, sizeof *s - sizeof s->socket);
+    socket->handler = &client_handler;
     s->worker = w;
     s->stream.ops = &session_h1_stream_ops;
     s->since_us = session_now_us(s);
-    client_info_init(&s->who, peer, 11);
+    s->who = *who;
     list_append(&w->sessions, &s->link);
-    w->session_count++;
-    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
     socket_set_timeout(&s->socket, ms(w->limits.client_head_timeout_ms));
 }
+
+const struct session_protocol session_h1_protocol = {
+    .alpn = { "http/1.1", 8 },
+    .bytes = sizeof(struct session),
+    .begin = begin,
+};
 
 void session_drain(struct list *link, bool now) {
     struct session *s = LIST_ITEM(link, struct session, link);
@@ -331,13 +308,5 @@ void session_retire(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
     if (s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us) {
         session_h1_linger(s);
-    }
-}
-
-void session_free_spares(struct worker *w) {
-    while (w->spare_sessions != NULL) {
-        struct session *s = w->spare_sessions;
-        w->spare_sessions = s->next_spare;
-        free(s);
     }
 }

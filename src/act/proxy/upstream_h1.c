@@ -39,6 +39,9 @@ struct upstream {
     uint8_t out_framing; /* enum http_framing of the request */
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
+    uint64_t dialled;       /* dial_digest, when it was made */
+    uint8_t visitor_ip[16]; /* who was named in its PROXY header */
+    uint16_t visitor_port;
     uint64_t idle_since_us;
     struct h1_scan scan;
     struct h1_body body;
@@ -287,6 +290,7 @@ static void on_drained(struct socket *socket) {
 
 static void on_connected(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
+    dial_count(u->worker, socket, true);
     exchange_on_connected(u->stream.exchange);
 }
 
@@ -294,6 +298,7 @@ static void on_failed(struct socket *socket, int system_errno) {
     struct upstream *u = (struct upstream *)socket;
     enum record_reason reason = REASON_UPSTREAM_CLOSED;
     if (u->state == UPSTREAM_STATE_CONNECTING) {
+        dial_count(u->worker, socket, false);
         reason = system_errno == ETIMEDOUT ? REASON_TIMEOUT_CONNECT : REASON_CONNECT_FAILED;
     }
     fail(u, reason);
@@ -360,17 +365,26 @@ static void attach(struct upstream *u, struct exchange *x) {
     x->upstream = &u->stream;
 }
 
+/* Whether the PROXY header that the connection began with, if any, names this visitor. */
+static bool is_of(const struct upstream *u, const struct exchange *x) {
+    return x->service->plan.proxy_protocol == 0 ||
+           (u->visitor_port == x->who->port && memcmp(u->visitor_ip, x->who->ip, 16) == 0);
+}
+
 /* The connection used last, if it may carry this request. */
 static struct upstream *take_idle(struct worker *w, struct endpoint *e, const struct exchange *x) {
     bool repeatable = http_method_is_idempotent(x->request.method);
-    struct list *link;
-    while ((link = list_first(&e->idle)) != NULL) {
+    uint64_t dialled = dial_digest(w, e->service);
+    LIST_EACH(&e->idle, link, saved) {
         struct upstream *u = LIST_ITEM(link, struct upstream, idle);
+        if (u->dialled == dialled && !is_of(u, x)) {
+            continue;
+        }
         if (!repeatable && loop_now_us(w->loop) - u->idle_since_us > UPSTREAM_FRESH_US) {
             return NULL;
         }
         leave_idle(u);
-        if (socket_is_quiet(&u->socket)) {
+        if (socket_is_quiet(&u->socket) && u->dialled == dialled) {
             return u;
         }
         socket_close(&u->socket);
@@ -386,7 +400,7 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
         attach(u, x);
         return UPSTREAM_READY;
     }
-    u = upstream_new(w);
+    u = dial_is_ready(w, e->service) ? upstream_new(w) : NULL;
     if (u == NULL) {
         return UPSTREAM_FAILED;
     }
@@ -403,6 +417,13 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
     u->stream.ops = &service_ops;
     count_open(w, 1);
     vitals_add(&w->own->upstream_opened, 1);
+    u->dialled = dial_digest(w, e->service);
+    memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
+    u->visitor_port = x->who->port;
+    if (!dial_begin(w, e->service, slot, &u->socket, x->who)) {
+        socket_close(&u->socket);
+        return UPSTREAM_FAILED;
+    }
     attach(u, x);
     return UPSTREAM_CONNECTING;
 }

@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "act/proxy/entrance.h"
 #include "act/proxy/exchange.h"
 #include "act/proxy/session.h"
 #include "act/proxy/upstream.h"
@@ -77,7 +78,10 @@ static void take_plan(struct worker *w) {
     set_limits(w, &w->plan->limits);
     w->worth.policy = value_policy_default(w->plan->customer_value_mean);
     compression_policy_init(&w->compressor.policy, w->plan);
+    dials_refresh(w);
     services_refresh(w);
+    fronts_refresh(w);
+    worker_listen_named(w);
     atomic_store(&w->own->plan_version, w->plan->version);
 }
 
@@ -140,6 +144,7 @@ static void drain(struct worker *w, const char *why) {
     log_info("worker_draining", "reason=%s connections=%u", why, w->session_count);
     w->draining = true;
     worker_listen_stop(w);
+    entrance_drain(w);
     drain_sessions(w, false);
     timer_start(w->loop, &w->drain_over, (uint64_t)w->limits.drain_timeout_ms * 1000,
                 on_drain_over);
@@ -206,7 +211,7 @@ void worker_on_accept(struct listener *listener, int fd, const struct address *p
         close(fd);
         return;
     }
-    session_h1_accept(w, fd, peer);
+    entrance_accept(w, (unsigned)(listener - w->listeners), fd, peer);
 }
 
 /* ---- life ---- */
@@ -263,6 +268,7 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     w->vitals = config->vitals;
     w->own = &config->vitals->workers[config->index];
     list_init(&w->sessions);
+    list_init(&w->entrances);
     buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
     compressor_init(&w->compressor, w);
@@ -297,7 +303,7 @@ static void free_spares(struct worker *w) {
         free(x);
     }
     compressor_fini(&w->compressor);
-    session_free_spares(w);
+    connection_free_spares(w);
     upstream_free_spares(w);
 }
 
@@ -326,6 +332,8 @@ static void worker_fini(struct worker *w) {
         close(w->signal_fd);
     }
     route_table_free(w->routes);
+    fronts_fini(w);
+    dials_fini(w);
     plan_release(w->config->plans, w->config->index);
     atomic_store(&w->own->pid, 0);
     buffer_fini(&w->scratch);

@@ -28,12 +28,16 @@
 enum worker_order_kind { WORKER_LISTEN, WORKER_UNLISTEN };
 struct worker_order {
     uint32_t kind, slot; /* slot: of listen_fds */
+    bool guarded;        /* see worker_config */
 };
 
 struct worker_config {
     unsigned index;        /* in plan and vitals, < PLAN_WORKERS_MAX */
     const int *listen_fds; /* of listener_open; in a process of its own; -1: none in this slot */
     unsigned listen_count;
+    /* Of each: whether it accepts only once a plan has named it: one that asks for TLS must not
+     * answer plainly before. NULL: none does. */
+    const bool *listen_guarded;
     struct plan_segment *plans;
     struct vitals *vitals;
     enum loop_io io;   /* AUTO and URING fall back to epoll where the kernel refuses */

@@ -1,6 +1,8 @@
 /* What the parts of one worker share. */
 #pragma once
 #include "act/proxy/compression_flow.h"
+#include "act/proxy/dial.h"
+#include "act/proxy/front.h"
 #include "act/proxy/route_table.h"
 #include "act/proxy/service.h"
 #include "act/proxy/worker.h"
@@ -18,7 +20,7 @@
 
 struct exchange;
 struct verifier;
-struct session;
+struct spare_connection;
 struct upstream;
 
 struct worker {
@@ -35,24 +37,30 @@ struct worker {
     struct compressor compressor;
     struct service services[PLAN_SERVICES_MAX];
     struct endpoint endpoints[PLAN_ENDPOINTS_MAX];
+    struct dial dials[PLAN_SERVICES_MAX]; /* of the services */
     uint16_t slots_of_services[2 * PLAN_ENDPOINTS_MAX]; /* serving and warm ones, by service */
     struct rand rand;
     int64_t unix_ms; /* of this turn, read when first asked for */
     uint64_t unix_read_us;
 
     struct listener listeners[WORKER_LISTENERS_MAX];
-    int listen_fds[WORKER_LISTENERS_MAX]; /* by slot; -1: none */
-    struct list sessions;                 /* all that are open */
-    uint32_t session_count;
+    int listen_fds[WORKER_LISTENERS_MAX];      /* by slot; -1: none */
+    bool listen_guarded[WORKER_LISTENERS_MAX]; /* not before a plan has named it */
+    struct front fronts[WORKER_LISTENERS_MAX]; /* by slot, too */
+    struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
+    struct list sessions;                      /* all that are open */
+    struct list entrances;                     /* connections that are on the way to be one */
+    uint32_t session_count;                    /* of both */
     bool draining, retiring;
+    bool tells_addresses; /* some service gets PROXY headers */
     struct watch wake, signals, supervisor, control;
     int signal_fd;
     struct timer heartbeat, sweep, drain_over, retire_look;
 
     struct exchange *spare_exchanges;
-    struct session *spare_sessions;
+    struct spare_connection *spare_connections;
     struct upstream *spare_upstreams;
-    uint32_t spare_exchange_count, spare_session_count, spare_upstream_count;
+    uint32_t spare_exchange_count, spare_connection_count, spare_upstream_count;
     struct buffer scratch; /* for heads on their way out; empty between calls */
     struct buffer page;    /* for the body of an answer of our own */
     struct http_field scratch_fields[HTTP_FIELDS_MAX]; /* for a head on its way through */
@@ -61,6 +69,8 @@ struct worker {
 /* worker_listen.c: listening sockets, from the start and by order. */
 bool worker_listen_start(struct worker *worker, struct error *err);
 void worker_listen_stop(struct worker *worker);
+/* A plan was taken up: those that waited to be named by one are started. */
+void worker_listen_named(struct worker *worker);
 void worker_listen_fini(struct worker *worker);
 /* worker.c */
 void worker_on_accept(struct listener *listener, int fd, const struct address *peer);
@@ -68,5 +78,5 @@ void worker_on_accept(struct listener *listener, int fd, const struct address *p
 /* worker_io.c: as the configuration says, epoll where that is refused. */
 bool worker_open_loop(struct worker *worker, struct error *err);
 int64_t worker_unix_ms(struct worker *worker);
-/* A session ended: the drain may be over. */
+/* A connection ended: the drain may be over. */
 void worker_session_ended(struct worker *worker);

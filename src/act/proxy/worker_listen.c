@@ -14,8 +14,39 @@ void worker_listen_stop(struct worker *w) {
     }
 }
 
+/* Accepts from the descriptor, in turns with the other workers. */
+static bool start(struct worker *w, unsigned slot, struct error *err) {
+    if (!listener_start(&w->listeners[slot], w->loop, w->listen_fds[slot], w, worker_on_accept,
+                        err)) {
+        return false;
+    }
+    w->listeners[slot].shared = w->vitals->worker_count > 1;
+    return true;
+}
+
+/* A guarded one is started by the plan that names it. */
+static bool open_slot(struct worker *w, unsigned slot, int fd, bool guarded, struct error *err) {
+    w->listen_fds[slot] = fd; /* ours to close when it is taken away */
+    w->listen_guarded[slot] = guarded;
+    front_open(w, slot, fd);
+    return (guarded && !w->fronts[slot].known) || start(w, slot, err);
+}
+
+void worker_listen_named(struct worker *w) {
+    struct error err;
+    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
+        bool waits = w->listen_guarded[i] && w->listen_fds[i] >= 0 && w->listeners[i].loop == NULL;
+        if (waits && w->fronts[i].known && !w->draining && !start(w, i, &err)) {
+            log_error("listen_failed", "slot=%u error=\"%s\" action=leave_it_to_other_workers", i,
+                      err.text);
+        }
+    }
+}
+
 static void forget(struct worker *w, unsigned slot) {
     listener_stop(&w->listeners[slot]);
+    front_close(w, slot);
+    w->listen_guarded[slot] = false;
     if (w->listen_fds[slot] >= 0) {
         close(w->listen_fds[slot]);
     }
@@ -43,16 +74,6 @@ static bool receive(int from, struct worker_order *order, int *fd) {
     return n == (ssize_t)sizeof *order;
 }
 
-/* Accepts from the descriptor, in turns with the other workers. */
-static bool listen_at(struct worker *w, unsigned slot, int fd, struct error *err) {
-    w->listen_fds[slot] = fd; /* ours to close when it is taken away */
-    if (!listener_start(&w->listeners[slot], w->loop, fd, w, worker_on_accept, err)) {
-        return false;
-    }
-    w->listeners[slot].shared = w->vitals->worker_count > 1;
-    return true;
-}
-
 static void obey(struct worker *w, const struct worker_order *order, int fd) {
     struct error err = { 0 };
     bool known = order->slot < WORKER_LISTENERS_MAX;
@@ -65,7 +86,7 @@ static void obey(struct worker *w, const struct worker_order *order, int fd) {
         }
         return;
     }
-    if (!listen_at(w, order->slot, fd, &err)) {
+    if (!open_slot(w, order->slot, fd, order->guarded, &err)) {
         log_error("listen_failed", "slot=%u error=\"%s\" action=leave_it_to_other_workers",
                   order->slot, err.text);
     }
@@ -90,7 +111,8 @@ bool worker_listen_start(struct worker *w, struct error *err) {
         return error_set(err, ERROR_LIMIT, "more than %d listeners", WORKER_LISTENERS_MAX);
     }
     for (unsigned i = 0; i < c->listen_count; i++) {
-        if (c->listen_fds[i] >= 0 && !listen_at(w, i, c->listen_fds[i], err)) {
+        bool guarded = c->listen_guarded != NULL && c->listen_guarded[i];
+        if (c->listen_fds[i] >= 0 && !open_slot(w, i, c->listen_fds[i], guarded, err)) {
             return false;
         }
     }

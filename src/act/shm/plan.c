@@ -62,6 +62,8 @@ struct plan_segment *plan_segment_new(int *fd, struct error *err) {
         close(memory);
         return NULL;
     }
+    /* It holds private keys: they are in no core dump. */
+    (void)madvise(segment->shared, sizeof *segment->shared, MADV_DONTDUMP);
     segment->shared->layout = PLAN_LAYOUT;
     atomic_store(&segment->shared->current, NO_SLOT);
     segment->shared->magic = PLAN_MAGIC;

@@ -18,6 +18,8 @@
 #include "base/slice.h"
 #include "decide/value/stage.h"
 #include "wire/http/coding.h"
+#include "wire/net/address.h"
+#include "wire/net/tls.h"
 
 #define PLAN_LAYOUT 3u
 #define PLAN_SLOTS 4
@@ -25,6 +27,9 @@
 #define PLAN_SERVICES_MAX 64
 #define PLAN_ENDPOINTS_MAX 512    /* endpoint slots of all services together */
 #define PLAN_CUSTOMERS_MAX 262144 /* power of two; filled at most half */
+#define PLAN_LISTENERS_MAX 64
+#define PLAN_CERTIFICATES_MAX 512 /* of all listeners together */
+#define PLAN_TRUSTED_MAX 64       /* networks of trusted proxies */
 #define PLAN_TEXT_BYTES (8u << 20)
 #define PLAN_NAME_BYTES 64
 #define PLAN_COMPRESSION_TYPES_MAX 32
@@ -62,6 +67,13 @@ struct plan_service {
     uint32_t queue_max, queue_patience_ms;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
     bool compression;   /* answers may be compressed, unless the route says otherwise */
+    /* How its instances are spoken to. */
+    uint8_t proxy_protocol; /* version of the header that goes ahead; 0: none */
+    bool tls, tls_verify;
+    uint16_t tls_certificate; /* index + 1 of what we show; 0: none */
+    struct plan_text tls_name, tls_ca;
+    uint64_t tls_ca_source; /* digest of the name of its file */
+    uint64_t tls_digest;    /* of all of tls_*: equal ones need no new context */
 };
 
 /* Of what a route may leave to its service. */
@@ -72,6 +84,25 @@ struct plan_customer {
     uint64_t key;
     float expected_value; /* currency units over the horizon of the file */
     uint32_t reserved;
+};
+
+/* A certificate and its key, as texts (PEM; the response DER): workers touch no disk. */
+struct plan_certificate {
+    struct plan_text chain, key, ocsp;
+    uint64_t source; /* digest of the names of its files */
+};
+
+/* What a listening socket expects; the worker knows it by its address. */
+struct plan_listener {
+    struct address address;
+    bool proxy_protocol; /* of peers in `networks`, before anything else */
+    bool tls, only_1_3;
+    uint8_t verify; /* enum tls_verify */
+    uint16_t certificate_first, certificate_count;
+    struct plan_text ciphers, client_ca, client_crl; /* empty: default, none */
+    uint64_t client_source; /* digest of the names of client_ca and client_crl */
+    uint64_t digest; /* of its TLS settings and certificates: equal ones need no new contexts */
+    uint64_t context; /* of whom it lets in: tickets of another one are not taken */
 };
 
 /* Named limits and timeouts of the client side; defaults in act/proxy/proxy_config.c. */
@@ -114,6 +145,12 @@ struct plan {
     struct plan_text customer_cookie, session_cookie, via_name;
     double customer_value_mean;
     bool log_texts, log_query; /* records carry their texts, and queries */
+    uint32_t listener_count, certificate_count, trusted_count;
+    bool forwarded_field; /* trusted proxies speak Forwarded, else X-Forwarded-For */
+    struct tls_tickets tickets;
+    int64_t tickets_made_ms; /* the newest of them, unix */
+    struct plan_network trusted[PLAN_TRUSTED_MAX]; /* whose word about visitors is believed */
+    struct plan_listener listeners[PLAN_LISTENERS_MAX];
     struct plan_service services[PLAN_SERVICES_MAX];
     struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     struct plan_route routes[PLAN_ROUTES_MAX];
@@ -124,6 +161,7 @@ struct plan {
     struct plan_change changes[PLAN_CHANGES_MAX];
     struct plan_page pages[PLAN_PAGES_MAX];
     struct plan_jwt jwts[PLAN_JWTS_MAX];
+    struct plan_certificate certificates[PLAN_CERTIFICATES_MAX];
     struct plan_customer customers[PLAN_CUSTOMERS_MAX];
     char text[PLAN_TEXT_BYTES];
 };
@@ -144,6 +182,19 @@ bool plan_segment_inherit(struct plan_segment *segment, int fd, int from_fd, str
  * tick. */
 struct plan *plan_begin(struct plan_segment *segment);
 bool plan_add_text(struct plan *plan, struct slice text, struct plan_text *out);
+/* Appends a listener whose certificates are those appended since the one before; fills in
+ * certificate_first, certificate_count, digest and context. False when a table is full. */
+bool plan_add_listener(struct plan *plan, const struct plan_listener *listener);
+bool plan_add_certificate(struct plan *plan, const struct tls_pair *pair, uint64_t source);
+/* After all listeners: what service `index` shows; an empty pair: nothing. Sets tls_digest too, so
+ * it is called for each service that speaks TLS. */
+bool plan_finish_service(struct plan *plan, unsigned index, const struct tls_pair *own,
+                         uint64_t source);
+/* The one of that address; NULL: none. */
+const struct plan_listener *plan_find_listener(const struct plan *plan,
+                                               const struct address *address);
+/* Whether the peer may speak for others. */
+bool plan_trusts(const struct plan *plan, const uint8_t ip[16]);
 /* Makes an empty table for `count` customers; false beyond half of PLAN_CUSTOMERS_MAX. */
 bool plan_begin_customers(struct plan *plan, uint32_t count);
 /* At most as many as were announced. The same id again replaces its value. */

@@ -138,6 +138,11 @@ struct vitals_worker {
     _Atomic uint64_t encoders_open;
     _Atomic uint64_t password_checks;  /* slow ones, beyond what was remembered */
     _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
+    _Atomic uint64_t handshakes_full, handshakes_resumed; /* TLS with clients */
+    _Atomic uint64_t handshake_failures[TLS_FAILURE_COUNT];
+    _Atomic uint64_t proxy_headers_refused;
+    _Atomic uint64_t service_handshakes_full, service_handshakes_resumed;
+    _Atomic uint64_t service_handshake_failures[TLS_FAILURE_COUNT];
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
     _Atomic uint64_t ring_head; /* next to write, by the worker */

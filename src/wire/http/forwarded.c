@@ -22,11 +22,11 @@ static struct slice join(struct arena *arena, const struct slice *parts, size_t 
     return slice_of(text, len);
 }
 
-/* Replaces all fields `id` by one: what was there (if the peer is trusted), then `value`. */
-static bool replace(struct http_head *head, enum http_field_id id, struct slice value,
-                    const struct forwarded_peer *peer, struct arena *arena) {
+/* Replaces all fields `id` by one: what was there (if `keep`), then `value`. */
+static bool replace(struct http_head *head, enum http_field_id id, struct slice value, bool keep,
+                    struct arena *arena) {
     struct slice before = { "", 0 };
-    for (size_t i = 0; peer->trusted && i < head->field_count; i++) {
+    for (size_t i = 0; keep && i < head->field_count; i++) {
         if (head->fields[i].id == id) {
             struct slice parts[] = { before, before.len > 0 ? SLICE(", ") : SLICE(""),
                                      head->fields[i].value };
@@ -44,7 +44,7 @@ static bool replace(struct http_head *head, enum http_field_id id, struct slice 
 /* proto and host name one hop only: a trusted peer's word stays as it is. */
 static bool set_unless_trusted(struct http_head *head, enum http_field_id id, struct slice value,
                                const struct forwarded_peer *peer) {
-    if (peer->trusted && http_head_find(head, id) != NULL) {
+    if (peer->trusted && !peer->speaks_forwarded && http_head_find(head, id) != NULL) {
         return true;
     }
     http_head_remove(head, id);
@@ -52,18 +52,27 @@ static bool set_unless_trusted(struct http_head *head, enum http_field_id id, st
 }
 
 /* for=192.0.2.1;host=shop.test;proto=https: IPv6 and hosts with a port are quoted (RFC 7239 §6). */
-static struct slice forwarded_element(const struct http_head *head,
-                                      const struct forwarded_peer *peer, struct arena *arena) {
+static struct slice forwarded_element(const struct http_head *head, struct slice address,
+                                      bool is_v6, struct slice scheme, struct arena *arena) {
     struct slice parts[] = {
-        peer->is_v6 ? SLICE("for=\"[") : SLICE("for="),
-        peer->address,
-        peer->is_v6 ? SLICE("]\"") : SLICE(""),
+        is_v6 ? SLICE("for=\"[") : SLICE("for="),
+        address,
+        is_v6 ? SLICE("]\"") : SLICE(""),
         head->authority.len > 0 ? SLICE(";host=\"") : SLICE(""),
         head->authority,
         head->authority.len > 0 ? SLICE("\";proto=") : SLICE(";proto="),
-        peer->scheme,
+        scheme,
     };
     return join(arena, parts, sizeof parts / sizeof parts[0]);
+}
+
+/* What a proxy says of the visitor's scheme, if it says one. */
+static struct slice visitor_scheme(const struct http_head *head,
+                                   const struct forwarded_peer *peer) {
+    const struct http_field *field = http_head_find(head, HTTP_FIELD_X_FORWARDED_PROTO);
+    bool known = field != NULL && (slice_equal_fold(field->value, SLICE("http")) ||
+                                   slice_equal_fold(field->value, SLICE("https")));
+    return known ? field->value : peer->scheme;
 }
 
 /* X-Forwarded-Port, X-Forwarded-Prefix, X-Real-IP…: what services believe and visitors invent. */
@@ -87,12 +96,19 @@ static void remove_other_claims(struct http_head *head) {
 }
 
 bool forwarded_set(struct http_head *head, const struct forwarded_peer *peer, struct arena *arena) {
-    struct slice element = forwarded_element(head, peer, arena);
-    if (!peer->trusted) {
+    bool speaks_x = peer->trusted && !peer->speaks_forwarded;
+    bool speaks_forwarded = peer->trusted && peer->speaks_forwarded;
+    struct slice element =
+        speaks_x ? forwarded_element(head, peer->visitor, peer->visitor_is_v6,
+                                     visitor_scheme(head, peer), arena)
+                 : forwarded_element(head, peer->address, peer->is_v6, peer->scheme, arena);
+    if (!speaks_x) {
         remove_other_claims(head);
     }
-    return element.data != NULL && replace(head, HTTP_FIELD_FORWARDED, element, peer, arena) &&
-           replace(head, HTTP_FIELD_X_FORWARDED_FOR, peer->address, peer, arena) &&
+    return element.data != NULL &&
+           replace(head, HTTP_FIELD_FORWARDED, element, speaks_forwarded, arena) &&
+           replace(head, HTTP_FIELD_X_FORWARDED_FOR,
+                   speaks_forwarded ? peer->visitor : peer->address, speaks_x, arena) &&
            set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_PROTO, peer->scheme, peer) &&
            set_unless_trusted(head, HTTP_FIELD_X_FORWARDED_HOST, head->authority, peer);
 }

@@ -92,6 +92,7 @@ void loop_free(struct loop *loop) {
     }
     heap_fini(&loop->timers);
     free(loop->receive);
+    free(loop->plain);
     free(loop);
 }
 

@@ -56,6 +56,7 @@ struct loop {
     struct list flush;   /* sockets with something to send, to finish or to report */
     struct list closing; /* closed ones, until the end of the turn */
     char *receive;       /* LOOP_RECEIVE_BYTES, of whoever is being read right now */
+    char *plain;         /* what of it was decrypted; NULL until there is TLS */
     struct socket_block *spare_blocks;
     unsigned spare_block_count;
 };
@@ -85,7 +86,10 @@ size_t loop_advance_blocks(struct socket *socket, size_t sent);
 void loop_socket_connecting(struct socket *socket, unsigned happened);
 void loop_socket_connected(struct socket *socket);
 void loop_socket_failed(struct socket *socket, int system_errno);
-/* `data` begins with the kept bytes. */
+/* How many bytes may be read at most before loop_socket_deliver; 0: the owner wants more than it may
+ * have. With TLS it is less: a record that has come in part before comes out with them. */
+size_t loop_socket_room(const struct socket *socket);
+/* `data` begins with the kept bytes; what follows is as it came from the network. */
 void loop_socket_deliver(struct socket *socket, struct slice data);
 void loop_socket_deliver_kept(struct socket *socket);
 void loop_socket_ended(struct socket *socket);
@@ -95,3 +99,8 @@ void loop_socket_ready(struct socket *socket);    /* its place in loop->ready ca
 void loop_socket_flush(struct socket *socket);    /* its place in loop->flush came up */
 void loop_socket_closed(struct socket *socket);   /* its place in loop->closing came up */
 void loop_socket_writable(struct socket *socket); /* the kernel takes more */
+
+/* socket.c, called by TLS. */
+bool loop_socket_append(struct socket *socket, struct slice bytes); /* to the pending blocks */
+void loop_socket_push(struct socket *socket);    /* they go out now, as far as possible */
+void loop_socket_secured(struct socket *socket); /* the handshake is done */

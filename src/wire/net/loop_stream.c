@@ -9,8 +9,8 @@
 void loop_receive_now(struct socket *socket) {
     char *buffer = socket->loop->receive;
     for (unsigned round = 0; round < LOOP_RECEIVE_ROUNDS; round++) {
-        size_t kept = socket->kept_len, room = LOOP_RECEIVE_BYTES - kept;
-        if (kept >= LOOP_RECEIVE_BYTES) { /* the owner wants more before it takes anything */
+        size_t kept = socket->kept_len, room = loop_socket_room(socket);
+        if (room == 0) { /* the owner wants more before it takes anything */
             loop_socket_failed(socket, ENOBUFS);
             return;
         }

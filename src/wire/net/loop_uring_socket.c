@@ -122,11 +122,11 @@ static void hold(struct uring *u, struct uring_slot *slot, struct slice data) {
 
 /* Offers what is kept and as much of `data` as there is room for behind it; returns how much. */
 static size_t deliver(struct socket *socket, struct slice data) {
-    size_t kept = socket->kept_len, room = LOOP_RECEIVE_BYTES - kept;
+    size_t kept = socket->kept_len, room = loop_socket_room(socket);
     data = slice_sub(data, 0, room);
     if (kept == 0) {
         loop_socket_deliver(socket, data);
-    } else if (kept >= LOOP_RECEIVE_BYTES) { /* the owner wants more before it takes anything */
+    } else if (room == 0) { /* the owner wants more before it takes anything */
         loop_socket_failed(socket, ENOBUFS);
     } else {
         memcpy(socket->loop->receive, socket->kept, kept);

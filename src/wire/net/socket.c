@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "wire/net/loop_internal.h"
+#include "wire/net/tls_internal.h"
 
 #define DIRECT_SEND_BYTES 8192 /* from here on a system call costs less than a copy */
 
@@ -66,6 +67,12 @@ bool socket_connect(struct socket *sock, struct loop *loop, const struct sockadd
 void loop_socket_connected(struct socket *socket) {
     socket->connecting = false;
     loop_socket_writable(socket);
+    if (!socket_is_securing(socket)) {
+        loop_socket_secured(socket);
+    }
+}
+
+void loop_socket_secured(struct socket *socket) {
     socket_set_timeout(socket, 0);
     if (socket->handler->on_connected != NULL) {
         socket->handler->on_connected(socket);
@@ -91,6 +98,12 @@ void loop_socket_connecting(struct socket *socket, unsigned happened) {
         loop_socket_failed(socket, error == 0 ? ECONNRESET : error);
     } else if (happened & POLLOUT) {
         loop_socket_connected(socket);
+    }
+}
+
+static void schedule_flush(struct socket *socket) {
+    if (!list_linked(&socket->flush)) {
+        list_append(&socket->loop->flush, &socket->flush);
     }
 }
 
@@ -121,27 +134,95 @@ static void keep(struct socket *socket, struct slice rest) {
     socket->kept_len = (uint32_t)rest.len;
 }
 
-void loop_socket_deliver(struct socket *socket, struct slice data) {
-    size_t consumed = socket->handler->on_data(socket, data);
-    assert(consumed <= data.len);
-    if (socket->closing || (consumed == data.len && socket->kept_len == 0)) {
+size_t loop_socket_room(const struct socket *socket) {
+    size_t taken = socket->kept_len + (socket->tls == NULL ? 0 : TLS_RECORD_BYTES_MAX);
+    return taken < LOOP_RECEIVE_BYTES ? LOOP_RECEIVE_BYTES - taken : 0;
+}
+
+/* Shows `data`, which begins with the kept bytes, to the owner; what is left is kept. An owner that
+ * has handed the socket on, or has begun TLS in it, leaves the rest to its successor at once. */
+static void offer(struct socket *socket, struct slice data) {
+    for (;;) {
+        const struct socket_handler *handler = socket->handler;
+        const struct tls *tls = socket->tls;
+        size_t consumed = handler->on_data(socket, data);
+        assert(consumed <= data.len);
+        if (socket->closing || (consumed == data.len && socket->kept_len == 0)) {
+            return;
+        }
+        bool changed = socket->handler != handler || socket->tls != tls;
+        bool moved = consumed > 0 || data.len > socket->kept_len;
+        data = slice_skip(data, consumed);
+        if (!changed) {
+            if (moved) {
+                keep(socket, data);
+            }
+            return;
+        }
+        drop_kept(socket);
+        if (data.len == 0) {
+            return;
+        }
+        if (socket->tls != tls) {
+            loop_socket_deliver(socket, data);
+            return;
+        }
+    }
+}
+
+static void tell_end(struct socket *socket);
+
+static void deliver_encrypted(struct socket *socket, struct slice data) {
+    if (socket->ended) {
+        return; /* behind the end that TLS has said nothing means anything */
+    }
+    struct slice plain = tls_receive(socket, data);
+    if (socket->pending_bytes > 0) {
+        schedule_flush(socket); /* the handshake's, or an answer of TLS's own */
+    }
+    if (plain.len > LOOP_RECEIVE_BYTES) { /* a backend that did not ask for the room */
+        loop_socket_failed(socket, ENOBUFS);
         return;
     }
-    if (consumed > 0 || data.len > socket->kept_len) {
-        keep(socket, slice_skip(data, consumed));
+    if (wants_data(socket) && plain.len > socket->kept_len) {
+        offer(socket, plain);
+    } else if (!socket->closing && plain.len > socket->kept_len) {
+        keep(socket, plain);
+    }
+    if (socket->tls->state == TLS_ENDED && !socket->closing && !socket->ended) {
+        socket->readable = false;
+        socket->ended = true;
+        if (!socket->paused) {
+            tell_end(socket);
+        }
+    }
+}
+
+void loop_socket_deliver(struct socket *socket, struct slice data) {
+    if (socket->tls != NULL) {
+        deliver_encrypted(socket, data);
+    } else {
+        offer(socket, data);
     }
 }
 
 void loop_socket_deliver_kept(struct socket *socket) {
     if (socket->kept_len > 0) {
         memcpy(socket->loop->receive, socket->kept, socket->kept_len);
-        loop_socket_deliver(socket, slice_of(socket->loop->receive, socket->kept_len));
+        offer(socket, slice_of(socket->loop->receive, socket->kept_len));
     }
+}
+
+/* An end of the stream without TLS's own end may be somebody else's doing. */
+static bool ended_well(const struct socket *socket) {
+    return socket->tls == NULL || socket->tls->state == TLS_ENDED;
 }
 
 static void tell_end(struct socket *socket) {
     loop_socket_deliver_kept(socket);
-    if (wants_data(socket) && !socket->end_told) {
+    if (wants_data(socket) && !ended_well(socket)) {
+        loop_socket_failed(socket, ECONNRESET);
+    } else if (wants_data(socket) && !socket->end_told) {
         socket->end_told = true;
         if (socket->handler->on_end != NULL) {
             socket->handler->on_end(socket);
@@ -201,11 +282,8 @@ static void drop_pending(struct socket *socket) {
         loop_block_return(socket->loop, block);
     }
     socket->pending_bytes = 0;
-}
-
-static void schedule_flush(struct socket *socket) {
-    if (!list_linked(&socket->flush)) {
-        list_append(&socket->loop->flush, &socket->flush);
+    if (socket->tls != NULL) {
+        tls_drop_waiting(socket->tls);
     }
 }
 
@@ -215,7 +293,7 @@ void loop_socket_sending_failed(struct socket *socket, int system_errno) {
     schedule_flush(socket); /* reported from there, never inside the sender's call */
 }
 
-static bool append(struct socket *socket, struct slice bytes) {
+bool loop_socket_append(struct socket *socket, struct slice bytes) {
     while (bytes.len > 0) {
         struct socket_block *block = socket->out_first == NULL ? NULL : socket->out_last;
         if (block == NULL || block->end == LOOP_BLOCK_BYTES) {
@@ -245,12 +323,30 @@ static bool append_parts(struct socket *socket, const struct slice *parts, size_
     for (size_t i = 0; i < count; i++) {
         size_t skipped = skip < parts[i].len ? skip : parts[i].len;
         skip -= skipped;
-        if (!append(socket, slice_skip(parts[i], skipped))) {
+        if (!loop_socket_append(socket, slice_skip(parts[i], skipped))) {
             loop_socket_sending_failed(socket, ENOMEM);
             return false;
         }
     }
     return true;
+}
+
+/* From here, not from the flush: by then an event may have made room for all of it, and a sender who
+ * has seen the high number would wait for ever. */
+static void note_blocked(struct socket *socket) {
+    if (socket_pending(socket) > SOCKET_LOW_WATER_BYTES) {
+        socket->blocked = true;
+    }
+}
+
+static bool send_encrypted(struct socket *socket, const struct slice *parts, size_t count) {
+    bool good = tls_send(socket->tls, parts, count);
+    if (!good) {
+        loop_socket_sending_failed(socket, ENOMEM);
+    }
+    schedule_flush(socket);
+    note_blocked(socket);
+    return good;
 }
 
 bool socket_send(struct socket *socket, const struct slice *parts, size_t count) {
@@ -259,6 +355,9 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
         return true; /* the owner hears of it, or has */
     }
     assert(!socket->finishing);
+    if (socket->tls != NULL) {
+        return send_encrypted(socket, parts, count);
+    }
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         total += parts[i].len;
@@ -279,11 +378,7 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
     if (socket->pending_bytes > 0) {
         schedule_flush(socket);
     }
-    /* From here, not from the flush: by then an event may have made room for all of it, and a
-     * sender who has seen the high number would wait for ever. */
-    if (socket->pending_bytes > SOCKET_LOW_WATER_BYTES) {
-        socket->blocked = true;
-    }
+    note_blocked(socket);
     return true;
 }
 
@@ -292,7 +387,13 @@ bool socket_send_slice(struct socket *socket, struct slice bytes) {
 }
 
 size_t socket_pending(const struct socket *socket) {
-    return socket->pending_bytes;
+    return socket->pending_bytes + (socket->tls == NULL ? 0 : tls_waiting(socket->tls));
+}
+
+void loop_socket_push(struct socket *socket) {
+    if (socket->fd >= 0 && socket->pending_bytes > 0 && socket->writable) {
+        (void)loop_transmit_now(socket, NULL, 0); /* a completion would come too late */
+    }
 }
 
 void loop_socket_writable(struct socket *socket) {
@@ -314,6 +415,10 @@ static void report_sending_failed(struct socket *socket) {
 void loop_socket_flush(struct socket *socket) {
     if (socket->closing || socket->failed || socket->connecting) {
         return;
+    }
+    if (socket->tls != NULL && !tls_flush(socket->tls, socket->finishing)) {
+        drop_pending(socket);
+        socket->write_errno = ENOMEM;
     }
     if (socket->pending_bytes > 0 && socket->writable &&
         socket->loop->backend->transmit(socket->loop->backend_self, socket, NULL, 0) < 0) {
@@ -348,7 +453,7 @@ void socket_finish(struct socket *socket) {
 
 static void on_timer(struct timer *timer) {
     struct socket *socket = (struct socket *)((char *)timer - offsetof(struct socket, timer));
-    if (socket->connecting) {
+    if (socket->connecting || (socket_is_securing(socket) && socket->tls->client != NULL)) {
         loop_socket_failed(socket, ETIMEDOUT);
     } else if (socket->handler->on_timeout != NULL) {
         socket->handler->on_timeout(socket);
@@ -367,6 +472,9 @@ void socket_close(struct socket *socket) {
     if (socket->closing || socket->loop == NULL || socket->fd < 0) {
         return;
     }
+    if (socket->tls != NULL) {
+        tls_say_end(socket->tls);
+    }
     socket->closing = true;
     timer_stop(socket->loop, &socket->timer);
     socket->loop->backend->socket_remove(socket->loop->backend_self, socket);
@@ -383,11 +491,14 @@ void socket_reset(struct socket *socket) {
     if (!socket->closing && socket->fd >= 0) {
         struct linger now = { .l_onoff = 1, .l_linger = 0 };
         setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        socket->failed = true; /* TLS says no end to it either */
     }
     socket_close(socket);
 }
 
 void loop_socket_closed(struct socket *socket) {
+    tls_free(socket->tls);
+    socket->tls = NULL;
     socket->handler->on_closed(socket); /* the memory may be gone after this */
 }
 

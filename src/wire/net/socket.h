@@ -19,12 +19,14 @@
 #include "base/slice.h"
 #include "wire/net/address.h"
 #include "wire/net/loop.h"
+#include "wire/net/tls.h"
 
 #define SOCKET_LOW_WATER_BYTES 32768 /* on_drained comes when no more than this is pending */
 #define SOCKET_PARTS_MAX 16          /* of one socket_send */
 
 struct socket;
 struct socket_block;
+struct tls;
 
 /* What the owner hears. All but on_data and on_closed may be NULL. */
 struct socket_handler {
@@ -35,6 +37,8 @@ struct socket_handler {
     /* socket_pending was above the low water mark and has fallen to it; also when socket_finish has
      * been carried out. */
     void (*on_drained)(struct socket *socket);
+    /* Of socket_connect, and of either side when the TLS handshake is done. The owner may change
+     * `handler` in it, or in on_data: the next bytes are the new one's. */
     void (*on_connected)(struct socket *socket);
     /* The connection could not be made, or broke; what was pending is lost. The owner closes it. */
     void (*on_failed)(struct socket *socket, int system_errno);
@@ -59,6 +63,7 @@ struct socket {
     int write_errno; /* 0, or why sending failed: reported when all that came was read */
     char *kept;      /* offered and not taken */
     struct socket_block *out_first, *out_last;
+    struct tls *tls; /* NULL: bytes go as they are */
     size_t pending_bytes;
     struct list ready; /* in loop->ready: there may be something to read */
     struct list flush; /* in loop->flush, or after socket_close in loop->closing */
@@ -76,6 +81,24 @@ bool socket_accept(struct socket *socket, struct loop *loop, int fd,
 bool socket_connect(struct socket *socket, struct loop *loop, const struct sockaddr *address,
                     socklen_t address_len, uint64_t timeout_us,
                     const struct socket_handler *handler, struct error *err);
+
+/* From the next byte that comes on it is TLS: bytes are decrypted before on_data sees them and
+ * encrypted when they are sent. on_connected comes when the handshake is done, on_failed (EPROTO)
+ * when it failed; its time limit is the owner's (socket_set_timeout). Nothing may be sent before.
+ * The peer's close_notify is on_end; an end without it is on_failed (ECONNRESET): somebody may have
+ * cut the stream. May be called in on_data: what that does not take is TLS already. False when
+ * memory is out. */
+bool socket_start_tls(struct socket *socket, struct tls_server *server);
+/* Towards a service, after socket_connect and what is sent in the clear: on_connected comes when the
+ * handshake is done, within the time that socket_connect was given. `peer` < TLS_CLIENT_PEERS: whose
+ * session may be resumed. */
+bool socket_start_tls_client(struct socket *socket, struct tls_client *client, unsigned peer);
+/* Whether the handshake is under way; how it ended. */
+bool socket_is_securing(const struct socket *socket);
+bool socket_tls_resumed(const struct socket *socket);
+enum tls_failure socket_tls_failure(const struct socket *socket);
+/* What ALPN has agreed on, "h2"; empty: nothing. */
+struct slice socket_protocol(const struct socket *socket);
 
 /* Takes copies of the parts, in order; false only when memory is out (the socket then fails). */
 bool socket_send(struct socket *socket, const struct slice *parts, size_t count);

@@ -16,6 +16,7 @@ import pytest
 
 from .raw import Closed, Raw
 
+TLS = False  # set by tests that want every Proxy to speak TLS, and every connection to it
 REAL = os.environ.get("PROXY_UNDER_TEST") == "tidegate"
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -37,8 +38,16 @@ def free_port():
 class Proxy:
     """One worker or several. `endpoints` are ports or "ADDRESS,STATE" texts."""
 
-    def __init__(self, *endpoints, limits=None, routes=(), customers=(), workers=1, start=True):
+    def __init__(self, *endpoints, limits=None, routes=(), customers=(), workers=1, start=True,
+                 tls=None, trusted=(), proxy_protocol=False):
+        """`tls`: (chain, key) paths, one or a list; None: what lib.proxy.TLS says."""
+        if tls is None and TLS:
+            from . import certificates
+            tls = certificates.shared().pair
+        self.tls = [tls] if isinstance(tls, tuple) else tls
         if REAL:
+            if self.tls or trusted or proxy_protocol:
+                pytest.skip("only the harness can do this")
             if limits or routes or customers or workers > 1 or not endpoints or not all(isinstance(e, int) for e in endpoints):
                 pytest.skip("only the harness can do this")
             self.start_real(endpoints)
@@ -48,6 +57,12 @@ class Proxy:
             self.arguments += ["--limit", f"{name}={value}"]
         for route in routes:
             self.arguments += ["--route", route]
+        for chain, key in self.tls or ():
+            self.arguments += ["--tls", f"{chain},{key}"]
+        for network in trusted:
+            self.arguments += ["--trusted", network]
+        if proxy_protocol:
+            self.arguments.append("--proxy-protocol")
         self.arguments += ["--workers", str(workers)]
         for customer in customers:
             self.arguments += ["--customer", customer]
@@ -136,6 +151,9 @@ class Proxy:
             time.sleep(0.005)
 
     def connect(self, **options):
+        if self.tls:
+            from .certificates import Secure
+            return Secure(self.port, **options)
         return Raw(self.port, **options)
 
     def get(self, path="/", fields=""):

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../tls_fixture.h"
 #include "act/control/shop.h"
 #include "base/buffer.h"
 #include "base/rand.h"
@@ -56,6 +58,7 @@ static void write_file(struct fixture *f, const char *name, const char *text) {
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
+    assert_int_equal(chmod(path, 0600), 0);
 }
 
 static bool load(struct fixture *f, const char *text) {
@@ -145,6 +148,10 @@ static void takes_the_example(void **state) {
 /* The shape that DESIGN.md shows, without what is said there to be of another machine. */
 static void takes_the_design(void **state) {
     struct fixture *f = *state;
+    struct pem_pair pair;
+    make_pair(&pair, false, "DNS:shop.test");
+    write_file(f, "shop.pem", pair.chain);
+    write_file(f, "shop.key", pair.key);
     assert_true(load(f,
                      "listen:\n"
                      "  - { address: \":8080\" }\n"
@@ -173,7 +180,6 @@ static void takes_the_design(void **state) {
     assert_int_equal(f->report.errors, 0);
     assert_string_equal(
         reported(f),
-        "shop.yaml:3:30: warning: this version does not offer TLS yet: :8443 is not opened\n"
         "shop.yaml:19:41: warning: this version has no waiting room yet: who is turned away gets "
         "503 with Retry-After\n"
         "shop.yaml:21:7: warning: this version does not run jobs yet\n"
@@ -293,6 +299,64 @@ static void bounds_services_and_routes(void **state) {
     buffer_fini(&text);
 }
 
+#define SHOP_BEHIND                                                                                \
+    "services: { shop: { command: [node, server.js] } }\n"                                         \
+    "routes: [ { path: /, service: shop } ]\n"
+
+/* The files that listeners name are read with them. */
+static void says_what_is_wrong_with_listeners(void **state) {
+    static const struct {
+        const char *listen, *report;
+    } cases[] = {
+        { "tls: {}", "shop.yaml:1:36: expected 'certificate' and 'key', or 'certificates'\n" },
+        { "tls: { certificate: shop.pem }",
+          "shop.yaml:1:36: expected both 'certificate' and 'key'\n" },
+        { "tls: { certificate: shop.pem, key: other.key }",
+          "shop.yaml:1:51: certificate: the key does not belong to the certificate\n" },
+        { "tls: { certificates: [ { certificate: shop.pem, key: shop.key, ocsp: shop.pem } ] }",
+          "shop.yaml:1:100: warning: ocsp: the OCSP response is not DER of a good one for this "
+          "certificate: it is not stapled\n" },
+        { "tls: { certificate: shop.pem, key: shop.key, ciphers: NONE-SUCH }",
+          "shop.yaml:1:85: ciphers: not a list of OpenSSL's cipher names: no cipher match\n" },
+        { "tls: { certificate: shop.pem, key: shop.key, min_version: 1.1 }",
+          "shop.yaml:1:89: min_version: expected one of 1.2, 1.3, found '1.1'\n" },
+        { "tls: { certificate: shop.pem, key: shop.key, client_verify: optional }",
+          "shop.yaml:1:36: expected 'client_ca' beside 'client_crl' and 'client_verify'\n" },
+        { "tls: { certificate: shop.pem, key: shop.key, client_ca: shop.key }",
+          "shop.yaml:1:87: client_ca: not PEM certificates: no start line\n" },
+        { "tls: { certificate: shop.pem, key: shop.key, client_ca: shop.pem, client_crl: shop.pem }",
+          "shop.yaml:1:109: client_crl: not PEM revocation lists (X509 CRL): no start line\n" },
+        { "proxy_protocol: true",
+          "shop.yaml:1:47: proxy_protocol: expected 'trusted_proxies', the networks whose headers "
+          "are believed\n" },
+    };
+    struct fixture *f = *state;
+    struct pem_pair pair, other;
+    char text[1024];
+    make_pair(&pair, false, "DNS:shop.test");
+    make_pair(&other, false, "DNS:shop.test");
+    write_file(f, "shop.pem", pair.chain);
+    write_file(f, "shop.key", pair.key);
+    write_file(f, "other.key", other.key);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "listen: [ { address: \":8443\", %s } ]\n" SHOP_BEHIND,
+                 cases[i].listen);
+        (void)load(f, text);
+        assert_string_equal(reported(f), cases[i].report);
+    }
+    char open_key[128];
+    snprintf(open_key, sizeof open_key, "%s/shop.key", f->folder);
+    assert_int_equal(chmod(open_key, 0644), 0);
+    assert_true(load(f, "listen: [ { address: \":8443\", tls: { certificate: shop.pem, key: shop.key "
+                        "} } ]\n" SHOP_BEHIND));
+    assert_non_null(strstr(reported(f), "shop.yaml:1:66: warning: key: everybody on this machine"));
+    assert_true(load(f, "listen: [ { address: \"unix:/run/x\", proxy_protocol: true } ]\n"
+                        SHOP_BEHIND));
+    assert_false(load(f, "trusted_proxies: [10.0.0.0/8, 10.0.0.1/8]\n" MINIMAL));
+    assert_string_equal(reported(f), "shop.yaml:1:31: trusted_proxies: '10.0.0.1/8' has bits set "
+                                     "beyond its mask\n");
+}
+
 static void says_that_there_is_no_file(void **state) {
     struct fixture *f = *state;
     assert_false(shop_load(f->path, &f->shop, &f->report));
@@ -303,6 +367,7 @@ static void documents_every_block(void **state) {
     static const char *const sections[] = {
         "listen[]",
         "listen[].tls",
+        "listen[].tls.certificates[]",
         "admin",
         "services.NAME",
         "services.NAME.health",
@@ -424,6 +489,7 @@ int main(void) {
         TEST(says_what_is_wrong),
         TEST(warns_about_a_route_that_is_never_used),
         TEST(bounds_services_and_routes),
+        TEST(says_what_is_wrong_with_listeners),
         TEST(says_that_there_is_no_file),
         TEST(documents_every_block),
         TEST(serves_endpoints_without_a_file),

@@ -92,7 +92,7 @@ static void turn(int times) {
 
 /* Starts it and takes its connection; its request without the end is in `request`. */
 static void start(const char *path, char request[512]) {
-    probe_start(&f.probe, &f.address, path, TIMEOUT_US);
+    probe_start(&f.probe, &f.address, path, NULL, TIMEOUT_US);
     assert_int_equal(f.done, 0); /* never inside the call */
     turn(3);
     f.peer = accept(f.listener, NULL, NULL);
@@ -197,7 +197,7 @@ static void tells_that_it_is_refused(void **state) {
     (void)state;
     close(f.listener);
     f.listener = -1;
-    probe_start(&f.probe, &f.address, "/", TIMEOUT_US);
+    probe_start(&f.probe, &f.address, "/", NULL, TIMEOUT_US);
     turn_until(&f.done);
     assert_false(f.well);
     assert_string_equal(f.probe.note, "Connection refused");
@@ -223,7 +223,7 @@ static void tells_that_there_is_no_socket(void **state) {
     path->sun_family = AF_UNIX;
     strcpy(path->sun_path, "/tmp/tidegate-no-such-socket");
     f.address.len = sizeof *path;
-    probe_start(&f.probe, &f.address, "/", TIMEOUT_US);
+    probe_start(&f.probe, &f.address, "/", NULL, TIMEOUT_US);
     assert_int_equal(f.done, 1); /* at once: connect(2) itself has said it */
     assert_false(f.well);
     assert_non_null(strstr(f.probe.note, "No such file or directory"));
@@ -244,7 +244,7 @@ static void is_one_at_a_time_and_again(void **state) {
     char request[512];
     (void)state;
     start("/", request);
-    probe_start(&f.probe, &f.address, "/", TIMEOUT_US); /* ignored */
+    probe_start(&f.probe, &f.address, "/", NULL, TIMEOUT_US); /* ignored */
     (void)send(f.peer, "HTTP/1.1 500 \r\n", 15, MSG_NOSIGNAL);
     turn_until(&f.done);
     turn(5);
@@ -274,7 +274,7 @@ static void refuses_a_path_that_is_too_long(void **state) {
     static char path[4096];
     (void)state;
     memset(path, '/', sizeof path - 1);
-    probe_start(&f.probe, &f.address, path, TIMEOUT_US);
+    probe_start(&f.probe, &f.address, path, NULL, TIMEOUT_US);
     turn_until(&f.done);
     assert_string_equal(f.probe.note, "the path is too long");
 }

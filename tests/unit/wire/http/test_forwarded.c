@@ -83,30 +83,55 @@ static void believes_no_visitor(void **state) {
     expect(&head, "x-forwarded", "x"); /* nobody's name */
 }
 
-static void appends_to_a_trusted_word(void **state) {
+static struct forwarded_peer trusted_peer(void) {
     struct forwarded_peer peer = visitor;
+    peer.trusted = true;
+    peer.visitor = SLICE("203.0.113.9");
+    return peer;
+}
+
+static void appends_to_a_trusted_word(void **state) {
+    struct forwarded_peer peer = trusted_peer();
     struct http_field fields[16];
     struct http_head head;
     (void)state;
-    peer.trusted = true;
     set(&head, fields,
         "X-Forwarded-For: 198.51.100.1\nForwarded: for=198.51.100.1\nX-Forwarded-Proto: https\n"
         "X-Forwarded-For: 203.0.113.9\nX-Forwarded-Host: shop.example\nX-Real-IP: 198.51.100.1",
         peer);
-    expect(&head, "forwarded",
-           "for=198.51.100.1, for=192.0.2.7;host=\"shop.test:8080\";proto=http");
+    /* it speaks X-Forwarded-For: whoever wrote Forwarded, it was not the proxy */
+    expect(&head, "forwarded", "for=203.0.113.9;host=\"shop.test:8080\";proto=https");
     expect(&head, "x-forwarded-for", "198.51.100.1, 203.0.113.9, 192.0.2.7");
     expect(&head, "x-forwarded-proto", "https");
     expect(&head, "x-forwarded-host", "shop.example");
     expect(&head, "x-real-ip", "198.51.100.1");
 }
 
-static void trusted_but_silent(void **state) {
-    struct forwarded_peer peer = visitor;
+static void appends_to_a_trusted_forwarded(void **state) {
+    struct forwarded_peer peer = trusted_peer();
     struct http_field fields[16];
     struct http_head head;
     (void)state;
-    peer.trusted = true;
+    peer.speaks_forwarded = true;
+    peer.visitor = SLICE("2001:db8::9");
+    peer.visitor_is_v6 = true;
+    set(&head, fields,
+        "X-Forwarded-For: 198.51.100.1\nForwarded: for=\"[2001:db8::9]\";proto=https\n"
+        "X-Forwarded-Proto: ftp\nX-Real-IP: 198.51.100.1",
+        peer);
+    expect(&head, "forwarded",
+           "for=\"[2001:db8::9]\";proto=https, for=192.0.2.7;host=\"shop.test:8080\";proto=http");
+    expect(&head, "x-forwarded-for", "2001:db8::9");
+    expect(&head, "x-forwarded-proto", "http");
+    expect(&head, "x-real-ip", NULL);
+}
+
+static void trusted_but_silent(void **state) {
+    struct forwarded_peer peer = trusted_peer();
+    struct http_field fields[16];
+    struct http_head head;
+    (void)state;
+    peer.visitor = peer.address;
     set(&head, fields, "", peer);
     expect(&head, "x-forwarded-for", "192.0.2.7");
     expect(&head, "x-forwarded-proto", "http");
@@ -144,6 +169,7 @@ int main(void) {
         cmocka_unit_test(believes_no_visitor),
         cmocka_unit_test(appends_to_a_trusted_word),
         cmocka_unit_test(nobody_named_a_host),
+        cmocka_unit_test(appends_to_a_trusted_forwarded),
         cmocka_unit_test(trusted_but_silent),
         cmocka_unit_test(says_when_there_is_no_room),
     };

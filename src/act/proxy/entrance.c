@@ -1,0 +1,267 @@
+/* PROXY_HEADER ──▶ HANDSHAKE ──▶ session
+ *        └────────────┴────────▲
+ * States are left out that the listener does not ask for. */
+#include "act/proxy/entrance.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/proxy/exchange.h"
+#include "act/proxy/session.h"
+#include "act/proxy/worker_internal.h"
+#include "wire/net/proxy_protocol.h"
+
+struct entrance {
+    struct socket socket; /* first: sessions begin with it too */
+    struct worker *worker;
+    struct list link; /* in worker->entrances */
+    struct client_info who;
+    struct tls_server *server; /* to begin with, until it is begun; NULL: plainly */
+};
+
+/* What ALPN offers, preferred first. */
+static const struct session_protocol *const protocols[] = { &session_h1_protocol };
+#define PROTOCOLS (sizeof protocols / sizeof protocols[0])
+
+struct slice entrance_alpn(void) {
+    static char wire[64];
+    static size_t len;
+    if (len == 0) {
+        for (size_t i = 0; i < PROTOCOLS; i++) {
+            struct slice name = protocols[i]->alpn;
+            assert(len + 1 + name.len <= sizeof wire);
+            wire[len++] = (char)name.len;
+            memcpy(wire + len, name.data, name.len);
+            len += name.len;
+        }
+    }
+    return slice_of(wire, len);
+}
+
+/* ---- memory ---- */
+
+static size_t connection_bytes(void) {
+    size_t bytes = sizeof(struct entrance);
+    for (size_t i = 0; i < PROTOCOLS; i++) {
+        bytes = protocols[i]->bytes > bytes ? protocols[i]->bytes : bytes;
+    }
+    return bytes;
+}
+
+struct spare_connection {
+    struct spare_connection *next;
+};
+
+static void count_open(struct worker *w, int change) {
+    w->session_count += (uint32_t)change;
+    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
+}
+
+static struct entrance *connection_new(struct worker *w) {
+    struct spare_connection *spare = w->spare_connections;
+    if (spare == NULL) {
+        return calloc(1, connection_bytes());
+    }
+    w->spare_connections = spare->next;
+    w->spare_connection_count--;
+    memset(spare, 0, sizeof(struct entrance));
+    return (struct entrance *)(void *)spare;
+}
+
+static void give_back(struct worker *w, void *memory) {
+    if (w->spare_connection_count < WORKER_SPARES_MAX) {
+        struct spare_connection *spare = memory;
+        spare->next = w->spare_connections;
+        w->spare_connections = spare;
+        w->spare_connection_count++;
+    } else {
+        free(memory);
+    }
+}
+
+void connection_free(struct worker *w, void *memory) {
+    give_back(w, memory);
+    count_open(w, -1);
+    worker_session_ended(w);
+}
+
+void connection_free_spares(struct worker *w) {
+    while (w->spare_connections != NULL) {
+        struct spare_connection *spare = w->spare_connections;
+        w->spare_connections = spare->next;
+        free(spare);
+    }
+}
+
+/* ---- onwards ---- */
+
+static const struct session_protocol *protocol_named(struct slice alpn) {
+    for (size_t i = 0; i < PROTOCOLS; i++) {
+        if (slice_equal(protocols[i]->alpn, alpn)) {
+            return protocols[i];
+        }
+    }
+    return &session_h1_protocol; /* who has not asked for any speaks HTTP/1.1 */
+}
+
+static void begin_session(struct entrance *e) {
+    struct worker *w = e->worker;
+    struct client_info who = e->who;
+    const struct session_protocol *protocol = protocol_named(socket_protocol(&e->socket));
+    list_remove(&e->link);
+    who.tls = e->socket.tls != NULL;
+    who.trusted = w->plan != NULL && plan_trusts(w->plan, who.ip);
+    protocol->begin(w, &e->socket, &who);
+}
+
+static void count_failure(struct worker *w, enum tls_failure failure) {
+    vitals_add(&w->own->handshake_failures[failure], 1);
+}
+
+static void drop_server(struct entrance *e) {
+    tls_server_free(e->server);
+    e->server = NULL;
+}
+
+static void begin_tls(struct entrance *e) {
+    if (!socket_start_tls(&e->socket, e->server)) {
+        count_failure(e->worker, TLS_FAILURE_OTHER);
+        socket_close(&e->socket);
+    }
+    drop_server(e); /* the handshake holds it */
+}
+
+/* ---- what comes ---- */
+
+static size_t on_data(struct socket *socket, struct slice data) {
+    struct entrance *e = (struct entrance *)socket;
+    struct worker *w = e->worker;
+    struct proxy_header header;
+    size_t consumed = 0;
+    switch (proxy_protocol_parse(data, &header, &consumed)) {
+    case PROXY_MORE:
+        return 0;
+    case PROXY_BAD:
+        vitals_add(&w->own->proxy_headers_refused, 1);
+        socket_close(socket);
+        return data.len;
+    case PROXY_DONE:
+        break;
+    }
+    if (header.known) {
+        client_info_init(&e->who, &header.source, 11);
+        address_ip(&header.destination, e->who.local_ip);
+        e->who.local_port = address_port(&header.destination);
+    }
+    if (e->server != NULL) {
+        begin_tls(e);
+    } else {
+        begin_session(e);
+    }
+    return consumed;
+}
+
+static void on_secured(struct socket *socket) {
+    struct entrance *e = (struct entrance *)socket;
+    struct vitals_worker *own = e->worker->own;
+    vitals_add(socket_tls_resumed(socket) ? &own->handshakes_resumed : &own->handshakes_full, 1);
+    begin_session(e);
+}
+
+static void on_end(struct socket *socket) {
+    socket_close(socket);
+}
+
+static void on_failed(struct socket *socket, int system_errno) {
+    struct entrance *e = (struct entrance *)socket;
+    if (socket_is_securing(socket)) {
+        count_failure(e->worker, TLS_FAILURE_CLOSED);
+    } else if (system_errno == EPROTO) {
+        count_failure(e->worker, socket_tls_failure(socket));
+    }
+    socket_close(socket);
+}
+
+static void on_timeout(struct socket *socket) {
+    struct entrance *e = (struct entrance *)socket;
+    if (socket_is_securing(socket)) {
+        count_failure(e->worker, TLS_FAILURE_TIMEOUT);
+    } else {
+        vitals_add(&e->worker->own->reasons[REASON_CLIENT_TIMEOUT], 1);
+    }
+    socket_close(socket);
+}
+
+static void on_closed(struct socket *socket) {
+    struct entrance *e = (struct entrance *)socket;
+    list_remove(&e->link);
+    drop_server(e);
+    connection_free(e->worker, e);
+}
+
+static const struct socket_handler entrance_handler = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_connected = on_secured,
+    .on_failed = on_failed,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+/* Of a Unix socket whoever may open it is trusted. */
+static bool speaks_for_others(const struct worker *w, const struct client_info *who,
+                              const struct address *peer) {
+    return peer->storage.ss_family == AF_UNIX || (w->plan != NULL && plan_trusts(w->plan, who->ip));
+}
+
+/* One system call, where somebody wants to know. */
+static void find_local(struct entrance *e) {
+    struct address local = { .len = sizeof local.storage };
+    if (e->worker->tells_addresses &&
+        getsockname(e->socket.fd, (struct sockaddr *)&local.storage, &local.len) == 0) {
+        address_ip(&local, e->who.local_ip);
+        e->who.local_port = address_port(&local);
+    }
+}
+
+void entrance_accept(struct worker *w, unsigned listener, int fd, const struct address *peer) {
+    const struct front *front = &w->fronts[listener];
+    if (front->tls && front->server == NULL) {
+        count_failure(w, TLS_FAILURE_OTHER);
+        close(fd);
+        return;
+    }
+    struct entrance *e = connection_new(w);
+    if (e == NULL) {
+        close(fd);
+        return;
+    }
+    if (!socket_accept(&e->socket, w->loop, fd, &entrance_handler, NULL)) {
+        give_back(w, e); /* the descriptor is closed */
+        return;
+    }
+    e->worker = w;
+    e->server = front->tls ? tls_server_hold(front->server) : NULL;
+    client_info_init(&e->who, peer, 11);
+    find_local(e);
+    list_append(&w->entrances, &e->link);
+    count_open(w, 1);
+    socket_set_timeout(&e->socket, (uint64_t)w->limits.client_head_timeout_ms * 1000);
+    if (front->proxy_protocol && speaks_for_others(w, &e->who, peer)) {
+        return;
+    }
+    if (front->tls) {
+        begin_tls(e);
+    } else {
+        begin_session(e);
+    }
+}
+
+void entrance_drain(struct worker *w) {
+    LIST_EACH(&w->entrances, link, saved) {
+        socket_close(&LIST_ITEM(link, struct entrance, link)->socket);
+    }
+}

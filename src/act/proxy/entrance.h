@@ -1,0 +1,22 @@
+/* The entrance: everything between accept and the first byte that a session sees. A PROXY header
+ * from a trusted peer, the TLS handshake, the choice of the protocol; then the connection becomes a
+ * session in the same memory. Time for all of it: limits.client_head_timeout_ms. */
+#pragma once
+#include <stddef.h>
+
+#include "base/slice.h"
+#include "wire/net/address.h"
+
+struct worker;
+
+/* A connection of worker->listeners[listener]; closes it when it cannot be served. */
+void entrance_accept(struct worker *worker, unsigned listener, int fd, const struct address *peer);
+/* The protocols that sessions speak, as ALPN writes them. */
+struct slice entrance_alpn(void);
+/* Connections that are not sessions yet are closed. */
+void entrance_drain(struct worker *worker);
+
+/* The memory of a connection, whatever it became: counted in worker->session_count from the accept
+ * on. Called when its socket is closed. */
+void connection_free(struct worker *worker, void *memory);
+void connection_free_spares(struct worker *worker);
