@@ -1,13 +1,12 @@
 """Who the visitor is: PROXY headers, trusted proxies; IPv4, IPv6 and Unix sockets on both sides."""
-import json
-import pathlib
+import contextlib
 import socket
 import struct
+import threading
 
 import pytest
 
 from lib import certificates
-from lib.backend import Backend
 from lib.certificates import Secure
 from lib.proxy import Proxy, Service
 from lib.raw import Closed, Raw
@@ -129,16 +128,29 @@ routes: [ {{ path: /, service: shop }} ]
 """
 
 
-class UnixBackend(Backend):
-    """The small server on a Unix socket."""
+class Answering:
+    """Answers each request on a listening socket of any family; remembers their fields."""
 
-    def __init__(self, path):
-        super().__init__()
-        self.server.socket.close()
-        self.server.socket = socket.socket(socket.AF_UNIX)
-        self.server.socket.bind(str(path))
-        self.server.socket.listen(16)
-        self.server.get_request = lambda: (self.server.socket.accept()[0], ("unix", 0))
+    def __init__(self, listener):
+        self.listener, self.fields = listener, []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        client = Raw.__new__(Raw)
+        client.socket, client.buffer = connection, b""
+        with contextlib.suppress(Closed, OSError), connection:
+            while client.read_line():
+                self.fields.append(dict(client.read_fields()))
+                client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def stop(self):
+        self.listener.close()
 
 
 def ask(family, address, fields="", before=b""):
@@ -172,9 +184,7 @@ def test_an_ipv6_endpoint(tidegate):
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
         pytest.skip("no IPv6 here")
-    behind = Backend()
-    behind.server.socket.close()
-    behind.server.socket = listener
+    behind = Answering(listener)
     from lib.tidegate import free_port
     one = tidegate(CONFIG.format(second=f"127.0.0.1:{free_port()}", more="",
                                  endpoint=f"[::1]:{listener.getsockname()[1]}"))
@@ -184,13 +194,16 @@ def test_an_ipv6_endpoint(tidegate):
 
 def test_unix_sockets_on_both_sides(tidegate, tmp_path):
     front, back = tmp_path / "front.sock", tmp_path / "back.sock"
-    behind = UnixBackend(back)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(back))
+    listener.listen(16)
+    behind = Answering(listener)
     one = tidegate(CONFIG.format(second=f"unix:{front}", more="", endpoint=f"unix:{back}"))
     assert one.get("/").status == 200
     answer = ask(socket.AF_UNIX, str(front), "X-Forwarded-For: 192.0.2.9\r\n")
     assert answer.status == 200
-    assert behind.requests[-1][2]["x-forwarded-for"] == "unknown"
-    assert behind.requests[-1][2]["forwarded"].startswith("for=unknown;")
+    assert behind.fields[-1]["x-forwarded-for"] == "unknown"
+    assert behind.fields[-1]["forwarded"].startswith("for=unknown;")
     behind.stop()
 
 

@@ -595,3 +595,48 @@ def test_an_idle_timeout_says_its_end(authority):
             proxy.connect() as client:
         assert client.get("/").status == 200
         assert client.socket.recv(1) == b"" and client.socket.clean  # not only a FIN
+
+
+# ---- changes while it runs ----
+
+def test_a_reload_brings_a_tls_listener_and_takes_it_away(tidegate, backend, authority):
+    from lib.tidegate import free_port
+    chain, key = authority.issue("shop.test")
+    port = free_port()
+    plain = """
+listen:
+  - { address: "127.0.0.1:{port}" }
+admin: { address: "127.0.0.1:{admin}" }
+store: sqlite:var/tidegate.db
+workers: 2
+services: { shop: { fleet: static, endpoints: ["BACKEND"] } }
+routes: [ { path: /, service: shop } ]
+""".replace("BACKEND", backend().address)
+    secured = plain.replace("admin:", f'  - {{ address: "127.0.0.1:{port}", tls: '
+                                      f'{{ certificate: {chain}, key: {key} }} }}\nadmin:', 1)
+    one = tidegate(plain)
+    one.write_config(secured)
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+
+    def secure_answers():
+        with contextlib.suppress(OSError):
+            with Secure(port, context=context(authority)) as client:
+                return client.get("/").status == 200
+    wait_until(secure_answers, 10, f"the new listener speaks TLS\n{one.log()}")
+    one.write_config(plain)
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+    wait_until(lambda: not secure_answers(), 10, "it is gone")
+    assert one.get("/").status == 200
+
+
+def test_an_upgrade_keeps_tls_and_its_tickets(shop, authority):
+    one = shop(authority.issue("shop.test"))
+    _, session = resumes(one, authority, None, ssl.TLSVersion.TLSv1_3)
+    before = one.status()["supervisor"]
+    with secure(one, authority) as kept:
+        assert kept.get("/").status == 200
+        assert run_cli("upgrade", cwd=one.folder).returncode == 0
+        wait_until(lambda: one.status()["supervisor"] != before, 20, f"another one\n{one.log()}")
+        assert kept.get("/").status == 200, "an open connection is not closed by it"
+    reused, _ = resumes(one, authority, session, None)
+    assert reused

@@ -33,7 +33,7 @@
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
-#include "wire/net/network.h"
+#include "worker_harness_listen.h"
 
 #define LISTENERS_MAX 8
 #define LINE_BYTES 512
@@ -55,18 +55,12 @@ static struct {
     unsigned listen_count;
     char customers[16][128]; /* "ID=VALUE", by the cookie `customer`; sessions by `sid` */
     uint32_t customer_count;
-    struct tls_pair pairs[8]; /* all listeners speak TLS when there is one */
-    unsigned pair_count;
-    struct tls_tickets tickets;
-    bool proxy_protocol;
-    struct plan_network trusted[8];
-    unsigned trusted_count;
     unsigned worker_count;
     int wake_fds[WORKERS_MAX];
     pid_t workers[WORKERS_MAX];
 } harness = { .worker_count = 1 };
 
-static void fail(const char *what, const char *why) {
+void harness_fail(const char *what, const char *why) {
     fprintf(stderr, "worker_harness: %s: %s\n", what, why);
     exit(2);
 }
@@ -101,7 +95,7 @@ static void set_limit(char *text) {
     char *equals = strchr(text, '=');
     uint64_t value;
     if (equals == NULL || !parse_uint(slice_from(equals + 1), &value)) {
-        fail(text, "expected NAME=NUMBER");
+        harness_fail(text, "expected NAME=NUMBER");
     }
     *equals = '\0';
 #define SET_LIMIT(name, place)                                                                     \
@@ -110,7 +104,7 @@ static void set_limit(char *text) {
         return;                                                                                    \
     }
     LIMITS(SET_LIMIT)
-    fail(text, "no such limit");
+    harness_fail(text, "no such limit");
 }
 
 static void set_defaults(void) {
@@ -144,7 +138,7 @@ static uint8_t state_named(const char *name) {
             return (uint8_t)i;
         }
     }
-    fail(name, "no such state");
+    harness_fail(name, "no such state");
     return 0;
 }
 
@@ -152,7 +146,7 @@ static void set_address(struct plan_endpoint *e, const char *text) {
     struct address address;
     struct error err;
     if (!address_parse(slice_from(text), 0, &address, &err)) {
-        fail(text, err.text);
+        harness_fail(text, err.text);
     }
     e->address = address.storage;
     e->address_len = address.len;
@@ -180,7 +174,7 @@ static void add_route(struct plan *plan, const char *text) {
     const char *path = strchr(text, '/'), *equals = strchr(text, '=');
     struct plan_route *route = &plan->routes[plan->route_count++];
     if (path == NULL || equals == NULL) {
-        fail(text, "expected [HOST]PATH=SERVICE[:STAGE]");
+        harness_fail(text, "expected [HOST]PATH=SERVICE[:STAGE]");
     }
     const char *stage = strchr(equals, ':');
     *route = (struct plan_route){ 0 };
@@ -218,64 +212,6 @@ static void add_compression(struct plan *plan) {
     arena_fini(&arena);
 }
 
-static struct slice read_file(const char *path) {
-    static char buffer[TLS_PEM_BYTES_MAX];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        fail(path, strerror(errno));
-    }
-    size_t len = fread(buffer, 1, sizeof buffer, file);
-    fclose(file);
-    char *copy = malloc(len + 1);
-    memcpy(copy, buffer, len);
-    return slice_of(copy, len);
-}
-
-static void add_pair(char *text) {
-    char *key = strchr(text, ',');
-    if (key == NULL || harness.pair_count == 8) {
-        fail(text, "expected CHAIN,KEY");
-    }
-    *key++ = '\0';
-    harness.pairs[harness.pair_count++] = (struct tls_pair){ read_file(text), read_file(key),
-                                                            { "", 0 } };
-}
-
-static void rotate(void) {
-    memmove(&harness.tickets.keys[1], &harness.tickets.keys[0],
-            (TLS_TICKET_KEYS - 1) * sizeof harness.tickets.keys[0]);
-    tls_ticket_key_make(&harness.tickets.keys[0]);
-    harness.tickets.count += harness.tickets.count < TLS_TICKET_KEYS;
-}
-
-static void add_network(const char *text) {
-    struct plan_network *n = &harness.trusted[harness.trusted_count++ % 8];
-    struct network network;
-    struct error err;
-    if (!network_parse(slice_from(text), &network, &err)) {
-        fail(text, err.text);
-    }
-    n->bits = network.bits;
-    memcpy(n->ip, network.ip, sizeof n->ip);
-}
-
-static void add_listeners(struct plan *plan) {
-    plan->tickets = harness.tickets;
-    plan->trusted_count = harness.trusted_count;
-    memcpy(plan->trusted, harness.trusted, sizeof harness.trusted);
-    for (unsigned i = 0; i < harness.listen_count; i++) {
-        struct plan_listener l = { .tls = harness.pair_count > 0,
-                                   .proxy_protocol = harness.proxy_protocol,
-                                   .address.len = sizeof l.address.storage };
-        getsockname(harness.listen_fds[i], (struct sockaddr *)&l.address.storage,
-                    &l.address.len);
-        for (unsigned k = 0; k < harness.pair_count; k++) {
-            plan_add_certificate(plan, &harness.pairs[k], 0);
-        }
-        plan_add_listener(plan, &l);
-    }
-}
-
 static bool publish(void) {
     struct plan *plan = plan_begin(harness.plans);
     if (plan == NULL) {
@@ -304,7 +240,7 @@ static bool publish(void) {
     }
     add_customers(plan);
     add_compression(plan);
-    add_listeners(plan);
+    harness_fill_listeners(plan, harness.listen_fds, harness.listen_count);
     plan_publish(harness.plans, plan);
     uint64_t one = 1;
     for (unsigned i = 0; i < harness.worker_count; i++) {
@@ -476,11 +412,12 @@ static void print_records(void) {
         char client[INET6_ADDRSTRLEN];
         bool v4 = r->client[10] == 0xff;
         inet_ntop(v4 ? AF_INET : AF_INET6, r->client + (v4 ? 12 : 0), client, sizeof client);
-        printf("%s{\"client\":\"%s\",\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%u,\"in\":%llu,"
+        printf("%s{\"client\":\"%s\",\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%"
+               "u,\"in\":%llu,"
                "\"out\":%llu,\"endpoint\":%u,\"total_us\":%u}",
-               i == 0 ? "" : ",", client, r->status, r->path_len, r->path, record_reason_name(r->reason),
-               r->flags, (unsigned long long)r->bytes_in, (unsigned long long)r->bytes_out,
-               r->endpoint, r->total_us);
+               i == 0 ? "" : ",", client, r->status, r->path_len, r->path,
+               record_reason_name(r->reason), r->flags, (unsigned long long)r->bytes_in,
+               (unsigned long long)r->bytes_out, r->endpoint, r->total_us);
     }
     printf("]\n");
 }
@@ -514,7 +451,7 @@ static void obey(char *line) {
     } else if (strcmp(word, "term") == 0) {
         signal_workers(SIGTERM);
     } else if (strcmp(word, "rotate") == 0) {
-        rotate();
+        harness_rotate_tickets();
     } else if (strcmp(word, "vitals") == 0) {
         print_vitals();
         fflush(stdout);
@@ -524,7 +461,7 @@ static void obey(char *line) {
         fflush(stdout);
         return;
     } else {
-        fail(line, "no such command");
+        harness_fail(line, "no such command");
     }
     printf("ok\n");
     fflush(stdout);
@@ -539,14 +476,14 @@ static void open_listener(const char *text) {
     char copy[128];
     snprintf(copy, sizeof copy, "%s%s", text, any_port ? "1" : "");
     if (!address_parse(slice_from(copy), 0, &address, &err)) {
-        fail(text, err.text);
+        harness_fail(text, err.text);
     }
     if (any_port) { /* "…:0" was read as port 1: the kernel chooses */
         memset((char *)&address.storage + 2, 0, 2);
     }
     int *fd = &harness.listen_fds[harness.listen_count++];
     if (!listener_open(&address, fd, &err)) {
-        fail(text, err.text);
+        harness_fail(text, err.text);
     }
     getsockname(*fd, (struct sockaddr *)&bound.storage, &bound.len);
     printf("listening %u\n", address_port(&bound));
@@ -562,17 +499,17 @@ static bool read_arguments(int argc, char **argv) {
             continue;
         }
         if (strcmp(argv[i], "--proxy-protocol") == 0) {
-            harness.proxy_protocol = true;
+            harness_expect_proxy_headers();
             continue;
         }
         if (value == NULL) {
-            fail(argv[i], "a value is missing");
+            harness_fail(argv[i], "a value is missing");
         } else if (strcmp(argv[i], "--listen") == 0) {
             open_listener(value);
         } else if (strcmp(argv[i], "--tls") == 0) {
-            add_pair(value);
+            harness_add_pair(value);
         } else if (strcmp(argv[i], "--trusted") == 0) {
-            add_network(value);
+            harness_trust(value);
         } else if (strcmp(argv[i], "--limit") == 0) {
             set_limit(value);
         } else if (strcmp(argv[i], "--endpoint") == 0) {
@@ -586,7 +523,7 @@ static bool read_arguments(int argc, char **argv) {
         } else if (strcmp(argv[i], "--route") == 0 && harness.route_count < 64) {
             snprintf(harness.routes[harness.route_count++].text, 256, "%s", value);
         } else {
-            fail(argv[i], "no such option");
+            harness_fail(argv[i], "no such option");
         }
         i++;
     }
@@ -600,7 +537,7 @@ static void make_segments(void) {
     harness.vitals =
         harness.plans == NULL ? NULL : vitals_new(harness.worker_count, &vitals_fd, &err);
     if (harness.vitals == NULL) {
-        fail("segments", err.text);
+        harness_fail("segments", err.text);
     }
     for (unsigned i = 0; i < harness.worker_count; i++) {
         harness.wake_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -610,7 +547,7 @@ static void make_segments(void) {
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     set_defaults();
-    rotate();
+    harness_rotate_tickets();
     bool in_process = read_arguments(argc, argv);
     make_segments();
     publish();

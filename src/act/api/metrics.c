@@ -247,9 +247,9 @@ static void write_vitals(struct exposition *e, const struct api *api) {
                                                  "requests that did not end well, by why" });
     write_problems(e, api);
     write_compression(e, api);
-    exposition_family(e, &(const struct metric){ "tidegate_tls_handshake_failures_total",
-                                                 METRIC_COUNTER,
-                                                 "TLS handshakes with clients that failed, by why" });
+    exposition_family(
+        e, &(const struct metric){ "tidegate_tls_handshake_failures_total", METRIC_COUNTER,
+                                   "TLS handshakes with clients that failed, by why" });
     write_handshake_failures(e, api, offsetof(struct vitals_worker, handshake_failures));
     exposition_family(
         e, &(const struct metric){ "tidegate_service_tls_handshake_failures_total", METRIC_COUNTER,
@@ -322,9 +322,8 @@ static void write_view(struct exposition *e, const struct api_view *view) {
                                                  "unix time at which the certificate expires" });
     for (uint32_t i = 0; i < view->certificate_count; i++) {
         const struct api_certificate *c = &view->certificates[i];
-        exposition_value(
-            e, LABELS({ "name", slice_from(c->name) }, { "key", slice_from(c->kind) }),
-            (double)c->not_after_ms / 1000);
+        exposition_value(e, LABELS({ "name", slice_from(c->name) }, { "key", slice_from(c->kind) }),
+                         (double)c->not_after_ms / 1000);
     }
     exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
                                                  "newest published plan" });

@@ -38,8 +38,9 @@ int64_t tell(struct controller *c, const struct told *told, const char *format, 
 
 static void tell_certificate(void *self, const char *action, const char *subject,
                              const char *text) {
-    const struct told told = { .kind = "tls", .action = action, .subject = subject,
-                               .service = -1, .noticed_ms = NAN };
+    const struct told told = {
+        .kind = "tls", .action = action, .subject = subject, .service = -1, .noticed_ms = NAN
+    };
     bool keeps = strcmp(action, "keep") == 0;
     if (strcmp(action, "replace") != 0) {
         log_warn("certificate", "subject=\"%s\" problem=\"%s\" action=%s", subject, text,

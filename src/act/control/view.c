@@ -149,8 +149,8 @@ static void show_certificate(const struct held *h, struct api_view *view) {
     for (uint32_t i = 0; i < view->certificate_count; i++) {
         struct api_certificate *known = &view->certificates[i];
         if (strcmp(known->name, fresh.name) == 0 && strcmp(known->kind, fresh.kind) == 0) {
-            known->not_after_ms = fresh.not_after_ms < known->not_after_ms ? fresh.not_after_ms
-                                                                           : known->not_after_ms;
+            known->not_after_ms =
+                fresh.not_after_ms < known->not_after_ms ? fresh.not_after_ms : known->not_after_ms;
             return;
         }
     }

@@ -89,8 +89,7 @@ static void on_probe_due(struct timer *timer) {
                                      offsetof(struct instance_internal, next_probe));
     const struct fleet_config *config = service_of(in->instance)->config;
     probe_start(&in->probe, &in->instance->address, config->health.path,
-                &service_of(in->instance)->dial,
-                (uint64_t)config->health.timeout_ms * 1000);
+                &service_of(in->instance)->dial, (uint64_t)config->health.timeout_ms * 1000);
 }
 
 static void became_ready(struct instance *instance) {

@@ -58,11 +58,11 @@ struct client_info {
 
 struct exchange {
     struct worker *worker;
-    struct stream *client;   /* NULL: it is gone */
-    struct stream *upstream; /* NULL: none */
+    struct stream *client;          /* NULL: it is gone */
+    struct stream *upstream;        /* NULL: none */
     const struct client_info *peer; /* of the connection */
     const struct client_info *who;  /* the visitor: the peer, or whom a trusted peer speaks for */
-    struct service *service; /* NULL until a route is found */
+    struct service *service;        /* NULL until a route is found */
     enum exchange_state state;
     uint8_t attempts; /* sendings of the request, the first included */
     uint8_t tried_count;

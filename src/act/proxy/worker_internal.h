@@ -37,7 +37,7 @@ struct worker {
     struct compressor compressor;
     struct service services[PLAN_SERVICES_MAX];
     struct endpoint endpoints[PLAN_ENDPOINTS_MAX];
-    struct dial dials[PLAN_SERVICES_MAX]; /* of the services */
+    struct dial dials[PLAN_SERVICES_MAX];               /* of the services */
     uint16_t slots_of_services[2 * PLAN_ENDPOINTS_MAX]; /* serving and warm ones, by service */
     struct rand rand;
     int64_t unix_ms; /* of this turn, read when first asked for */

@@ -101,7 +101,7 @@ struct plan_listener {
     uint16_t certificate_first, certificate_count;
     struct plan_text ciphers, client_ca, client_crl; /* empty: default, none */
     uint64_t client_source; /* digest of the names of client_ca and client_crl */
-    uint64_t digest; /* of its TLS settings and certificates: equal ones need no new contexts */
+    uint64_t digest;  /* of its TLS settings and certificates: equal ones need no new contexts */
     uint64_t context; /* of whom it lets in: tickets of another one are not taken */
 };
 
@@ -148,7 +148,7 @@ struct plan {
     uint32_t listener_count, certificate_count, trusted_count;
     bool forwarded_field; /* trusted proxies speak Forwarded, else X-Forwarded-For */
     struct tls_tickets tickets;
-    int64_t tickets_made_ms; /* the newest of them, unix */
+    int64_t tickets_made_ms;                       /* the newest of them, unix */
     struct plan_network trusted[PLAN_TRUSTED_MAX]; /* whose word about visitors is believed */
     struct plan_listener listeners[PLAN_LISTENERS_MAX];
     struct plan_service services[PLAN_SERVICES_MAX];

@@ -86,8 +86,8 @@ size_t loop_advance_blocks(struct socket *socket, size_t sent);
 void loop_socket_connecting(struct socket *socket, unsigned happened);
 void loop_socket_connected(struct socket *socket);
 void loop_socket_failed(struct socket *socket, int system_errno);
-/* How many bytes may be read at most before loop_socket_deliver; 0: the owner wants more than it may
- * have. With TLS it is less: a record that has come in part before comes out with them. */
+/* How many bytes may be read at most before loop_socket_deliver; 0: the owner wants more than it
+ * may have. With TLS it is less: a record that has come in part before comes out with them. */
 size_t loop_socket_room(const struct socket *socket);
 /* `data` begins with the kept bytes; what follows is as it came from the network. */
 void loop_socket_deliver(struct socket *socket, struct slice data);

@@ -331,8 +331,8 @@ static bool append_parts(struct socket *socket, const struct slice *parts, size_
     return true;
 }
 
-/* From here, not from the flush: by then an event may have made room for all of it, and a sender who
- * has seen the high number would wait for ever. */
+/* From here, not from the flush: by then an event may have made room for all of it, and a sender
+ * who has seen the high number would wait for ever. */
 static void note_blocked(struct socket *socket) {
     if (socket_pending(socket) > SOCKET_LOW_WATER_BYTES) {
         socket->blocked = true;

@@ -89,9 +89,9 @@ bool socket_connect(struct socket *socket, struct loop *loop, const struct socka
  * cut the stream. May be called in on_data: what that does not take is TLS already. False when
  * memory is out. */
 bool socket_start_tls(struct socket *socket, struct tls_server *server);
-/* Towards a service, after socket_connect and what is sent in the clear: on_connected comes when the
- * handshake is done, within the time that socket_connect was given. `peer` < TLS_CLIENT_PEERS: whose
- * session may be resumed. */
+/* Towards a service, after socket_connect and what is sent in the clear: on_connected comes when
+ * the handshake is done, within the time that socket_connect was given. `peer` < TLS_CLIENT_PEERS:
+ * whose session may be resumed. */
 bool socket_start_tls_client(struct socket *socket, struct tls_client *client, unsigned peer);
 /* Whether the handshake is under way; how it ended. */
 bool socket_is_securing(const struct socket *socket);

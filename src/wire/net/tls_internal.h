@@ -7,8 +7,8 @@
 #include "wire/net/loop_internal.h"
 #include "wire/net/tls.h"
 
-#define TLS_KINDS 3               /* RSA, ECDSA, Ed25519 */
-#define TLS_SERVER_NAMES_MAX 2048 /* of all pairs of a listener together */
+#define TLS_KINDS 3                /* RSA, ECDSA, Ed25519 */
+#define TLS_SERVER_NAMES_MAX 2048  /* of all pairs of a listener together */
 #define TLS_RECORD_BYTES_MAX 18432 /* on the wire: 2^14 + 2048 (RFC 5246 6.2.3), and its head */
 #define TLS_PLAIN_BYTES (LOOP_RECEIVE_BYTES + 2 * TLS_RECORD_BYTES_MAX)
 

@@ -164,14 +164,10 @@ static void says_when_there_is_no_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_who_asks),
-        cmocka_unit_test(quotes_v6),
-        cmocka_unit_test(believes_no_visitor),
-        cmocka_unit_test(appends_to_a_trusted_word),
-        cmocka_unit_test(nobody_named_a_host),
-        cmocka_unit_test(appends_to_a_trusted_forwarded),
-        cmocka_unit_test(trusted_but_silent),
-        cmocka_unit_test(says_when_there_is_no_room),
+        cmocka_unit_test(tells_who_asks),      cmocka_unit_test(quotes_v6),
+        cmocka_unit_test(believes_no_visitor), cmocka_unit_test(appends_to_a_trusted_word),
+        cmocka_unit_test(nobody_named_a_host), cmocka_unit_test(appends_to_a_trusted_forwarded),
+        cmocka_unit_test(trusted_but_silent),  cmocka_unit_test(says_when_there_is_no_room),
     };
     arena_init(&arena, 1u << 16);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
