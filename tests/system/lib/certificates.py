@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 
-from .raw import Closed, Raw
+from .raw import Raw
 
 
 def openssl(*arguments, **options):
