@@ -323,7 +323,7 @@ def test_a_kill_at_any_point_leaves_one_that_serves(static, who, tmp_path):
     """kill -9 of either side at random points of the hand-over. Who is left serves, alone; when the
     old one is killed its connections end, as with any supervisor that is killed."""
     one = static()
-    rounds = int(os.environ.get("TIDEGATE_REPEATS", "12"))
+    rounds = int(os.environ.get("TIDEGATE_REPEATS", "8"))
     pick = random.Random(4711)
     for _ in range(rounds):
         old = serving_supervisor(one)

@@ -146,7 +146,7 @@ bool upgrade_is_under_way(const struct supervisor *s);
 /* Gives up; for a signal that ends us. */
 void upgrade_give_up(struct supervisor *s, const char *why);
 void upgrade_controller_ended(struct supervisor *s);
-/* Our last worker has ended. */
+/* A worker has ended, or who writes the access log of the older ones. */
 void upgrade_front_look(struct supervisor *s);
 void upgrade_front_signal(struct supervisor *s, int signal_number);
 void upgrade_fill_offer(const struct supervisor *s, struct handover_offer *offer);

@@ -377,12 +377,13 @@ void upgrade_front_signal(struct supervisor *s, int number) {
     }
 }
 
-/* With nothing left to do: a front that somebody waits for stays; under a service manager that was
- * told of the new one, or when an earlier front stands before us, there is no need. */
+/* With nothing left to do, the last lines of the access log among it: a front that somebody waits
+ * for stays; under a service manager that was told of the new one, or when an earlier front stands
+ * before us, there is no need. */
 void upgrade_front_look(struct supervisor *s) {
     bool needed = s->front_fd < 0 && !notify_is_wanted() && s->phase == PHASE_FRONT;
-    if (supervisor_workers_gone(s) &&
-        (s->phase == PHASE_FRONT_ENDING || (s->upgrade.trusted && !needed))) {
+    bool gone = supervisor_workers_gone(s) && supervisor_controller(s)->pid == 0;
+    if (gone && (s->phase == PHASE_FRONT_ENDING || (s->upgrade.trusted && !needed))) {
         loop_stop(s->loop);
     }
 }
