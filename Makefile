@@ -6,5 +6,5 @@ run:   ; @scripts/run
 test:  ; @tests/run
 tidy:  ; @scripts/tidy
 bench: ; @bench/proxy/run
-conformance: build ; @tests/conformance/autobahn/run
+conformance: build ; @tests/conformance/autobahn/run && tests/conformance/h2spec
 clean: ; rm -rf build

@@ -74,6 +74,7 @@ void harness_fail(const char *what, const char *why) {
     X("body_bytes", harness.limits.body_bytes)                                                     \
     X("connections", harness.limits.connections)                                                   \
     X("requests_per_connection", harness.limits.requests_per_connection)                           \
+    X("streams", harness.limits.streams)                                                           \
     X("client_head_ms", harness.limits.client_head_timeout_ms)                                     \
     X("client_idle_ms", harness.limits.client_idle_timeout_ms)                                     \
     X("client_body_ms", harness.limits.client_body_timeout_ms)                                     \
@@ -87,6 +88,7 @@ void harness_fail(const char *what, const char *why) {
     X("concurrency", harness.service.concurrency)                                                  \
     X("queue", harness.service.queue_max)                                                          \
     X("patience_ms", harness.service.queue_patience_ms)                                            \
+    X("protocol", harness.service.protocol)                                                        \
     X("order_by_value", harness.service.order_by_value)                                            \
     X("compression", harness.service.compression)                                                  \
     X("encoders", harness.encoders)
@@ -114,6 +116,7 @@ static void set_defaults(void) {
         .fields = 100,
         .target_bytes = 8192,
         .connections = 20000,
+        .streams = 128,
         .client_head_timeout_ms = 10000,
         .client_idle_timeout_ms = 75000,
         .client_body_timeout_ms = 30000,
@@ -380,9 +383,10 @@ static void print_endpoints(void) {
 static void print_vitals(void) {
     const struct vitals_worker *w = &harness.vitals->workers[0];
     printf("{\"pid\":%d,\"plan\":%llu,\"accepted\":%llu,\"open\":%llu,\"upstream_open\":%llu,"
-           "\"upstream_opened\":%llu,",
+           "\"upstream_opened\":%llu,\"h2_connections\":%llu,\"h2_floods\":%llu,",
            (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
-           total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened));
+           total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened),
+           total(&w->h2_connections), total(&w->h2_floods));
     print_service();
     printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
            "\"handshake_failures\":{",

@@ -31,6 +31,10 @@
     X(connections_refused, COUNTER, "tidegate_connections_refused_total",                          \
       "client connections closed at a limit")                                                      \
     X(connections_open, GAUGE, "tidegate_connections_open", "client connections now")              \
+    X(h2_connections, COUNTER, "tidegate_h2_connections_total",                                    \
+      "client connections that speak HTTP/2")                                                      \
+    X(h2_floods, COUNTER, "tidegate_h2_floods_total",                                              \
+      "HTTP/2 connections ended for a flood (resets, PING, SETTINGS, empty frames, huge heads)")   \
     X(upstream_opened, COUNTER, "tidegate_upstream_connections_opened_total",                      \
       "connections to instances")                                                                  \
     X(upstream_open, GAUGE, "tidegate_upstream_connections_open", "connections to instances now")  \

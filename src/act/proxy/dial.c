@@ -9,6 +9,7 @@
 #include "wire/net/proxy_protocol.h"
 
 #define ALPN SLICE("\x08http/1.1")
+#define ALPN_H2 SLICE("\x02h2")
 
 static struct tls_client *make_client(struct worker *w, const struct plan_service *s,
                                       struct error *err) {
@@ -18,7 +19,7 @@ static struct tls_client *make_client(struct worker *w, const struct plan_servic
         .ca = plan_slice(w->plan, s->tls_ca),
         .verify = s->tls_verify,
         .name = s->tls_name.len > 0 ? name : NULL,
-        .alpn = ALPN,
+        .alpn = s->protocol == PLAN_PROTOCOL_H2 ? ALPN_H2 : ALPN,
     };
     if (!slice_copy_text(plan_slice(w->plan, s->tls_name), name, sizeof name)) {
         error_set(err, ERROR_INVALID, "the name is too long");
@@ -36,7 +37,8 @@ static struct tls_client *make_client(struct worker *w, const struct plan_servic
 
 static void refresh(struct worker *w, struct dial *d, const struct plan_service *s) {
     struct error err;
-    if (d->client != NULL && d->digest == s->tls_digest) {
+    uint64_t digest = s->tls_digest ^ s->protocol; /* what ALPN offers follows from it */
+    if (d->client != NULL && d->digest == digest) {
         return;
     }
     struct tls_client *client = make_client(w, s, &err);
@@ -47,7 +49,7 @@ static void refresh(struct worker *w, struct dial *d, const struct plan_service 
     }
     tls_client_free(d->client); /* connections that use it hold it */
     d->client = client;
-    d->digest = s->tls_digest;
+    d->digest = digest;
 }
 
 void dials_refresh(struct worker *w) {

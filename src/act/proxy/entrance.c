@@ -23,7 +23,8 @@ struct entrance {
 };
 
 /* What ALPN offers, preferred first. */
-static const struct session_protocol *const protocols[] = { &session_h1_protocol };
+static const struct session_protocol *const protocols[] = { &session_h2_protocol,
+                                                            &session_h1_protocol };
 #define PROTOCOLS (sizeof protocols / sizeof protocols[0])
 
 struct slice entrance_alpn(void) {

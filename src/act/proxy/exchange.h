@@ -76,9 +76,11 @@ struct exchange {
     bool reused_connection; /* of this attempt */
     bool logged;            /* `texts` are the access log's */
     bool rescued;           /* taken off an ejected endpoint once already */
+    bool grpc;              /* answers of our own are said as gRPC says them */
     uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];
     uint64_t started_us, waiting_since_us, dispatched_us, awaiting_since_us, activity_us;
+    uint64_t deadline_us;      /* the client will not wait longer; 0: it did not say */
     uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
     size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
     struct list in_flight;         /* in endpoint->in_flight */

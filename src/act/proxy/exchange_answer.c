@@ -104,6 +104,10 @@ static void send_content(struct exchange *x, const struct content *c) {
 static void send_answer(struct exchange *x, uint16_t status, const char *why, bool keep_alive) {
     struct buffer *page = &x->worker->page;
     struct content c = { .status = status, .keep_alive = keep_alive, .is_error = true };
+    if (x->grpc) {
+        exchange_answer_grpc(x, status, why);
+        return;
+    }
     if (!exchange_error_page(x, status, &c.type, &c.body)) {
         bool html = wants_html(&x->request);
         buffer_clear(page);

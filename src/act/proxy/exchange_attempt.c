@@ -31,7 +31,8 @@ static void send_request(struct exchange *x) {
         upstream->ops->send_end(upstream, x->trailers);
         endpoint_owes(x->worker, x);
     }
-    if (!exchange_is_repeatable(x) || buffer_len(&x->body) > EXCHANGE_REPLAY_BYTES) {
+    bool once = !exchange_is_repeatable(x) && !upstream->may_refuse;
+    if (once || buffer_len(&x->body) > EXCHANGE_REPLAY_BYTES) {
         buffer_fini(&x->body); /* never sent again */
         x->body_overflowed = true;
     }
@@ -143,6 +144,19 @@ void exchange_attempt_failed(struct exchange *x, enum record_reason reason) {
     exchange_answer(x, is_timeout(reason) ? 504 : 502, reason, text_of(reason));
 }
 
+/* The service says that it has not begun: any request may go once more, if we still have all of it.
+ * It is no failure of the endpoint, which is just full or about to leave. */
+static void not_begun(struct exchange *x) {
+    bool again = !x->body_overflowed && x->attempts <= x->worker->limits.retries;
+    exchange_leave_endpoint(x, false);
+    if (again && service_take_retry(x->service)) {
+        count_retry(x);
+        exchange_go(x);
+    } else {
+        exchange_answer(x, 503, REASON_UPSTREAM_REFUSED, "The service takes no more requests.");
+    }
+}
+
 void exchange_on_upstream_failed(struct exchange *x, enum record_reason reason) {
     x->upstream = NULL;
     if (x->state == EXCHANGE_CONNECTING) { /* nothing was sent: any request may go elsewhere */
@@ -150,6 +164,8 @@ void exchange_on_upstream_failed(struct exchange *x, enum record_reason reason) 
         endpoint_end(x->worker, x);
         count_retry(x);
         exchange_go(x);
+    } else if (x->state == EXCHANGE_AWAITING && reason == REASON_UPSTREAM_REFUSED) {
+        not_begun(x);
     } else if (x->state == EXCHANGE_AWAITING) {
         exchange_attempt_failed(x, reason);
     } else {

@@ -40,6 +40,11 @@ static uint64_t total_due_us(const struct exchange *x) {
                : after_ms(x->started_us, EXCHANGE_TIMEOUT(x, total_timeout_ms));
 }
 
+/* Said by the client: its passing is nobody's failure. */
+static uint64_t client_due_us(const struct exchange *x) {
+    return x->deadline_us == 0 || x->state == EXCHANGE_TUNNEL ? NEVER : x->deadline_us;
+}
+
 /* A client that has ended its direction either reads on or is gone; it is told apart by trying. */
 static uint64_t leaving_due_us(const struct exchange *x) {
     uint64_t last_us = x->activity_us > x->leaving_since_us ? x->activity_us : x->leaving_since_us;
@@ -47,7 +52,8 @@ static uint64_t leaving_due_us(const struct exchange *x) {
 }
 
 void exchange_arm(struct exchange *x) {
-    uint64_t due_us = least(least(state_due_us(x), total_due_us(x)), leaving_due_us(x));
+    uint64_t due_us =
+        least(least(state_due_us(x), total_due_us(x)), least(leaving_due_us(x), client_due_us(x)));
     uint64_t now_us = exchange_now_us(x);
     if (due_us != NEVER) {
         timer_start(x->worker->loop, &x->timer, due_us > now_us ? due_us - now_us : 0,
@@ -91,6 +97,8 @@ void exchange_on_timer(struct timer *timer) {
     if (now_us >= leaving_due_us(x)) {
         x->record.flags |= RECORD_CLIENT_GONE;
         exchange_finish(x, false);
+    } else if (now_us >= client_due_us(x)) {
+        exchange_answer(x, 504, REASON_TIMEOUT_TOTAL, "The deadline of the request has passed.");
     } else if (now_us >= total_due_us(x)) {
         exchange_fail(x, REASON_TIMEOUT_TOTAL);
     } else if (now_us >= state_due_us(x)) {

@@ -27,7 +27,8 @@ static void keep_body(struct exchange *x, struct slice data) {
         return;
     }
     bool too_much = buffer_len(&x->body) + data.len > EXCHANGE_REPLAY_BYTES;
-    bool useless = sent_already && (too_much || !exchange_is_repeatable(x));
+    bool once = sent_already && !exchange_is_repeatable(x) && !x->upstream->may_refuse;
+    bool useless = once || (sent_already && too_much);
     if (useless || !buffer_append(&x->body, data)) {
         x->body_overflowed = true;
         buffer_fini(&x->body);

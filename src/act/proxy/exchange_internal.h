@@ -87,6 +87,13 @@ void exchange_clean_trailers(const struct exchange *x, struct http_head *trailer
 /* exchange_start.c: it is allowed: answered by the route itself, or admitted. */
 void exchange_proceed(struct exchange *x);
 
+/* exchange_grpc.c */
+
+/* Until when a gRPC client waits (grpc-timeout). */
+void exchange_read_deadline(struct exchange *x);
+/* As exchange_answer sends it, with a grpc-status. */
+void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why);
+
 /* exchange_attempt.c */
 
 /* Whether sending it twice does no more than sending it once. */

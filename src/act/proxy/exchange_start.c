@@ -166,6 +166,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     record_path(x, path);
+    exchange_read_deadline(x);
     if (exchange_ends_here(x)) {
         return;
     }

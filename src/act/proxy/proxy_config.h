@@ -9,7 +9,7 @@
 
 struct limits_config {
     uint64_t head_bytes, target_bytes, body_bytes;
-    uint32_t fields, connections, requests_per_connection, retries;
+    uint32_t fields, connections, requests_per_connection, streams, retries;
 };
 
 struct timeouts_config {

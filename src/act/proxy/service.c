@@ -57,6 +57,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
     e->generation = generation;
     e->refusals = 0;
     e->refused_until_us = 0;
+    e->h2_streams = 0;
     vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
     store_in_flight(e, 0);
     store_awaiting(e, 0);

@@ -47,6 +47,8 @@ struct endpoint {
     struct list awaiting;  /* those of them that were sent whole and have no answer, oldest first */
     struct list idle;      /* upstream connections, last used first */
     uint32_t idle_count;
+    struct list h2;            /* connections in HTTP/2 that take requests */
+    uint32_t h2_streams;       /* it allows on one, as it said last; 0: not known */
     uint32_t refusals;         /* connects that failed in a row */
     uint64_t refused_until_us; /* no connects from this worker before that */
     struct vitals_endpoint *vitals;

@@ -20,7 +20,7 @@ struct session_protocol {
     void (*begin)(struct worker *worker, struct socket *socket, const struct client_info *who);
 };
 
-extern const struct session_protocol session_h1_protocol;
+extern const struct session_protocol session_h1_protocol, session_h2_protocol;
 
 /* The worker drains (`link` of worker->sessions): closes the connection if it carries nothing,
  * else after the present answer. `now`: whatever it carries. */

@@ -15,6 +15,8 @@
 #include "act/proxy/entrance.h"
 #include "act/proxy/session.h"
 #include "act/proxy/session_h1_internal.h"
+#include "act/proxy/session_h2.h"
+#include "wire/http/h2.h"
 
 uint64_t session_now_us(const struct session *s) {
     return loop_now_us(s->worker->loop);
@@ -48,8 +50,7 @@ static void begin_request(struct session *s, struct exchange *x, struct slice ra
     exchange_start(x, raw);
 }
 
-static void head_incomplete(struct session *s, struct exchange *x) {
-    exchange_discard(x);
+static void head_incomplete(struct session *s) {
     if (!s->head_begun) {
         s->head_begun = true;
         s->since_us = session_now_us(s);
@@ -57,8 +58,34 @@ static void head_incomplete(struct session *s, struct exchange *x) {
     }
 }
 
+/* HTTP/2 with prior knowledge (RFC 9113 3.3): the first bytes, as far as they have come. */
+static bool may_be_preface(const struct session *s, struct slice data) {
+    size_t len = data.len < H2_PREFACE.len ? data.len : H2_PREFACE.len;
+    return s->requests == 0 && slice_equal(slice_sub(data, 0, len), slice_sub(H2_PREFACE, 0, len));
+}
+
+/* Who does not even name HTTP would not understand an answer in it (RFC 9113 3.4). */
+static bool names_http(struct slice data) {
+    size_t end = slice_find(data, '\n');
+    struct slice line = slice_sub(data, 0, end == SLICE_NONE ? data.len : end);
+    struct slice method = slice_sub(line, 0, slice_find(line, ' '));
+    return http_method_of(method) != HTTP_METHOD_OTHER ||
+           slice_find_slice(line, SLICE(" HTTP/")) != SLICE_NONE;
+}
+
+static size_t read_preface(struct session *s, struct slice data) {
+    if (data.len < H2_PREFACE.len) {
+        head_incomplete(s);
+        return 0;
+    }
+    return session_h2_begin(s) ? s->socket.handler->on_data(&s->socket, data) : 0;
+}
+
 /* Returns how much it took; 0: more must come. */
 static size_t read_head(struct session *s, struct slice data) {
+    if (may_be_preface(s, data)) {
+        return read_preface(s, data);
+    }
     struct exchange *x = exchange_new(s->worker, &s->stream, &s->who);
     struct h1_problem problem;
     size_t consumed = 0;
@@ -69,9 +96,16 @@ static size_t read_head(struct session *s, struct slice data) {
     switch (
         h1_parse_request(data, &s->worker->h1_limits, &s->scan, &x->request, &consumed, &problem)) {
     case H1_MORE:
-        head_incomplete(s, x);
+        exchange_discard(x);
+        head_incomplete(s);
         return 0;
     case H1_BAD:
+        if (s->requests == 0 && !names_http(data)) {
+            exchange_discard(x);
+            vitals_add(&s->worker->own->reasons[REASON_BAD_REQUEST], 1);
+            socket_close(&s->socket);
+            return data.len;
+        }
         s->state = SESSION_BUSY;
         s->version = 11;
         s->keep_alive = false;
@@ -261,7 +295,7 @@ static void on_closed(struct socket *socket) {
     connection_free(w, s);
 }
 
-static const struct socket_handler client_handler = {
+const struct socket_handler session_h1_handler = {
     .on_data = on_data,
     .on_end = on_end,
     .on_drained = on_drained,
@@ -273,7 +307,7 @@ static const struct socket_handler client_handler = {
 static void begin(struct worker *w, struct socket *socket, const struct client_info *who) {
     struct session *s = (struct session *)socket;
     memset((char *)s + sizeof s->socket, 0, sizeof *s - sizeof s->socket);
-    socket->handler = &client_handler;
+    socket->handler = &session_h1_handler;
     s->worker = w;
     s->stream.ops = &session_h1_stream_ops;
     s->since_us = session_now_us(s);
@@ -291,7 +325,9 @@ const struct session_protocol session_h1_protocol = {
 void session_drain(struct list *link, bool now) {
     struct session *s = LIST_ITEM(link, struct session, link);
     struct exchange *x = s->stream.exchange;
-    if (now) {
+    if (s->h2 != NULL) {
+        session_h2_drain(s, now);
+    } else if (now) {
         if (x != NULL) {
             exchange_on_client_gone(x);
         }
@@ -306,7 +342,9 @@ void session_drain(struct list *link, bool now) {
 
 void session_retire(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
-    if (s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us) {
+    if (s->h2 != NULL) {
+        session_h2_retire(s, idle_us);
+    } else if (s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us) {
         session_h1_linger(s);
     }
 }

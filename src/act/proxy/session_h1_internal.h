@@ -30,9 +30,11 @@ struct session {
     size_t pending_seen;
     struct h1_scan scan;
     struct h1_body body;
+    struct session_h2 *h2; /* NULL while it speaks HTTP/1: see session_h2.h */
 };
 
 extern const struct stream_ops session_h1_stream_ops;
+extern const struct socket_handler session_h1_handler;
 
 /* Our direction ends when all is sent; what still comes is thrown away. */
 void session_h1_linger(struct session *s);

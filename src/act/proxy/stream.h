@@ -36,4 +36,7 @@ struct stream_ops {
 struct stream {
     const struct stream_ops *ops;
     struct exchange *exchange; /* NULL: between two exchanges, or released */
+    /* Of a service: it can say that it has not begun (REASON_UPSTREAM_REFUSED), so that what must
+     * not be sent twice is kept all the same until there is an answer. */
+    bool may_refuse;
 };

@@ -1,5 +1,6 @@
-/* Connections to the services: opened on demand, kept for reuse, last used first, per worker and
- * endpoint. */
+/* Connections to the services: opened on demand, kept for reuse, per worker and endpoint. HTTP/1
+ * (upstream_h1.c): one request at a time, the connection used last first. HTTP/2 (upstream_h2.c):
+ * many requests on few connections. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,4 +29,6 @@ enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct
  * all. */
 void upstream_close_idle(struct worker *worker, struct endpoint *endpoint, uint64_t idle_since_us);
 
+/* The worker ends: all, and those that carry something. */
+void upstream_close_all(struct worker *worker);
 void upstream_free_spares(struct worker *worker);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "act/proxy/exchange_internal.h"
-#include "act/proxy/upstream.h"
+#include "act/proxy/upstream_protocols.h"
 #include "act/proxy/worker_internal.h"
+#include "wire/http/websocket.h"
 #include "wire/net/socket.h"
 
 #define CLOSING_US 5000000
@@ -42,6 +43,8 @@ struct upstream {
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
     uint16_t visitor_port;
+    bool key_is_ours; /* of a WebSocket that the client asked for in HTTP/2 */
+    char key[WEBSOCKET_KEY_LEN], accept[WEBSOCKET_ACCEPT_LEN];
     uint64_t idle_since_us;
     struct h1_scan scan;
     struct h1_body body;
@@ -58,6 +61,27 @@ static struct endpoint *endpoint_of(const struct upstream *u) {
 
 /* ---- the request, from the exchange ---- */
 
+/* HTTP/2 has no handshake of its own for it (RFC 8441 5): this connection's is between us and the
+ * service. `head` is a copy whose fields have room behind them. */
+static bool add_websocket_key(struct upstream *u, struct http_head *head) {
+    bool asked = websocket_is_asked(head);
+    u->key_is_ours = asked && head->version >= 20;
+    if (!u->key_is_ours) {
+        return true;
+    }
+    uint64_t random[2] = { rand_next(&u->worker->rand), rand_next(&u->worker->rand) };
+    websocket_key(random, u->key);
+    struct slice key = slice_of(u->key, sizeof u->key);
+    websocket_accept(key, u->accept);
+    return http_head_add(head, SLICE("sec-websocket-key"), key);
+}
+
+static bool is_accepted(const struct upstream *u, const struct http_head *head) {
+    const struct http_field *accept = http_head_find_name(head, SLICE("sec-websocket-accept"));
+    return !u->key_is_ours ||
+           (accept != NULL && slice_equal(accept->value, slice_of(u->accept, sizeof u->accept)));
+}
+
 static void send_head(struct stream *stream, const struct http_head *head) {
     struct upstream *u = upstream_of(stream);
     struct buffer *scratch = &u->worker->scratch;
@@ -69,7 +93,7 @@ static void send_head(struct stream *stream, const struct http_head *head) {
     u->scan = (struct h1_scan){ 0 };
     u->state = UPSTREAM_STATE_HEAD;
     buffer_clear(scratch);
-    if (h1_write_request_head(scratch, &out)) {
+    if (add_websocket_key(u, &out) && h1_write_request_head(scratch, &out)) {
         socket_send_slice(&u->socket, buffer_slice(scratch));
     } else {
         socket_reset(&u->socket); /* larger than any head that we read can become */
@@ -182,6 +206,10 @@ static size_t read_head(struct upstream *u, struct slice data) {
         break;
     }
     u->scan = (struct h1_scan){ 0 };
+    if (head.status == 101 && !is_accepted(u, &head)) {
+        fail(u, REASON_UPSTREAM_BAD);
+        return data.len;
+    }
     if (head.status == 101) {
         u->state = UPSTREAM_STATE_TUNNEL;
     } else if (head.status >= 200) {
@@ -317,11 +345,6 @@ static void leave_idle(struct upstream *u) {
     }
 }
 
-static void count_open(struct worker *w, int change) {
-    uint64_t open = vitals_get(&w->own->upstream_open);
-    atomic_store_explicit(&w->own->upstream_open, open + (uint64_t)change, memory_order_relaxed);
-}
-
 static void on_closed(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     struct worker *w = u->worker;
@@ -329,7 +352,7 @@ static void on_closed(struct socket *socket) {
         fail(u, REASON_UPSTREAM_CLOSED);
     }
     leave_idle(u);
-    count_open(w, -1);
+    upstream_count(w, -1);
     if (w->spare_upstream_count < WORKER_SPARES_MAX) {
         u->next_spare = w->spare_upstreams;
         w->spare_upstreams = u;
@@ -392,8 +415,8 @@ static struct upstream *take_idle(struct worker *w, struct endpoint *e, const st
     return NULL;
 }
 
-enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exchange *x,
-                                    bool fresh) {
+enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct exchange *x,
+                                       bool fresh) {
     struct endpoint *e = &w->endpoints[slot];
     struct upstream *u = fresh ? NULL : take_idle(w, e, x);
     if (u != NULL) {
@@ -415,8 +438,7 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
     u->generation = e->generation;
     u->state = UPSTREAM_STATE_CONNECTING;
     u->stream.ops = &service_ops;
-    count_open(w, 1);
-    vitals_add(&w->own->upstream_opened, 1);
+    upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
     memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
     u->visitor_port = x->who->port;
@@ -428,8 +450,7 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
     return UPSTREAM_CONNECTING;
 }
 
-void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_since_us) {
-    (void)w;
+void upstream_h1_close_idle(struct endpoint *e, uint64_t idle_since_us) {
     for (;;) { /* the last one in the list has been idle for the longest time */
         struct list *link = list_empty(&e->idle) ? NULL : e->idle.prev;
         struct upstream *u = link == NULL ? NULL : LIST_ITEM(link, struct upstream, idle);
@@ -441,7 +462,7 @@ void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_sin
     }
 }
 
-void upstream_free_spares(struct worker *w) {
+void upstream_h1_free_spares(struct worker *w) {
     while (w->spare_upstreams != NULL) {
         struct upstream *u = w->spare_upstreams;
         w->spare_upstreams = u->next_spare;

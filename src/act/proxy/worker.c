@@ -22,6 +22,7 @@
 /* Until the first plan comes: every request is answered 503, so only the client's side matters. */
 static const struct plan_limits limits_before_plan = {
     .connections = 10000,
+    .streams = 128,
     .client_head_timeout_ms = 10000,
     .client_idle_timeout_ms = 60000,
     .client_body_timeout_ms = 30000,
@@ -257,6 +258,7 @@ static void init_services(struct worker *w) {
         list_init(&e->in_flight);
         list_init(&e->awaiting);
         list_init(&e->idle);
+        list_init(&e->h2);
         e->vitals = &w->own->endpoints[i];
         e->shared = &w->vitals->shared[i];
     }
@@ -269,7 +271,9 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     w->own = &config->vitals->workers[config->index];
     list_init(&w->sessions);
     list_init(&w->entrances);
+    list_init(&w->upstreams_h2);
     buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
+    buffer_init(&w->frames, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
     compressor_init(&w->compressor, w);
     if (!worker_open_loop(w, err)) {
@@ -312,9 +316,7 @@ static void worker_fini(struct worker *w) {
         return;
     }
     worker_listen_fini(w);
-    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
-        upstream_close_idle(w, &w->endpoints[i], UINT64_MAX);
-    }
+    upstream_close_all(w);
     loop_turn(w->loop, 0, NULL); /* what was closed comes back as spare */
     free_spares(w);
     verifier_free(w->verifier);
@@ -337,6 +339,7 @@ static void worker_fini(struct worker *w) {
     plan_release(w->config->plans, w->config->index);
     atomic_store(&w->own->pid, 0);
     buffer_fini(&w->scratch);
+    buffer_fini(&w->frames);
     buffer_fini(&w->page);
     loop_free(w->loop);
 }

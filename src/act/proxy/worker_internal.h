@@ -60,8 +60,10 @@ struct worker {
     struct exchange *spare_exchanges;
     struct spare_connection *spare_connections;
     struct upstream *spare_upstreams;
+    struct list upstreams_h2; /* all that are open */
     uint32_t spare_exchange_count, spare_connection_count, spare_upstream_count;
     struct buffer scratch; /* for heads on their way out; empty between calls */
+    struct buffer frames;  /* of HTTP/2 on their way to a socket; empty between turns */
     struct buffer page;    /* for the body of an answer of our own */
     struct http_field scratch_fields[HTTP_FIELDS_MAX]; /* for a head on its way through */
 };

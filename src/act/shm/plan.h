@@ -57,12 +57,15 @@ struct plan_endpoint {
     uint32_t address_len;
 };
 
+enum plan_protocol { PLAN_PROTOCOL_H1, PLAN_PROTOCOL_H2 };
+
 /* Services keep their index while their name is configured: vitals are indexed by it. */
 struct plan_service {
     char name[PLAN_NAME_BYTES]; /* empty: the index is free */
     uint32_t objective_us;
     uint32_t concurrency; /* of the whole service; 0: the worker learns by itself */
     uint32_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+    uint8_t protocol;    /* enum plan_protocol, towards its endpoints */
     bool order_by_value; /* overload.order */
     uint32_t queue_max, queue_patience_ms;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
@@ -110,6 +113,7 @@ struct plan_limits {
     uint32_t head_bytes, fields, target_bytes;
     uint64_t body_bytes; /* 0: unlimited */
     uint32_t connections, requests_per_connection;
+    uint32_t streams; /* of one HTTP/2 connection, at once */
     uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
     uint32_t drain_timeout_ms, pool_idle_timeout_ms;
     uint32_t upgrade_timeout_ms; /* an older worker may finish what it carries for so long */

@@ -275,6 +275,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_UPSTREAM_CLOSED] = "upstream_closed",
         [REASON_UPSTREAM_CUT] = "upstream_cut",
         [REASON_UPSTREAM_BAD] = "upstream_bad",
+        [REASON_UPSTREAM_REFUSED] = "upstream_refused",
         [REASON_TIMEOUT_CONNECT] = "timeout_connect",
         [REASON_TIMEOUT_FIRST_BYTE] = "timeout_first_byte",
         [REASON_TIMEOUT_IDLE] = "timeout_idle",

@@ -59,9 +59,10 @@ enum record_reason {
     REASON_NO_ROUTE,
     REASON_NO_ENDPOINT,
     REASON_CONNECT_FAILED,
-    REASON_UPSTREAM_CLOSED, /* before the head */
-    REASON_UPSTREAM_CUT,    /* in mid-body */
-    REASON_UPSTREAM_BAD,    /* its answer does not parse */
+    REASON_UPSTREAM_CLOSED,  /* before the head */
+    REASON_UPSTREAM_CUT,     /* in mid-body */
+    REASON_UPSTREAM_BAD,     /* its answer does not parse */
+    REASON_UPSTREAM_REFUSED, /* it said that it has not begun (HTTP/2) */
     REASON_TIMEOUT_CONNECT,
     REASON_TIMEOUT_FIRST_BYTE,
     REASON_TIMEOUT_IDLE,
@@ -128,6 +129,8 @@ struct vitals_worker {
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
     _Atomic uint64_t upstream_open, upstream_opened;
     _Atomic uint64_t bytes_in, bytes_out;
+    _Atomic uint64_t h2_connections; /* that went over to HTTP/2 */
+    _Atomic uint64_t h2_floods;      /* and were closed for one (wire/http/h2_calm.c) */
     _Atomic uint64_t reasons[REASON_COUNT];
     _Atomic uint64_t records_dropped;
     _Atomic uint64_t texts_dropped; /* records whose texts found no room */

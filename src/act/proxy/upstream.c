@@ -1,0 +1,39 @@
+#include "act/proxy/upstream.h"
+
+#include "act/proxy/upstream_protocols.h"
+#include "act/proxy/worker_internal.h"
+
+enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exchange *x,
+                                    bool fresh) {
+    switch ((enum plan_protocol)x->service->plan.protocol) {
+    case PLAN_PROTOCOL_H2:
+        return upstream_h2_open(w, slot, x);
+    default:
+        return upstream_h1_open(w, slot, x, fresh);
+    }
+}
+
+void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_since_us) {
+    (void)w;
+    upstream_h1_close_idle(e, idle_since_us);
+    upstream_h2_close_idle(e, idle_since_us);
+}
+
+void upstream_close_all(struct worker *w) {
+    for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
+        upstream_h1_close_idle(&w->endpoints[i], UINT64_MAX);
+    }
+    upstream_h2_close_all(w);
+}
+
+void upstream_free_spares(struct worker *w) {
+    upstream_h1_free_spares(w);
+}
+
+void upstream_count(struct worker *w, int change) {
+    uint64_t open = vitals_get(&w->own->upstream_open);
+    atomic_store_explicit(&w->own->upstream_open, open + (uint64_t)change, memory_order_relaxed);
+    if (change > 0) {
+        vitals_add(&w->own->upstream_opened, 1);
+    }
+}

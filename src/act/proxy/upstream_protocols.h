@@ -1,0 +1,19 @@
+/* The protocols towards services, one file each; upstream.c chooses by the service's `protocol`. */
+#pragma once
+#include "act/proxy/upstream.h"
+
+enum upstream_opening upstream_h1_open(struct worker *worker, uint16_t slot,
+                                       struct exchange *exchange, bool fresh);
+void upstream_h1_close_idle(struct endpoint *endpoint, uint64_t idle_since_us);
+void upstream_h1_free_spares(struct worker *worker);
+
+enum upstream_opening upstream_h2_open(struct worker *worker, uint16_t slot,
+                                       struct exchange *exchange);
+/* UINT64_MAX: those that carry something are left out of the endpoint's list, and close when they
+ * are through with it. */
+void upstream_h2_close_idle(struct endpoint *endpoint, uint64_t idle_since_us);
+/* The worker ends: whatever they carry. */
+void upstream_h2_close_all(struct worker *worker);
+
+/* One connection more, or one less, in the vitals. */
+void upstream_count(struct worker *worker, int change);
