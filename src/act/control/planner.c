@@ -32,6 +32,7 @@ static void fill_services(const struct controller *c, struct plan *plan) {
             .first_byte_timeout_ms = (uint32_t)t->first_byte_ms,
             .idle_timeout_ms = (uint32_t)t->idle_ms,
             .total_timeout_ms = (uint32_t)t->total_ms,
+            .protocol = (uint8_t)s->config->fleet.protocol,
             .order_by_value = c->shop.overload.order == OVERLOAD_BY_VALUE,
             .queue_max = c->shop.overload.queue,
             .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,

@@ -88,6 +88,8 @@ static void on_probe_due(struct timer *timer) {
         (struct instance_internal *)((char *)timer -
                                      offsetof(struct instance_internal, next_probe));
     const struct fleet_config *config = service_of(in->instance)->config;
+    in->probe.h2 = config->protocol == FLEET_PROTOCOL_H2;
+    in->probe.grpc = config->health.grpc;
     probe_start(&in->probe, &in->instance->address, config->health.path,
                 &service_of(in->instance)->dial, (uint64_t)config->health.timeout_ms * 1000);
 }

@@ -5,6 +5,7 @@
 #include "act/shm/plan.h"
 #include "wire/net/address.h"
 
+#define HEALTH_NAME_MAX 100
 #define HEALTH(member) offsetof(struct health_config, member)
 #define FLEET(member) offsetof(struct fleet_config, member)
 
@@ -85,6 +86,16 @@ static void check(const struct config_place *place, void *item) {
                            "fleet: this version runs `process` and `static`; %s comes later",
                            kinds[c->kind]);
     }
+    if (c->health.grpc != NULL && c->protocol != FLEET_PROTOCOL_H2) {
+        config_place_error(place, "health", "health.grpc: expected `protocol: h2` with it");
+    }
+    if (c->health.grpc != NULL && strlen(c->health.grpc) > HEALTH_NAME_MAX) {
+        config_place_error(place, "health", "health.grpc: expected a name of at most %d bytes",
+                           HEALTH_NAME_MAX);
+    }
+    if (c->health.grpc != NULL && c->health.path != NULL) {
+        config_place_error(place, "health", "health: expected either path or grpc");
+    }
     if (c->version != NULL &&
         (strlen(c->version) >= PLAN_NAME_BYTES || strpbrk(c->version, ": \t\"") != NULL)) {
         config_place_error(place, "version",
@@ -96,6 +107,8 @@ static const struct config_field health_fields[] = {
     { "path", CONFIG_TEXT, HEALTH(path),
       .help = "asked with GET: a status of 200 to 399 is health; without it a connection that is "
               "accepted" },
+    { "grpc", CONFIG_TEXT, HEALTH(grpc),
+      .help = "asked by grpc.health.v1 under this name instead; `\"\"`: for the whole server" },
     { "interval", CONFIG_DURATION, HEALTH(interval_ms), .fallback = "1s", .min = 50, .max = 3600000,
       .help = "between two probes" },
     { "timeout", CONFIG_DURATION, HEALTH(timeout_ms), .fallback = "1s", .min = 10, .max = 600000,
@@ -109,6 +122,8 @@ static const struct config_field health_fields[] = {
 static const struct config_table health_table =
     CONFIG_TABLE_CHECKED(struct health_config, health_fields, check_health);
 
+static const char *const protocols[] = { "http/1.1", "h2", NULL };
+
 static const struct config_field fields[] = {
     { "fleet", CONFIG_CHOICE, FLEET(kind), .choices = kinds, .fallback = "process",
       .help = "who runs the instances: we as processes, somebody else at fixed addresses" },
@@ -119,6 +134,9 @@ static const struct config_field fields[] = {
       .help = "added to ours" },
     { "endpoints", CONFIG_TEXT, FLEET(endpoints), .many = true, .count_offset = FLEET(endpoint_len),
       .help = "of `static`: where it answers" },
+    { "protocol", CONFIG_CHOICE, FLEET(protocol), .choices = protocols, .fallback = "http/1.1",
+      .help = "what it speaks; `h2`: HTTP/2 without asking first (prior knowledge), as gRPC "
+              "services do" },
     { "version", CONFIG_TEXT, FLEET(version),
       .help = "of the release, for people; a hash of the command without it" },
     { "grace", CONFIG_DURATION, FLEET(grace_ms), .fallback = "10s", .max = 3600000,

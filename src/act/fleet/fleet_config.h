@@ -10,8 +10,11 @@
 
 enum fleet_kind { FLEET_PROCESS, FLEET_STATIC, FLEET_PODMAN, FLEET_KUBERNETES };
 
+enum fleet_protocol { FLEET_PROTOCOL_H1, FLEET_PROTOCOL_H2 }; /* as enum plan_protocol */
+
 struct health_config {
     const char *path; /* NULL: a connection that is accepted is health enough */
+    const char *grpc; /* NULL: not asked; else the service's name for grpc.health.v1 */
     int64_t interval_ms, timeout_ms, startup_ms;
     uint32_t failures;
 };
@@ -27,6 +30,7 @@ struct fleet_config {
     size_t endpoint_len;
     const char *version; /* NULL: a hash of command and environment */
     int64_t grace_ms;
+    enum fleet_protocol protocol;
     struct health_config health;
 };
 

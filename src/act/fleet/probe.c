@@ -5,15 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "act/fleet/probe_h2.h"
 #include "wire/net/proxy_protocol.h"
 
 #define REQUEST_BYTES 2048
+#define H2_BYTES_MAX 131072
 
 static struct probe *probe_of(struct socket *socket) {
     return (struct probe *)((char *)socket - offsetof(struct probe, socket));
 }
 
+static void forget_question(struct probe *p) {
+    probe_h2_free(p->question);
+    p->question = NULL;
+}
+
 static void finish(struct probe *p, bool well) {
+    forget_question(p);
     p->running = false;
     p->closing = true;
     socket_close(&p->socket);
@@ -44,8 +52,43 @@ static void judge(struct probe *p) {
     }
 }
 
+static void send_all(struct probe *p, struct buffer *out) {
+    if (buffer_len(out) > 0) {
+        socket_send_slice(&p->socket, buffer_slice(out));
+    }
+    buffer_fini(out);
+}
+
+static void ask_h2(struct probe *p, const char *host) {
+    struct buffer out;
+    buffer_init(&out, H2_BYTES_MAX);
+    p->question = probe_h2_new(p->path, p->grpc, host, &out);
+    send_all(p, &out);
+    if (p->question == NULL) {
+        fail(p, "no memory to ask it");
+    }
+}
+
+static void take_h2(struct probe *p, struct slice data) {
+    struct buffer out;
+    char why[64];
+    buffer_init(&out, H2_BYTES_MAX);
+    enum probe_h2_verdict verdict =
+        probe_h2_take(p->question, data, loop_now_us(p->loop), &out, why);
+    send_all(p, &out);
+    if (verdict == PROBE_H2_WELL) {
+        finish(p, true);
+    } else if (verdict == PROBE_H2_ILL) {
+        fail(p, why);
+    }
+}
+
 static size_t on_data(struct socket *socket, struct slice data) {
     struct probe *p = probe_of(socket);
+    if (p->question != NULL) {
+        take_h2(p, data);
+        return data.len;
+    }
     size_t room = sizeof p->answer - p->answer_len;
     size_t len = data.len < room ? data.len : room;
     memcpy(p->answer + p->answer_len, data.data, len);
@@ -60,7 +103,7 @@ static void on_connected(struct socket *socket) {
     struct probe *p = probe_of(socket);
     char request[REQUEST_BYTES], host[ADDRESS_TEXT_BYTES];
     uint64_t now_us = loop_now_us(p->loop);
-    if (p->path == NULL) {
+    if (p->path == NULL && p->grpc == NULL) {
         finish(p, true);
         return;
     }
@@ -68,6 +111,10 @@ static void on_connected(struct socket *socket) {
     socket_set_timeout(socket, now_us < p->give_up_us ? p->give_up_us - now_us : 1);
     address_format(&p->address, host);
     bool unix_socket = address_port(&p->address) == 0;
+    if (p->h2) {
+        ask_h2(p, unix_socket ? "localhost" : host);
+        return;
+    }
     int len = snprintf(request, sizeof request,
                        "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tidegate-probe\r\n"
                        "Connection: close\r\n\r\n",
@@ -168,6 +215,7 @@ bool probe_stop(struct probe *p) {
     if (p->running) {
         p->running = false;
         p->closing = true;
+        forget_question(p);
         socket_close(&p->socket);
     }
     return !p->closing;

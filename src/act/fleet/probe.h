@@ -1,5 +1,5 @@
 /* A probe: asks one address whether it is well, over the loop. GET of a path (200 to 399 is well),
- * or without one a connection that is accepted. */
+ * grpc.health.v1, or without either a connection that is accepted. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,9 @@ struct probe {
     struct socket socket;
     struct loop *loop;
     const char *path;
+    const char *grpc; /* set before probe_start: asked instead of the path, with `h2` */
+    bool h2;          /* likewise: in HTTP/2, with prior knowledge */
+    struct probe_h2 *question;
     struct address address;
     bool running, closing; /* closing: the socket is not ours again yet */
     char answer[PROBE_ANSWER_BYTES];

@@ -1,0 +1,193 @@
+#include "act/fleet/probe_h2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "wire/http/h2.h"
+
+#define ANSWER_BYTES 64 /* HealthCheckResponse is 2 behind a prefix of 5 */
+#define NAME_BYTES_MAX 100
+#define GRPC_PREFIX_BYTES 5
+#define SERVING 1
+#define OUT_BYTES_MAX 65536
+
+struct probe_h2 {
+    struct h2 *h2;
+    struct h2_stream stream;
+    bool grpc, answered, closed;
+    uint16_t status;
+    uint8_t answer[ANSWER_BYTES];
+    size_t answer_len;
+    char grpc_status[8]; /* as it came; empty: none */
+};
+
+static struct probe_h2 *probe_of(struct h2_stream *stream) {
+    return (struct probe_h2 *)((char *)stream - offsetof(struct probe_h2, stream));
+}
+
+/* ---- events ---- */
+
+static void read_grpc_status(struct probe_h2 *p, const struct http_head *head) {
+    const struct http_field *field =
+        head == NULL ? NULL : http_head_find_name(head, SLICE("grpc-status"));
+    if (field != NULL) {
+        (void)slice_copy_text(field->value, p->grpc_status, sizeof p->grpc_status);
+    }
+}
+
+static void on_head(struct h2_stream *stream, bool ended) {
+    struct probe_h2 *p = probe_of(stream);
+    struct http_field fields[HTTP_FIELDS_MAX];
+    struct http_head head;
+    http_head_init(&head, fields, HTTP_FIELDS_MAX);
+    if (h2_read_response(stream, ended, &head) == H2_READ && head.status >= 200) {
+        p->status = head.status;
+        read_grpc_status(p, &head);
+        p->answered = p->answered || ended;
+    }
+}
+
+static void on_data(struct h2_stream *stream, struct slice data) {
+    struct probe_h2 *p = probe_of(stream);
+    size_t room = sizeof p->answer - p->answer_len;
+    size_t len = data.len < room ? data.len : room;
+    memcpy(p->answer + p->answer_len, data.data, len);
+    p->answer_len += len;
+}
+
+static void on_end(struct h2_stream *stream, const struct http_head *trailers) {
+    struct probe_h2 *p = probe_of(stream);
+    read_grpc_status(p, trailers);
+    p->answered = true;
+}
+
+static void on_sent(struct h2_stream *stream) {
+    (void)stream;
+}
+
+static void on_close(struct h2_stream *stream, uint32_t code) {
+    (void)code;
+    probe_of(stream)->closed = true;
+}
+
+static const struct h2_handler events = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_sent = on_sent,
+    .on_close = on_close,
+};
+
+/* ---- the question ---- */
+
+static bool ask_path(struct probe_h2 *p, struct http_head *head, const char *path) {
+    head->method = HTTP_GET;
+    head->method_text = SLICE("GET");
+    head->path = slice_from(path);
+    return h2_send_request(p->h2, &p->stream, head, true);
+}
+
+/* HealthCheckRequest { string service = 1; } behind gRPC's prefix. */
+static bool ask_grpc(struct probe_h2 *p, struct http_head *head, const char *service) {
+    char body[GRPC_PREFIX_BYTES + 2 + NAME_BYTES_MAX] = { 0 };
+    size_t name_len = strlen(service);
+    name_len = name_len > NAME_BYTES_MAX ? NAME_BYTES_MAX : name_len;
+    size_t message_len = name_len == 0 ? 0 : name_len + 2;
+    body[4] = (char)message_len;
+    if (name_len > 0) {
+        body[5] = 0x0a;
+        body[6] = (char)name_len;
+        memcpy(body + 7, service, name_len);
+    }
+    head->method = HTTP_POST;
+    head->method_text = SLICE("POST");
+    head->path = SLICE("/grpc.health.v1.Health/Check");
+    head->framing = HTTP_BODY_CHUNKED;
+    http_head_add(head, SLICE("content-type"), SLICE("application/grpc"));
+    http_head_add(head, SLICE("te"), SLICE("trailers"));
+    if (!h2_send_request(p->h2, &p->stream, head, false)) {
+        return false;
+    }
+    h2_send_data(&p->stream, slice_of(body, GRPC_PREFIX_BYTES + message_len));
+    h2_send_end(&p->stream, NULL);
+    return true;
+}
+
+static bool ask(struct probe_h2 *p, const char *path, const char *grpc, const char *authority,
+                struct buffer *out) {
+    struct h2_limits limits = { .head_bytes = 16384, .fields = 100, .streams = 1 };
+    struct http_field fields[4];
+    struct http_head head;
+    http_head_init(&head, fields, 4);
+    head.authority = slice_from(authority);
+    http_head_add(&head, SLICE("user-agent"), SLICE("tidegate-probe"));
+    p->h2 = h2_new(H2_CLIENT, &limits, &events, p);
+    return p->h2 != NULL && (grpc == NULL ? ask_path(p, &head, path) : ask_grpc(p, &head, grpc)) &&
+           h2_output(p->h2, out, OUT_BYTES_MAX, 0);
+}
+
+struct probe_h2 *probe_h2_new(const char *path, const char *grpc, const char *authority,
+                              struct buffer *out) {
+    struct probe_h2 *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->grpc = grpc != NULL;
+    buffer_init(&p->stream.out, OUT_BYTES_MAX);
+    if (!ask(p, path, grpc, authority, out)) {
+        probe_h2_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void probe_h2_free(struct probe_h2 *p) {
+    if (p != NULL) {
+        h2_free(p->h2);
+        h2_stream_fini(&p->stream);
+        free(p);
+    }
+}
+
+/* ---- the answer ---- */
+
+static enum probe_h2_verdict say(char why[64], const char *format, const char *what) {
+    snprintf(why, 64, format, what);
+    return PROBE_H2_ILL;
+}
+
+/* HealthCheckResponse { ServingStatus status = 1; } */
+static bool is_serving(const struct probe_h2 *p) {
+    return p->answer_len >= GRPC_PREFIX_BYTES + 2 && p->answer[5] == 0x08 &&
+           p->answer[6] == SERVING;
+}
+
+static enum probe_h2_verdict judge(const struct probe_h2 *p, char why[64]) {
+    char status[8];
+    snprintf(status, sizeof status, "%u", p->status);
+    if (!p->grpc) {
+        return p->status < 400 ? PROBE_H2_WELL : say(why, "it answered %s", status);
+    }
+    if (p->status != 200) {
+        return say(why, "it answered %s to grpc.health.v1", status);
+    }
+    if (strcmp(p->grpc_status, "0") != 0) {
+        return say(why, "its grpc.health.v1 answered status %s", p->grpc_status);
+    }
+    return is_serving(p) ? PROBE_H2_WELL
+                         : say(why, "its grpc.health.v1 says that it is %s", "not serving");
+}
+
+enum probe_h2_verdict probe_h2_take(struct probe_h2 *p, struct slice bytes, uint64_t now_us,
+                                    struct buffer *out, char why[64]) {
+    bool alive = h2_receive(p->h2, bytes, now_us) && h2_output(p->h2, out, OUT_BYTES_MAX, now_us);
+    if (p->answered && p->status != 0) {
+        return judge(p, why);
+    }
+    if (!alive || p->closed) {
+        return say(why, "its answer is not %s", "HTTP/2");
+    }
+    return PROBE_H2_MORE;
+}
