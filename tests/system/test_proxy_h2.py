@@ -1,4 +1,5 @@
 """HTTP/2 from the client, HTTP/1.1 to the service, as dialogues with python3-h2."""
+import os
 import subprocess
 import threading
 import time
@@ -263,6 +264,8 @@ def large_script(one):
     ("io_uring", 64_000_000),  # holds what a paused connection to a service receives in one turn
 ])
 def test_readers_that_stop_fill_no_memory_and_hold_up_nobody(io, most, monkeypatch):
+    if io == "io_uring" and "ASAN_OPTIONS" in os.environ:
+        pytest.skip("ASan keeps what was freed, so that this backend's large pieces add up")
     monkeypatch.setenv("TIDEGATE_IO", io)
     with serving(large_script) as proxy, Client(proxy.port, automatic=False) as client:
         client.get("/warm")
@@ -341,10 +344,10 @@ def test_urgent_answers_go_first():
         begun = len(late.body), len(soon.body)
         client.state.increment_flow_control_window(400_000, soon.id)
         client.state.increment_flow_control_window(400_000, late.id)
-        client.state.increment_flow_control_window(200_000)
+        client.state.increment_flow_control_window(100_000)  # less than is queued for either
         client.flush()
-        client.quiet(0.5)
-        assert len(soon.body) - begun[1] > 10 * (len(late.body) - begun[0] + 1)
+        client.until(lambda: len(soon.body) + len(late.body) == sum(begun) + 100_000)
+        assert len(soon.body) - begun[1] == 100_000
 
 
 # ---- ends ----

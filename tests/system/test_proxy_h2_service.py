@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lib.h2peer import Client, H2Service, h2
+from lib.h2peer import DATA, Client, H2Service, frame, h2
 from lib.proxy import REAL, Proxy, Service
 from lib.tidegate import free_port, wait_until
 
@@ -228,6 +228,18 @@ def test_a_service_that_is_not_h2_is_a_failed_connection():
 
     with Service(script) as service, Proxy(service.port, limits={"protocol": 1}) as proxy:
         assert proxy.get("/").status in (502, 503)
+
+
+def test_a_service_that_breaks_the_protocol_loses_the_connection_at_once():
+    def answer(peer, stream):
+        peer.send_raw(frame(DATA, 0, 0, b"x"))  # DATA of stream 0: RFC 9113 6.1
+        time.sleep(5)
+
+    with serving(answer) as proxy, Client(proxy.port) as client:
+        begun = time.monotonic()
+        assert client.post("/", b"x").status == 502
+        assert time.monotonic() - begun < 3
+        proxy.wait(lambda v: v["upstream_open"] == 0)
 
 
 def test_idle_connections_are_closed_with_a_word():

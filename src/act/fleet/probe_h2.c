@@ -182,7 +182,8 @@ static enum probe_h2_verdict judge(const struct probe_h2 *p, char why[64]) {
 
 enum probe_h2_verdict probe_h2_take(struct probe_h2 *p, struct slice bytes, uint64_t now_us,
                                     struct buffer *out, char why[64]) {
-    bool alive = h2_receive(p->h2, bytes, now_us) && h2_output(p->h2, out, OUT_BYTES_MAX, now_us);
+    bool alive = h2_receive(p->h2, bytes, now_us) && h2_output(p->h2, out, OUT_BYTES_MAX, now_us) &&
+                 !h2_is_over(p->h2);
     if (p->answered && p->status != 0) {
         return judge(p, why);
     }

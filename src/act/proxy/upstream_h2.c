@@ -132,7 +132,8 @@ static void on_flush(struct task *task) {
         say_farewell(u);
     }
     write_frames(u);
-    if (u->broken) {
+    bool over = !u->leaving && h2_is_over(u->h2); /* nghttp2 has seen what it cannot go on from */
+    if (u->broken || over) {
         fail(u, REASON_UPSTREAM_CLOSED);
     } else if (u->leaving && socket_pending(&u->socket) == 0) {
         socket_close(&u->socket);
