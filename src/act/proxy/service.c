@@ -179,6 +179,17 @@ static struct balance_choice pick(struct service *s, const uint16_t *slots, uint
     return balance_pick(&view, look, count, &s->worker->rand);
 }
 
+/* Of those that are no good, one that can at least be asked: what service_has_endpoint promises. */
+static uint16_t first_reachable(const struct service *s) {
+    for (uint32_t i = 0; i < s->serving_count + s->warm_count; i++) {
+        uint16_t slot = i < s->serving_count ? s->serving[i] : s->warm[i - s->serving_count];
+        if (!is_refused(s->worker, &s->worker->endpoints[slot])) {
+            return slot;
+        }
+    }
+    return NO_ENDPOINT;
+}
+
 uint16_t service_choose_endpoint(struct service *s, const struct exchange *x) {
     struct balance_choice serving = pick(s, s->serving, s->serving_count, x);
     if (serving.quality == BALANCE_GOOD) {
@@ -191,17 +202,11 @@ uint16_t service_choose_endpoint(struct service *s, const struct exchange *x) {
         return NO_ENDPOINT;
     }
     uint16_t slot = spare ? s->warm[warm.position] : s->serving[serving.position];
-    return is_refused(s->worker, &s->worker->endpoints[slot]) ? NO_ENDPOINT : slot;
+    return is_refused(s->worker, &s->worker->endpoints[slot]) ? first_reachable(s) : slot;
 }
 
 bool service_has_endpoint(const struct service *s) {
-    for (uint32_t i = 0; i < s->serving_count + s->warm_count; i++) {
-        uint16_t slot = i < s->serving_count ? s->serving[i] : s->warm[i - s->serving_count];
-        if (!is_refused(s->worker, &s->worker->endpoints[slot])) {
-            return true;
-        }
-    }
-    return false;
+    return first_reachable(s) != NO_ENDPOINT;
 }
 
 /* ---- retries ---- */

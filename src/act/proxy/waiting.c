@@ -158,10 +158,14 @@ void waiting_return(struct service *s, struct exchange *x) {
 
 void waiting_pump(struct service *s) {
     while (admission_queue_len(&s->queue) > 0 && has_room(s) && service_has_endpoint(s)) {
+        uint32_t before = (uint32_t)admission_queue_len(&s->queue);
         struct exchange *x = exchange_of(admission_queue_pop(&s->queue));
         add_word(&s->vitals->waiting, -1);
         go(s, x);
         exchange_go(x);
+        if (admission_queue_len(&s->queue) >= before) {
+            break; /* it came back: the tick asks again, this turn would for ever */
+        }
     }
     watch_the_clock(s);
 }
