@@ -427,9 +427,11 @@ struct tls_client *certificates_service_client(const struct certificates *c,
     for (size_t i = 0; i <= service; i++) {
         find_service(c, &shop->services[i].dial.tls, &at, &ca, &own);
     }
+    bool h2 = shop->services[service].fleet.protocol == FLEET_PROTOCOL_H2;
     struct tls_client_options options = {
         .verify = tls->verify,
         .name = tls->name,
+        .alpn = h2 ? SLICE("\x02h2") : (struct slice){ 0 },
         .ca = ca == NULL ? (struct slice){ 0 } : ca->texts[HELD_FIRST],
     };
     if (own != NULL && own->usable) {

@@ -165,12 +165,14 @@ class Peer:
 
 
 class Client(Peer):
-    def __init__(self, port, receive_buffer=None, **options):
+    def __init__(self, port, receive_buffer=None, tls=None, **options):
         connected = socket.socket()
         if receive_buffer:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connected.settimeout(10)
         connected.connect(("127.0.0.1", port))
+        if tls is not None:
+            connected = tls.wrap_socket(connected, server_hostname="shop.test")
         super().__init__(connected, client=True, **options)
 
     def open(self, path="/", method="GET", fields=(), end=True, authority="shop.test", scheme="http"):
@@ -208,7 +210,8 @@ class H2Service:
     default it echoes; `on_head(peer, stream)` when its head is there. Both run in the connection's
     thread."""
 
-    def __init__(self, answer=None, on_head=None, settings=None):
+    def __init__(self, answer=None, on_head=None, settings=None, tls=None):
+        self.tls = tls
         self.answer, self.on_head, self.settings = answer or self.echo, on_head, settings
         self.requests, self.peers = [], []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -239,6 +242,8 @@ class H2Service:
 
     def serve(self, accepted):
         try:
+            if self.tls is not None:
+                accepted = self.tls.wrap_socket(accepted, server_side=True)
             peer = ServicePeer(accepted, client=False, settings=self.settings)
             peer.service = self
             self.peers.append(peer)
