@@ -104,9 +104,10 @@ static void check_services(const struct config_place *place, const struct shop *
         const struct service_config *service = &shop->services[i];
         if (service->fleet.protocol == FLEET_PROTOCOL_H2 && service->dial.proxy_protocol > 0) {
             struct config_place at = config_place_item(place, "services", i);
-            config_place_error(&at, "proxy_protocol",
-                               "proxy_protocol: expected none with `protocol: h2`, whose connections "
-                               "are shared by many visitors");
+            config_place_error(
+                &at, "proxy_protocol",
+                "proxy_protocol: expected none with `protocol: h2`, whose connections "
+                "are shared by many visitors");
         }
         if (!name_is_good(shop->services[i].name)) {
             struct config_place at = config_place_item(place, "services", i);

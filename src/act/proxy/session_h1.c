@@ -344,7 +344,8 @@ void session_retire(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
     if (s->h2 != NULL) {
         session_h2_retire(s, idle_us);
-    } else if (s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us) {
+    } else if (s->state == SESSION_HEAD && !s->head_begun &&
+               session_now_us(s) - s->since_us >= idle_us) {
         session_h1_linger(s);
     }
 }

@@ -269,7 +269,8 @@ static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, const str
         return NULL;
     }
     if (!socket_connect(&u->socket, w->loop, (const struct sockaddr *)&e->address, e->address_len,
-                        (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, &service_handler, NULL)) {
+                        (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, &service_handler,
+                        NULL)) {
         h2_free(u->h2);
         free(u);
         return NULL;
