@@ -70,7 +70,7 @@ def test_a_service_in_h2_through_tls(tidegate, authority, pair):
         with Client(one.port) as client:
             assert client.get("/y").body == b"/y"
         assert any(request.field(":path") == "/healthz" for request in service.requests)
-        assert {peer.socket.selected_alpn_protocol() for peer in service.peers} == {"h2"}
+        assert set(service.protocols) == {"h2"}
 
 
 def test_a_shared_connection_names_no_visitor(tmp_path):

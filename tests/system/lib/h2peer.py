@@ -211,7 +211,7 @@ class H2Service:
     thread."""
 
     def __init__(self, answer=None, on_head=None, settings=None, tls=None):
-        self.tls = tls
+        self.tls, self.protocols = tls, []
         self.answer, self.on_head, self.settings = answer or self.echo, on_head, settings
         self.requests, self.peers = [], []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -244,6 +244,7 @@ class H2Service:
         try:
             if self.tls is not None:
                 accepted = self.tls.wrap_socket(accepted, server_side=True)
+                self.protocols.append(accepted.selected_alpn_protocol())
             peer = ServicePeer(accepted, client=False, settings=self.settings)
             peer.service = self
             self.peers.append(peer)
