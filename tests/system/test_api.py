@@ -194,7 +194,7 @@ def test_reload_over_the_socket(one):
     assert any("shop.yaml:" in line for line in answer.json()["errors"])
 
 
-SAMPLE = re.compile(r'^[a-z_]+(\{([a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+\})? [-+0-9.eEInfa]+$')
+SAMPLE = re.compile(r'^[a-z_][a-z0-9_]*(\{([a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+\})? [-+0-9.eEInfa]+$')
 
 
 @pytest.mark.parametrize("accept", [None, "application/openmetrics-text; version=1.0.0"])

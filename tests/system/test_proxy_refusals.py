@@ -22,7 +22,6 @@ REFUSED = [
     ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     ("a host that is none", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
     ("a blank in the target", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("HTTP/2 in clear", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ("HTTP/0.9", "GET /\r\n\r\n", 400),
     ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405),
     ("TRACE", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),

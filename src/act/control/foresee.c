@@ -110,7 +110,7 @@ static size_t path_length(const struct foresee *f, double lead_ms) {
 
 static void look_ahead(struct foresee *f, double lead_ms) {
     double levels[FORESEE_LEVELS];
-    unsigned column[FORESEE_LEVELS];
+    unsigned column[FORESEE_LEVELS] = { 0 };
     f->path_steps = 0;
     if (f->forecast == NULL) {
         return;

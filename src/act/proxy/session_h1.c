@@ -64,13 +64,18 @@ static bool may_be_preface(const struct session *s, struct slice data) {
     return s->requests == 0 && slice_equal(slice_sub(data, 0, len), slice_sub(H2_PREFACE, 0, len));
 }
 
-/* Who does not even name HTTP would not understand an answer in it (RFC 9113 3.4). */
-static bool names_http(struct slice data) {
+/* A request line of three words of which none is HTTP's: a preface of another protocol. Who sends it
+ * would not understand an answer (RFC 9113 3.4); everything else that is bad gets its 400. */
+static bool is_other_preface(struct slice data) {
     size_t end = slice_find(data, '\n');
-    struct slice line = slice_sub(data, 0, end == SLICE_NONE ? data.len : end);
+    struct slice word, line = slice_sub(data, 0, end == SLICE_NONE ? data.len : end);
     struct slice method = slice_sub(line, 0, slice_find(line, ' '));
-    return http_method_of(method) != HTTP_METHOD_OTHER ||
-           slice_find_slice(line, SLICE(" HTTP/")) != SLICE_NONE;
+    unsigned words = 0;
+    bool names_http = slice_find_slice(line, SLICE(" HTTP/")) != SLICE_NONE;
+    while (words < 4 && slice_cut(&line, ' ', &word)) {
+        words++;
+    }
+    return words == 3 && !names_http && http_method_of(method) == HTTP_METHOD_OTHER;
 }
 
 static size_t read_preface(struct session *s, struct slice data) {
@@ -100,7 +105,7 @@ static size_t read_head(struct session *s, struct slice data) {
         head_incomplete(s);
         return 0;
     case H1_BAD:
-        if (s->requests == 0 && !names_http(data)) {
+        if (s->requests == 0 && is_other_preface(data)) {
             exchange_discard(x);
             vitals_add(&s->worker->own->reasons[REASON_BAD_REQUEST], 1);
             socket_close(&s->socket);

@@ -18,7 +18,7 @@
 #define URING_BATCH 256        /* completions looked at in one go */
 #define URING_EVENTS_PER_TURN 4096
 #define URING_MESSAGES 64            /* sends of more than one block in a submission */
-#define URING_HELD_BYTES_MAX 4194304 /* of a paused socket; one turn receives less than that */
+#define URING_HELD_BYTES_MAX 1048576 /* of a paused socket; one turn receives less than that */
 #define URING_LARGE_BYTES 32768      /* a receive of so much: from then on the socket is polled */
 #define URING_CHUNK_SLOTS 256
 #define URING_CHUNKS_MAX 4096 /* of slots: a million sockets */

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from .ports import free_port
 from .raw import Closed, Raw
 
 TLS = False  # set by tests that want every Proxy to speak TLS, and every connection to it
@@ -27,12 +28,6 @@ def harness_path():
         return named
     binary = pathlib.Path(os.environ.get("TIDEGATE", ROOT / "build" / "tidegate"))
     return str(binary.parent / "tests" / "system" / "worker_harness")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Proxy:
