@@ -1,9 +1,7 @@
-"""The rehearsal (examples/shop/rehearse.py): its arithmetic, its manners, and the real thing, short."""
-import csv
+"""The rehearsal (examples/shop/rehearse.py): its arithmetic and its manners. The real thing, short, is in
+test_rehearsal_real.py."""
 import datetime
-import io
 import json
-import os
 import pathlib
 import re
 import signal
@@ -17,13 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
 sys.path.insert(0, str(SHOP))
 
-from lib.tidegate import BINARY, alive, run_cli, wait_until      # noqa: E402
+from lib.rehearse import FIELDS, PRETEND, QUICK_S, rehearse      # noqa: E402, F401
+from lib.tidegate import BINARY, run_cli, wait_until             # noqa: E402
 from rehearsal import report, timeline                           # noqa: E402
-
-PRETEND = pathlib.Path(__file__).resolve().parent / "lib" / "pretend_tidegate.py"
-QUICK_S = 180
-FIELDS = {"requests", "served", "refused", "failed", "latency_ms", "instance_hours", "cost",
-          "max_instances", "reactive", "faults"}
 
 
 def shipped(name):
@@ -215,57 +209,6 @@ def test_rehearsal_json_has_the_fields_of_the_contract():
 
 # ---- manners: with a program that only pretends to be Tidegate ----
 
-class Run:
-    def __init__(self, folder, *options, binary=PRETEND, mode=""):
-        self.folder, self.out = folder, folder / "out" / "rehearsal.json"
-        self.log_path = folder / "rehearse.log"
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SHOP / "rehearse.py"), "--binary", str(binary), "--quick",
-                 "--state", str(folder / "state"), "--out", str(self.out), *options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder,
-                env={**os.environ, "PRETEND": mode})
-
-    def log(self):
-        return self.log_path.read_text()
-
-    def wait(self, seconds):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.terminate()
-            self.process.wait(60)
-            raise AssertionError(f"not done within {seconds} s:\n{self.log()}") from None
-
-    def leftovers(self):
-        """Processes whose command line names our folder, or that work in it."""
-        found = []
-        for folder in pathlib.Path("/proc").iterdir():
-            try:
-                if folder.name.isdigit() and alive(int(folder.name)) and str(self.folder) in (
-                        folder / "cmdline").read_text() + os.readlink(folder / "cwd"):
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return found
-
-
-@pytest.fixture
-def rehearse(tmp_path):
-    running = []
-
-    def start(*options, **more):
-        running.append(Run(tmp_path, *options, **more))
-        return running[-1]
-
-    yield start
-    for one in running:
-        if one.process.poll() is None:
-            one.process.terminate()
-            one.process.wait(60)
-        assert one.leftovers() == [], one.log()
-
-
 def test_a_whole_rehearsal(rehearse):
     one = rehearse("--lead", "5")
     assert one.wait(QUICK_S) == 0, one.log()
@@ -342,47 +285,3 @@ def test_shop_yaml_is_accepted(tmp_path):
         (tmp_path / name).write_text(text, newline="")
     checked = run_cli("check", str(tmp_path / "shop.yaml"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-STARTUP_MS_CALM = 4000      # of an instance, on a machine that has time for it
-
-
-def wanted_at(folder, at):
-    """How many instances were wanted at the unix time `at`, by the audit chain."""
-    listed = run_cli("audit", "list", "--json", "--limit", "1000", "--store",
-                     f"sqlite:{folder / 'state' / 'rehearsal' / 'var' / 'tidegate.db'}")
-    assert listed.returncode == 0, listed.stderr
-    decisions = [json.loads(line) for line in listed.stdout.splitlines()]
-    return next(d["evidence"]["instances"] for d in decisions         # newest first
-                if d["action"] == "want" and report.unix(d["time"]) <= at)
-
-
-@needs_binary
-def test_quick_rehearsal(rehearse):
-    """Announced campaign met warm; no failure but in the spike's first seconds; faults healed."""
-    one = rehearse(binary=BINARY)
-    assert one.wait(QUICK_S) == 0, one.log()
-    result = json.loads(one.out.read_text())
-    assert set(result) == FIELDS
-    assert result["requests"] == result["served"] + result["refused"] + result["failed"]
-    offered = list(csv.DictReader(io.StringIO(
-        (one.folder / "state" / "rehearsal" / "offered.csv").read_text())))
-    expected = sum(int(row["requests"]) for row in offered)
-    assert result["requests"] == pytest.approx(expected, rel=0.1), "the whole trace was offered"
-    details = json.loads((one.folder / "state" / "rehearsal" / "details.json").read_text())
-    campaign = details["campaign"]
-    begins = details["start"] + timeline.Timeline(timeline.DURATION_MIN).campaign[0]
-    before = [second for second in details["seconds"] if second["time"] <= begins][-1]
-    wanted_rps = wanted_at(one.folder, begins) * before["instance_capacity_rps"]
-    assert wanted_rps >= campaign["offered_rps_max"], campaign
-    if before["lead_ms"] <= STARTUP_MS_CALM:  # beside other work they are wanted, and not there yet
-        assert campaign["capacity_rps_at_start"] >= campaign["offered_rps_max"], campaign
-    assert campaign["failed"] == 0 and details["failed_outside_spike"] == 0, one.log()
-    assert [fault["kind"] for fault in result["faults"]] == ["kill", "hang"]
-    for fault in result["faults"]:
-        assert fault["noticed_ms"] is not None and fault["healed_ms"] is not None, result["faults"]
-    assert result["reactive"]["instance_hours"] > 0 and result["instance_hours"] > 0
-    orders = [json.loads(line) for line in
-              (one.folder / "state" / "rehearsal" / "orders.jsonl").read_text().splitlines()]
-    tokens = [order["token"] for order in orders]
-    assert tokens and len(tokens) == len(set(tokens)), "each order was written once"

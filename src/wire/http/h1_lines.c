@@ -81,7 +81,7 @@ static bool take_name(struct slice *rest, bool response, struct http_field *fiel
     field->name = (struct slice){ rest->data, len };
     field->id = http_field_id_look_up(field->name, &mistakable);
     *rest = (struct slice){ colon + 1, rest->len - (size_t)(colon + 1 - rest->data) };
-    return !mistakable ||
+    return !mistakable || response || /* it is a service that takes one for the other */
            h1_refuse(problem, 400, "an underscore in the name of a known field (RFC 9112 11.2)");
 }
 

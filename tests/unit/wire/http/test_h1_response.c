@@ -41,6 +41,7 @@ static const struct response_case accepted[] = {
     { "2.3", "HTTP/1.3", HTTP_GET, SLICE("HTTP/1.3 200 OK\r\nContent-Length: 1\r\n\r\n"), "200 length:1 keep" },
     { "5", "fields", HTTP_GET, SLICE(OK "Content-Length: 0\r\nSet-Cookie: a=1\r\nX:  1 \r\nX: 2\r\n\r\n"), "200 length:0 keep [X=1] [X=2]" },
     { "5.1", "blanks before the colon", HTTP_GET, SLICE(OK "Content-Length : 5\r\nX \t : a\r\n\r\n"), "200 length:5 keep [X=a]" },
+    { "5.1", "underscores are letters of another name", HTTP_GET, SLICE(OK "Content-Length: 0\r\nCache_Control: a\r\nContent_Length: 9\r\n\r\n"), "200 length:0 keep [Cache_Control=a] [Content_Length=9]" },
     { "4", "no fields but HEAD", HTTP_HEAD, SLICE("HTTP/1.1 200\r\n\r\n"), "200 none keep" },
 };
 
