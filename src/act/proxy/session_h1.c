@@ -64,8 +64,8 @@ static bool may_be_preface(const struct session *s, struct slice data) {
     return s->requests == 0 && slice_equal(slice_sub(data, 0, len), slice_sub(H2_PREFACE, 0, len));
 }
 
-/* A request line of three words of which none is HTTP's: a preface of another protocol. Who sends it
- * would not understand an answer (RFC 9113 3.4); everything else that is bad gets its 400. */
+/* A request line of three words of which none is HTTP's: a preface of another protocol. Who sends
+ * it would not understand an answer (RFC 9113 3.4); everything else that is bad gets its 400. */
 static bool is_other_preface(struct slice data) {
     size_t end = slice_find(data, '\n');
     struct slice word, line = slice_sub(data, 0, end == SLICE_NONE ? data.len : end);
