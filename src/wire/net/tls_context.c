@@ -149,6 +149,7 @@ static bool set_rules(SSL_CTX *context, const struct tls_server_options *o) {
     return SSL_CTX_set_min_proto_version(context, o->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) &&
            SSL_CTX_set_cipher_list(context,
                                    o->ciphers != NULL ? o->ciphers : TLS_CIPHERS_DEFAULT) &&
+           SSL_CTX_set_ciphersuites(context, TLS_SUITES) &&
            SSL_CTX_set1_groups_list(context, TLS_GROUPS) &&
            SSL_CTX_set_session_id_context(context, (const unsigned char *)&o->context_id,
                                           sizeof o->context_id);
