@@ -431,8 +431,8 @@ struct tls_client *certificates_service_client(const struct certificates *c,
     struct tls_client_options options = {
         .verify = tls->verify,
         .name = tls->name,
-        .alpn = h2 ? SLICE("\x02h2") : (struct slice){ 0 },
-        .ca = ca == NULL ? (struct slice){ 0 } : ca->texts[HELD_FIRST],
+        .alpn = h2 ? SLICE("\x02h2") : slice_of(NULL, 0),
+        .ca = ca == NULL ? slice_of(NULL, 0) : ca->texts[HELD_FIRST],
     };
     if (own != NULL && own->usable) {
         pair = (struct tls_pair){ own->texts[HELD_FIRST], own->texts[HELD_SECOND], { "", 0 } };

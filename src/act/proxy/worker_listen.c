@@ -94,7 +94,7 @@ static void obey(struct worker *w, const struct worker_order *order, int fd) {
 
 static void on_order(struct watch *watch, unsigned events) {
     struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, control));
-    struct worker_order order;
+    struct worker_order order = { 0 };
     int fd;
     while (receive(watch->fd, &order, &fd)) {
         obey(w, &order, fd);

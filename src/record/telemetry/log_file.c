@@ -41,7 +41,10 @@ static int open_path(const char *path) {
         return open(path, how | O_WRONLY);
     }
     int fd = open(path, how | O_RDWR | O_CREAT, LOG_FILE_MODE);
-    return fd < 0 && errno == EACCES ? open(path, how | O_WRONLY) : fd;
+    if (fd < 0 && errno == EACCES) {
+        fd = open(path, how | O_WRONLY);
+    }
+    return fd;
 }
 
 static int64_t born_ms(int fd, const struct stat *info) {
@@ -184,6 +187,7 @@ static void begin_tidy(struct log_file *f) {
         if (pthread_create(&thread, NULL, run_tidy, t) == 0) {
             pthread_detach(thread);
             f->tidy_due = false;
+            /* cppcheck-suppress memleak; the thread frees it */
             return;
         }
     }

@@ -86,6 +86,7 @@ static void find(const char *path, struct names *names) {
              slash == NULL ? "." : path);
     DIR *dir = opendir(folder);
     const struct dirent *entry;
+    /* cppcheck-suppress readdirCalled; readdir_r is obsolete, and nobody shares the stream */
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         bool packed;
         size_t len;

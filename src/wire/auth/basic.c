@@ -91,5 +91,5 @@ struct slice basic_any_hash(struct slice file) {
         return (struct slice){ 0 };
     }
     size_t colon = slice_find(line, ':');
-    return colon == SLICE_NONE ? (struct slice){ 0 } : slice_skip(line, colon + 1);
+    return colon == SLICE_NONE ? slice_of(NULL, 0) : slice_skip(line, colon + 1);
 }

@@ -27,7 +27,7 @@
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 /* Of 1.3, in Mozilla's order: AES-128 first, whose SHA-256 modern CPUs have in hardware. */
 #define TLS_SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-#define TLS_GROUPS "X25519:P-256:P-384"
+#define TLS_GROUPS ((char *)(uintptr_t) "X25519:P-256:P-384") /* OpenSSL takes a char pointer */
 
 /* ---- certificates ---- */
 

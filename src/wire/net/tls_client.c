@@ -106,7 +106,7 @@ static bool expect_name(SSL *ssl, const struct tls_client *c) {
     }
     ERR_clear_error();
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set_tlsext_host_name(ssl, c->name) == 1 &&
+    return SSL_set_tlsext_host_name(ssl, (void *)(uintptr_t)c->name) == 1 &&
            (!c->verify || SSL_set1_host(ssl, c->name) == 1);
 }
 

@@ -215,7 +215,9 @@ struct tls_parsed *tls_parsed_new(const struct tls_pair *pair, struct error *err
         return NULL;
     }
     char **fitting = realloc(p->names, (p->name_count + 1) * sizeof *p->names);
-    p->names = fitting != NULL ? fitting : p->names;
+    if (fitting != NULL) {
+        p->names = fitting;
+    }
     return p;
 }
 

@@ -70,7 +70,8 @@ static inline void wire_head(struct wire *w, uint32_t stream, const char *text, 
     }
     for (unsigned i = 0; i < extra; i++) {
         int len = snprintf(names[i], sizeof names[i], "x%u", i);
-        fields[count++] = (nghttp2_nv){ (uint8_t *)names[i], (uint8_t *)"y", (size_t)len, 1, 0 };
+        fields[count++] =
+            (nghttp2_nv){ (uint8_t *)names[i], (uint8_t *)(uintptr_t) "y", (size_t)len, 1, 0 };
     }
     ssize_t len = nghttp2_hd_deflate_hd(w->hpack, block, sizeof block, fields, count);
     assert_true(len > 0);
