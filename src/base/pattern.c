@@ -87,8 +87,9 @@ enum pattern_result pattern_match(const struct pattern *p, struct slice subject,
     }
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(p->data);
     int pairs = found == 0 ? PATTERN_CAPTURES_MAX + 1 : found; /* 0: more groups than we keep */
-    for (int i = 0; captures != NULL && i <= PATTERN_CAPTURES_MAX; i++) {
-        bool took_part = i < pairs && ends[2 * i] != PCRE2_UNSET && ends[2 * i + 1] >= ends[2 * i];
+    for (size_t i = 0; captures != NULL && i <= PATTERN_CAPTURES_MAX; i++) {
+        bool took_part =
+            i < (size_t)pairs && ends[2 * i] != PCRE2_UNSET && ends[2 * i + 1] >= ends[2 * i];
         captures[i] = took_part ? slice_sub(subject, ends[2 * i], ends[2 * i + 1] - ends[2 * i])
                                 : (struct slice){ 0 };
     }

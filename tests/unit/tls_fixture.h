@@ -21,11 +21,16 @@ static void pem_text(BIO *bio, char *out, size_t out_bytes) {
 }
 
 /* `names`: "DNS:shop.test,DNS:*.shop.test"; NULL: only the common name "common.test". */
+static inline long next_serial(void) {
+    static long serial = 1000;
+    return ++serial;
+}
+
 static inline void make_pair(struct pem_pair *out, bool rsa, const char *names) {
     EVP_PKEY *key = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
     X509 *x = X509_new();
     assert_true(key != NULL && x != NULL);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), rand());
+    ASN1_INTEGER_set(X509_get_serialNumber(x), next_serial());
     X509_set_version(x, 2);
     X509_gmtime_adj(X509_getm_notBefore(x), -60);
     X509_gmtime_adj(X509_getm_notAfter(x), 86400);

@@ -295,6 +295,17 @@ static void write_access_log(struct exposition *e, const struct api_access_log *
     exposition_value(e, LABELS({ "reason", SLICE("ring_full") }), (double)log->dropped);
 }
 
+static void write_certificates(struct exposition *e, const struct api_view *view) {
+    exposition_family(e, &(const struct metric){ "tidegate_tls_certificate_expiry_seconds",
+                                                 METRIC_GAUGE,
+                                                 "unix time at which the certificate expires" });
+    for (uint32_t i = 0; i < view->certificate_count; i++) {
+        const struct api_certificate *c = &view->certificates[i];
+        exposition_value(e, LABELS({ "name", slice_from(c->name) }, { "key", slice_from(c->kind) }),
+                         (double)c->not_after_ms / 1000);
+    }
+}
+
 static void write_view(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
@@ -321,14 +332,7 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     if (view->access_log.on) {
         write_access_log(e, &view->access_log);
     }
-    exposition_family(e, &(const struct metric){ "tidegate_tls_certificate_expiry_seconds",
-                                                 METRIC_GAUGE,
-                                                 "unix time at which the certificate expires" });
-    for (uint32_t i = 0; i < view->certificate_count; i++) {
-        const struct api_certificate *c = &view->certificates[i];
-        exposition_value(e, LABELS({ "name", slice_from(c->name) }, { "key", slice_from(c->kind) }),
-                         (double)c->not_after_ms / 1000);
-    }
+    write_certificates(e, view);
     exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
                                                  "newest published plan" });
     exposition_value(e, METRIC_LABELS_NONE, (double)view->plan_version);

@@ -171,7 +171,7 @@ static bool fill_batch(struct access_writer *w) {
 /* Gives back what stands before `written`. False: another thread has the rings now. */
 static bool release_lines(struct access_writer *w, size_t written) {
     unsigned done = 0;
-    uint64_t position[PLAN_WORKERS_MAX];
+    uint64_t position[PLAN_WORKERS_MAX] = { 0 };
     bool ours;
     pthread_mutex_lock(&w->lock);
     ours = !w->abandoned;

@@ -20,7 +20,7 @@ void notify_send(const char *format, ...) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     char message[MESSAGE_BYTES];
     const char *path = getenv("NOTIFY_SOCKET");
-    if (!notify_is_wanted() || strlen(path) >= sizeof address.sun_path) {
+    if (path == NULL || !notify_is_wanted() || strlen(path) >= sizeof address.sun_path) {
         return;
     }
     va_list arguments;
@@ -28,7 +28,9 @@ void notify_send(const char *format, ...) {
     int len = vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     memcpy(address.sun_path, path, strlen(path));
-    address.sun_path[0] = path[0] == '@' ? '\0' : path[0]; /* of the abstract name space */
+    if (path[0] == '@') {
+        address.sun_path[0] = '\0'; /* of the abstract name space */
+    }
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && len > 0 && len < MESSAGE_BYTES) {
         (void)!sendto(fd, message, (size_t)len, MSG_NOSIGNAL, (struct sockaddr *)&address,

@@ -69,6 +69,7 @@ bool secret_file_read(const char *path, struct slice *text, struct error *err) {
     if (data == NULL) {
         return error_set(err, ERROR_LIMIT, "%s: no memory", path);
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the slice owns it now */
     *text = slice_of(data, len);
     return true;
 }

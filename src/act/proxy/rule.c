@@ -211,7 +211,10 @@ bool rule_location_back(const struct rule *rule, const struct rule_visit *visit,
 /* ---- header fields ---- */
 
 static char folded(char c) {
-    return c == '_' ? '-' : (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    if (c == '_') {
+        return '-';
+    }
+    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 static bool same_name(struct slice a, struct slice b) {

@@ -8,7 +8,10 @@ int template_highest(struct slice text) {
         if (text.data[i] != '\\') {
             continue;
         }
-        char next = i + 1 < text.len ? text.data[i + 1] : '\0';
+        char next = '\0';
+        if (i + 1 < text.len) {
+            next = text.data[i + 1];
+        }
         if (next != '\\' && (next < '0' || next > '9')) {
             return TEMPLATE_BAD;
         }

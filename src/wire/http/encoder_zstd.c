@@ -32,9 +32,11 @@ static bool zstd_begin(struct encoder *e, uint64_t size) {
     return size == ENCODER_SIZE_UNKNOWN || !ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(state, size));
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): the library writes through `to` */
 static enum encoder_result zstd_run(struct encoder *e, enum encoder_action action,
                                     struct slice *input, char *out, size_t out_bytes,
                                     size_t *written) {
+    /* NOLINTEND(readability-non-const-parameter) */
     static const ZSTD_EndDirective directives[] = { [ENCODER_CONTINUE] = ZSTD_e_continue,
                                                     [ENCODER_FLUSH] = ZSTD_e_flush,
                                                     [ENCODER_END] = ZSTD_e_end };

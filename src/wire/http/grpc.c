@@ -11,7 +11,10 @@ bool grpc_is_request(const struct http_head *head) {
         !slice_equal_fold(slice_sub(field->value, 0, type.len), type)) {
         return false;
     }
-    char next = field->value.len == type.len ? ';' : field->value.data[type.len];
+    if (field->value.len == type.len) {
+        return true;
+    }
+    char next = field->value.data[type.len];
     return next == ';' || next == '+' || next == ' '; /* not application/grpc-web */
 }
 

@@ -323,9 +323,7 @@ static void frame_response(struct h2_stream *s, bool ended, struct http_head *he
         head->framing = HTTP_BODY_NONE;
         head->has_content_length =
             head->has_content_length && head->status >= 200 && head->status != 204;
-    } else if (ended) {
-        head->framing = HTTP_BODY_LENGTH; /* of 0 */
-    } else if (head->has_content_length && head->content_length > 0) {
+    } else if (ended || (head->has_content_length && head->content_length > 0)) {
         head->framing = HTTP_BODY_LENGTH;
     } else {
         head->framing = HTTP_BODY_CHUNKED; /* empty perhaps, but trailers may come */

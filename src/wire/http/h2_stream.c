@@ -55,6 +55,7 @@ void h2_stream_fini(struct h2_stream *s) {
 
 /* ---- out ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): nghttp2 says the signature */
 static ssize_t read_queue(nghttp2_session *session, int32_t id, uint8_t *unused, size_t room,
                           uint32_t *flags, nghttp2_data_source *source, void *user_data) {
     struct h2_stream *s = source->ptr;

@@ -11,6 +11,7 @@
 
 /* ---- asked during a handshake ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says the signature */
 static int on_name(SSL *ssl, int *alert, void *self) {
     (void)alert, (void)self;
     const struct tls *tls = tls_of(ssl);

@@ -79,6 +79,7 @@ STACK_OF(X509_CRL) * tls_read_revocations(struct slice pem, struct error *err) {
 }
 
 /* A key with a password would have to ask somebody. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says the signature */
 static int no_password(char *buffer, int size, int writing, void *self) {
     (void)buffer, (void)size, (void)writing, (void)self;
     return 0;

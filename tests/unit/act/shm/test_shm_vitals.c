@@ -99,9 +99,8 @@ static void texts_are_cut_and_come_back(void **state) {
     memset(long_text, 'x', sizeof long_text);
     texts[RECORD_TEXT_PATH] = slice_of(long_text, sizeof long_text);
     texts[RECORD_TEXT_LINE] = SLICE("end");
-    uint64_t at = w->ring_tail;
     vitals_release(w, atomic_load(&w->ring_head));
-    at = atomic_load(&w->ring_tail);
+    uint64_t at = atomic_load(&w->ring_tail);
     assert_null(vitals_peek(w, at));
     vitals_record_with_texts(w, &r, texts);
     vitals_record(w, &(struct request_record){ .trace_id = 2 });

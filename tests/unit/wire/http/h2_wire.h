@@ -258,5 +258,9 @@ static inline bool find_frame(const struct buffer *out, uint8_t type, uint32_t *
 
 static inline uint32_t read_u32(struct slice at) {
     const uint8_t *b = (const uint8_t *)at.data;
+    if (b == NULL || at.len < 4) {
+        fail_msg("expected four bytes");
+        return 0;
+    }
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }

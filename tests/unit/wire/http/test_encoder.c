@@ -35,6 +35,7 @@ struct decoder {
     bool ended;
 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written through the decoder */
 static void decoder_init(struct decoder *d, enum http_coding coding, char *out) {
     *d = (struct decoder){ .coding = coding, .out = out };
     if (coding == HTTP_CODING_GZIP) {
