@@ -92,8 +92,6 @@ def test_connections_are_limited():
 
 
 def test_problems_are_html_for_browsers_and_json_for_programs():
-    with Proxy() as proxy:  # no endpoint at all
-        pass
     with Proxy("127.0.0.1:1,draining", limits={"patience_ms": 50}) as proxy:
         page = proxy.get(fields="Accept: text/html,*/*\r\n")
         assert (page.status, page.field("content-type")) == (503, "text/html; charset=utf-8")

@@ -226,14 +226,20 @@ void vitals_clear_in_flight(struct vitals_worker *worker) {
     atomic_store(&worker->upstream_open, 0);
 }
 
+/* Worker i's numbers of the endpoint; NULL when they are of another generation. */
+static const struct vitals_endpoint *numbers_of(const struct vitals *vitals, unsigned i,
+                                                unsigned endpoint, uint32_t generation) {
+    const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
+    bool same = atomic_load_explicit(&e->generation, memory_order_relaxed) == generation;
+    return same ? e : NULL;
+}
+
 uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation) {
     uint32_t sum = 0;
     for (unsigned i = 0; i < vitals->worker_count; i++) {
-        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
-        if (atomic_load_explicit(&e->generation, memory_order_relaxed) == generation) {
-            sum += atomic_load_explicit(&e->in_flight, memory_order_relaxed);
-        }
+        const struct vitals_endpoint *e = numbers_of(vitals, i, endpoint, generation);
+        sum += e == NULL ? 0 : atomic_load_explicit(&e->in_flight, memory_order_relaxed);
     }
     return sum;
 }
@@ -242,10 +248,8 @@ uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint
                                   uint32_t generation) {
     uint32_t sum = 0;
     for (unsigned i = 0; i < vitals->worker_count; i++) {
-        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
-        if (atomic_load_explicit(&e->generation, memory_order_relaxed) == generation) {
-            sum += atomic_load_explicit(&e->awaiting, memory_order_relaxed);
-        }
+        const struct vitals_endpoint *e = numbers_of(vitals, i, endpoint, generation);
+        sum += e == NULL ? 0 : atomic_load_explicit(&e->awaiting, memory_order_relaxed);
     }
     return sum;
 }
@@ -254,13 +258,11 @@ uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoin
                                    uint32_t generation) {
     uint64_t oldest_us = 0;
     for (unsigned i = 0; i < vitals->worker_count; i++) {
-        const struct vitals_endpoint *e = &vitals->workers[i].endpoints[endpoint];
-        if (atomic_load_explicit(&e->generation, memory_order_relaxed) != generation) {
-            continue;
-        }
-        uint64_t start_us = atomic_load_explicit(&e->oldest_awaiting_us, memory_order_relaxed);
-        if (start_us != 0 && (oldest_us == 0 || start_us < oldest_us)) {
-            oldest_us = start_us;
+        const struct vitals_endpoint *e = numbers_of(vitals, i, endpoint, generation);
+        uint64_t since_us =
+            e == NULL ? 0 : atomic_load_explicit(&e->oldest_awaiting_us, memory_order_relaxed);
+        if (since_us != 0 && (oldest_us == 0 || since_us < oldest_us)) {
+            oldest_us = since_us;
         }
     }
     return oldest_us;
