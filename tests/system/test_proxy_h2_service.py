@@ -333,29 +333,15 @@ def h2_websocket():
         assert not [name for name, _ in stream.fields if name == "sec-websocket-key"]
         peer.state.send_headers(stream.id, [(":status", "200"), ("sec-websocket-protocol", "chat")])
         peer.flush()
-        stream.echoed = 0
+
+    def on_data(peer, event):
+        peer.state.send_data(event.stream_id, event.data.upper())
 
     def answer(peer, stream):
         peer.state.send_data(stream.id, b"bye", end_stream=True)
         peer.flush()
 
-    return H2WebSocketService(answer, on_head, settings=CONNECT_PROTOCOL)
-
-
-class H2WebSocketService(H2Service):
-    def serve(self, accepted):
-        from lib import h2peer
-
-        class Echoing(h2peer.ServicePeer):
-            def take(self, event):
-                if isinstance(event, h2.events.DataReceived) and event.data:
-                    self.state.send_data(event.stream_id, event.data.upper())
-                super().take(event)
-        original, h2peer.ServicePeer = h2peer.ServicePeer, Echoing
-        try:
-            super().serve(accepted)
-        finally:
-            h2peer.ServicePeer = original
+    return H2Service(answer, on_head, on_data, settings=CONNECT_PROTOCOL)
 
 
 def talk_h1(proxy):

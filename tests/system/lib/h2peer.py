@@ -207,12 +207,13 @@ class Client(Peer):
 
 class H2Service:
     """A service of one port in HTTP/2. `answer(peer, stream)` is called when a request is complete, by
-    default it echoes; `on_head(peer, stream)` when its head is there. Both run in the connection's
-    thread."""
+    default it echoes; `on_head(peer, stream)` when its head is there; `on_data(peer, event)` with each
+    piece of a body. All run in the connection's thread."""
 
-    def __init__(self, answer=None, on_head=None, settings=None, tls=None):
+    def __init__(self, answer=None, on_head=None, on_data=None, settings=None, tls=None):
         self.tls, self.protocols = tls, []
-        self.answer, self.on_head, self.settings = answer or self.echo, on_head, settings
+        self.answer, self.on_head, self.on_data = answer or self.echo, on_head, on_data
+        self.settings = settings
         self.requests, self.peers = [], []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
@@ -266,6 +267,8 @@ class ServicePeer(Peer):
         number = getattr(event, "stream_id", None)
         if isinstance(event, h2.events.RequestReceived) and self.service.on_head:
             self.service.on_head(self, self.stream(number))
+        if isinstance(event, h2.events.DataReceived) and event.data and self.service.on_data:
+            self.service.on_data(self, event)
         if isinstance(event, h2.events.StreamEnded):
             self.service.requests.append(self.stream(number))
             self.service.answer(self, self.stream(number))
