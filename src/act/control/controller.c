@@ -498,6 +498,7 @@ static bool controller_init(struct controller *c, struct error *err) {
     if (c->fleet == NULL || !open_api(c, err)) {
         return false;
     }
+    sticky_secret_init(&c->sticky, c->config.state);
     inherit_generations(c);
     services_apply(c);
     access_apply(c, NULL);

@@ -17,6 +17,7 @@
 #include "act/control/foresee.h"
 #include "act/control/inputs.h"
 #include "act/control/sense.h"
+#include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
 #include "decide/remediation/remedy.h"
@@ -83,6 +84,7 @@ struct controller {
     struct shop shop; /* ours, of the last good reload */
     struct inputs inputs;
     struct certificates certificates;
+    struct sticky_secret sticky;
     struct fleet *fleet;
     struct store *store; /* NULL: it could not be opened */
     struct api *api;

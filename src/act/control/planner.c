@@ -8,6 +8,7 @@
 #include "act/proxy/route_plan.h"
 
 #define FOLLOW_US 1000
+#define STICKY_ATTRIBUTES_BYTES 256
 
 static void on_publish(struct task *task) {
     planner_publish((struct controller *)((char *)task - offsetof(struct controller, publish)));
@@ -18,7 +19,28 @@ void planner_change(struct controller *c) {
     loop_defer(c->loop, &c->publish, on_publish);
 }
 
-static void fill_services(const struct controller *c, struct plan *plan) {
+static bool fill_balance(const struct balance_config *config, struct plan *plan,
+                         struct plan_balance *out) {
+    char attributes[STICKY_ATTRIBUTES_BYTES];
+    const char *name;
+    *out = (struct plan_balance){
+        .policy = (uint8_t)config->policy,
+        .hash = (uint8_t)balance_hash_of(config, &name),
+        .hash_balance_factor = (uint16_t)config->hash_balance_factor,
+    };
+    if (!plan_add_text(plan, slice_from(name), &out->hash_name)) {
+        return false;
+    }
+    if (config->sticky == NULL) {
+        return true;
+    }
+    out->secure = (uint8_t)config->sticky->secure;
+    return balance_sticky_attributes(config->sticky, attributes, sizeof attributes) &&
+           plan_add_text(plan, slice_from(config->sticky->cookie), &out->cookie) &&
+           plan_add_text(plan, slice_from(attributes), &out->cookie_attributes);
+}
+
+static bool fill_services(const struct controller *c, struct plan *plan) {
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         const struct controlled *s = &c->services[i];
         if (!s->used) {
@@ -41,7 +63,17 @@ static void fill_services(const struct controller *c, struct plan *plan) {
         };
         memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
+        if (!fill_balance(&s->config->balance, plan, &plan->services[i].balance)) {
+            return false;
+        }
     }
+    return true;
+}
+
+/* Both must be said: where nothing is known nothing is far. */
+static bool is_elsewhere(const struct controller *c, const struct instance *instance) {
+    return c->shop.zone != NULL && instance->zone[0] != '\0' &&
+           strcmp(c->shop.zone, instance->zone) != 0;
 }
 
 static void fill_endpoints(const struct controller *c, struct plan *plan) {
@@ -56,7 +88,13 @@ static void fill_endpoints(const struct controller *c, struct plan *plan) {
         e->state = (uint8_t)m->state;
         e->address = m->instance->address.storage;
         e->address_len = m->instance->address.len;
+        e->weight = (uint16_t)m->instance->weight;
+        e->elsewhere = is_elsewhere(c, m->instance);
         memcpy(e->id, m->instance->id, sizeof e->id);
+        const struct controlled *s = &c->services[e->service];
+        if (s->used && s->config->balance.sticky != NULL) {
+            e->sticky_tag = sticky_tag(&c->sticky, s->name, e->id);
+        }
         plan->endpoint_count = i + 1;
     }
 }
@@ -145,9 +183,8 @@ void planner_publish(struct controller *c) {
     plan->limits = proxy_plan_limits(&c->shop.limits, &c->shop.timeouts);
     plan->log_texts = c->shop.access_log.file != NULL;
     plan->log_query = c->shop.access_log.query;
-    fill_services(c, plan);
     fill_endpoints(c, plan);
-    if (!fill_routes(c, plan) || !fill_value(c, plan) ||
+    if (!fill_services(c, plan) || !fill_routes(c, plan) || !fill_value(c, plan) ||
         !compression_plan(&c->shop.compression, plan) || !fill_certificates(c, plan)) {
         log_error("plan_too_large", "action=keep_the_old_one");
         c->plan_dirty = false;

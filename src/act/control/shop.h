@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
 #include "decide/autoscale/scale_config.h"
+#include "decide/balance/balance_config.h"
 #include "decide/forecast/demand_config.h"
 #include "decide/value/value_config.h"
 #include "record/telemetry/access_log_config.h"
@@ -28,6 +29,7 @@ struct service_config {
     struct unit_config unit;
     struct objective_config objective;
     struct upstream_config timeouts;
+    struct balance_config balance;
     int compression; /* enum plan_switch */
     struct dial_config dial;
 };
@@ -62,6 +64,7 @@ struct shop {
         bool best_effort; /* a port that somebody else has is no reason not to start */
     } admin;
     const char *store;
+    const char *zone; /* of this node; NULL: not said */
     uint32_t workers; /* 0: one for each CPU */
     enum loop_io io;
     struct service_config *services;

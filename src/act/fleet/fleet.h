@@ -37,6 +37,8 @@ struct instance {
     char version[PLAN_NAME_BYTES];
     unsigned service; /* index, as in the plan */
     struct address address;
+    uint32_t weight;                 /* 0: as 1 */
+    char zone[BALANCE_ZONE_MAX + 1]; /* empty: not said */
     enum instance_phase phase;
     bool healthy;       /* by its probes */
     bool adopted;       /* of an earlier controller */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "act/shm/plan.h"
+#include "decide/balance/balance.h"
 #include "wire/net/address.h"
 
 #define HEALTH_NAME_MAX 100
@@ -63,12 +64,16 @@ static void check_static(const struct config_place *place, const struct fleet_co
         struct address address;
         struct error err;
         const struct config_place at = config_place_item(place, "endpoints", i);
-        if (c->endpoints[i] == NULL) {
+        const char *text = c->endpoints[i].address, *zone = c->endpoints[i].zone;
+        if (zone != NULL && strlen(zone) > BALANCE_ZONE_MAX) {
+            config_place_error(&at, "zone", "zone: expected at most %d bytes", BALANCE_ZONE_MAX);
+        }
+        if (text == NULL) {
             continue; /* not even text: said already */
         }
-        if (c->endpoints[i][0] == '\0') {
+        if (text[0] == '\0') {
             config_place_error(&at, NULL, "endpoints: expected an address such as 10.0.0.5:8000");
-        } else if (!address_parse(slice_from(c->endpoints[i]), 80, &address, &err) &&
+        } else if (!address_parse(slice_from(text), 80, &address, &err) &&
                    err.kind != ERROR_NOT_FOUND) {
             config_place_error(&at, NULL, "endpoints: %s", err.text);
         }
@@ -103,6 +108,22 @@ static void check(const struct config_place *place, void *item) {
     }
 }
 
+#define ENDPOINT(member) offsetof(struct endpoint_config, member)
+static const struct config_field endpoint_fields[] = {
+    { "address", CONFIG_TEXT, ENDPOINT(address), .required = true,
+      .help = "`host:port`; it may stand alone, without the block" },
+    { "weight", CONFIG_COUNT, ENDPOINT(weight), .fallback = "1", .min = 1,
+      .max = BALANCE_WEIGHT_MAX, .help = "its share beside the others'" },
+    { "zone", CONFIG_TEXT, ENDPOINT(zone),
+      .help = "where it stands; those in our own `zone` are preferred" },
+};
+static const struct config_table endpoint_table = {
+    .fields = endpoint_fields,
+    .len = sizeof endpoint_fields / sizeof *endpoint_fields,
+    .item_bytes = sizeof(struct endpoint_config),
+    .plain = true,
+};
+
 static const struct config_field health_fields[] = {
     { "path", CONFIG_TEXT, HEALTH(path),
       .help = "asked with GET: a status of 200 to 399 is health; without it a connection that is "
@@ -132,8 +153,9 @@ static const struct config_field fields[] = {
     { "folder", CONFIG_PATH, FLEET(folder), .fallback = ".", .help = "in which the command runs" },
     { "environment", CONFIG_PAIRS, FLEET(environment), .count_offset = FLEET(environment_len),
       .help = "added to ours" },
-    { "endpoints", CONFIG_TEXT, FLEET(endpoints), .many = true, .count_offset = FLEET(endpoint_len),
-      .help = "of `static`: where it answers" },
+    { "endpoints", CONFIG_BLOCKS, FLEET(endpoints), .table = &endpoint_table,
+      .count_offset = FLEET(endpoint_len),
+      .help = "of `static`: where it answers; an address alone, or a block" },
     { "protocol", CONFIG_CHOICE, FLEET(protocol), .choices = protocols, .fallback = "http/1.1",
       .help = "what it speaks; `h2`: HTTP/2 without asking first (prior knowledge), as gRPC "
               "services do" },

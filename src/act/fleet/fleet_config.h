@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "decide/balance/balance_config.h"
 
 #define FLEET_ARGUMENTS_MAX 256 /* words of a command */
 
@@ -19,6 +20,12 @@ struct health_config {
     uint32_t failures;
 };
 
+struct endpoint_config {
+    const char *address; /* "host:port" */
+    uint32_t weight;
+    const char *zone; /* NULL: not said */
+};
+
 struct fleet_config {
     enum fleet_kind kind;
     const char **command; /* of process; "$PORT" stands for the port */
@@ -26,7 +33,7 @@ struct fleet_config {
     const char *folder; /* in which it runs */
     const struct config_pair *environment;
     size_t environment_len;
-    const char **endpoints; /* of static: "host:port" */
+    struct endpoint_config *endpoints; /* of static */
     size_t endpoint_len;
     const char *version; /* NULL: a hash of command and environment */
     int64_t grace_ms;

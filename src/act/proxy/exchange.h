@@ -87,6 +87,7 @@ struct exchange {
     struct list awaiting;          /* in endpoint->awaiting */
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
+    uint64_t sticky_tag;           /* of the cookie that the visitor brought; 0: none */
     struct http_head *trailers;    /* of the request, in the arena; NULL: none */
     struct compression_wish compression;
     struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */

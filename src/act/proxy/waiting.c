@@ -19,7 +19,7 @@ static void add_word(_Atomic uint32_t *word, int32_t change) {
 
 /* ---- the limit ---- */
 
-static uint32_t in_flight_everywhere(const struct service *s) {
+uint32_t service_in_flight(const struct service *s) {
     const struct vitals *v = s->worker->vitals;
     uint32_t sum = 0;
     for (unsigned i = 0; i < v->worker_count; i++) {
@@ -30,7 +30,7 @@ static uint32_t in_flight_everywhere(const struct service *s) {
 
 static bool has_room(const struct service *s) {
     if (s->plan.concurrency > 0) {
-        return in_flight_everywhere(s) < s->plan.concurrency;
+        return service_in_flight(s) < s->plan.concurrency;
     }
     return s->limit_endpoints == 0 || get(&s->vitals->in_flight) < admission_limit_now(&s->limit);
 }

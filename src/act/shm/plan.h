@@ -21,7 +21,7 @@
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 3u
+#define PLAN_LAYOUT 4u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -51,13 +51,25 @@ struct plan_endpoint {
     char id[PLAN_NAME_BYTES]; /* "storefront-3"; of a static one its address */
     uint32_t generation;
     uint16_t service;
-    uint8_t state;        /* enum endpoint_state */
+    uint8_t state; /* enum endpoint_state */
+    bool elsewhere; /* not in the zone of this node */
+    uint16_t weight;
+    uint64_t sticky_tag;  /* what the cookie of a sticky service says; 0: it is not sticky */
     uint32_t concurrency; /* requests in flight it carries within the objective; 0 not known yet */
     struct sockaddr_storage address;
     uint32_t address_len;
 };
 
 enum plan_protocol { PLAN_PROTOCOL_H1, PLAN_PROTOCOL_H2 };
+
+/* How a service's endpoint is chosen. */
+struct plan_balance {
+    uint8_t policy, hash;         /* enum balance_policy, balance_hash */
+    uint8_t secure;               /* enum sticky_secure */
+    uint16_t hash_balance_factor; /* percent; 0: no bound */
+    struct plan_text hash_name;
+    struct plan_text cookie, cookie_attributes; /* empty: not sticky */
+};
 
 /* Services keep their index while their name is configured: vitals are indexed by it. */
 struct plan_service {
@@ -68,6 +80,7 @@ struct plan_service {
     uint8_t protocol;    /* enum plan_protocol, towards its endpoints */
     bool order_by_value; /* overload.order */
     uint32_t queue_max, queue_patience_ms;
+    struct plan_balance balance;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
     bool compression;   /* answers may be compressed, unless the route says otherwise */
     /* How its instances are spoken to. */

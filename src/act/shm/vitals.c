@@ -74,6 +74,7 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
         /* The worker that swapped the generation clears; what another one adds in these few
          * nanoseconds is lost, which an estimate can bear. */
         atomic_store(&shared->ewma_us, 0);
+        atomic_store(&shared->usual_us, 0);
         atomic_store(&shared->error_ppm, 0);
         atomic_store(&shared->connect_failures, 0);
         atomic_store(&shared->failures, 0);

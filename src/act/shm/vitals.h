@@ -15,7 +15,7 @@
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 3u
+#define VITALS_LAYOUT 4u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -160,6 +160,7 @@ struct vitals_worker {
 struct vitals_shared_endpoint {
     _Alignas(64) _Atomic uint32_t generation;
     _Atomic uint32_t ewma_us;                    /* peak-EWMA of time to first byte; 0 not known */
+    _Atomic uint32_t usual_us;                   /* its running median; 0 not known */
     _Atomic uint32_t error_ppm;                  /* EWMA of failures, parts per million */
     _Atomic uint32_t connect_failures, failures; /* consecutive */
     _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */
