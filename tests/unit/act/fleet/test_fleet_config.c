@@ -66,6 +66,19 @@ static void takes_endpoints(void **state) {
                          "endpoints: [10.0.0.5:8000, \"[::1]:80\", shop.internal, shop:81,\n"
                          "            \"unix:/run/a.sock\"]\n"));
     assert_int_equal(f->config.endpoint_len, 5);
+    assert_string_equal(f->config.endpoints[3].address, "shop:81");
+    assert_int_equal(f->config.endpoints[3].weight, 1);
+    assert_null(f->config.endpoints[3].zone);
+    assert_true(apply(f, "fleet: static\nendpoints: 10.0.0.5:8000\n"));
+    assert_int_equal(f->config.endpoint_len, 1);
+    assert_string_equal(f->config.endpoints[0].address, "10.0.0.5:8000");
+    assert_true(apply(f, "fleet: static\nendpoints:\n  - { address: a:1, weight: 3, zone: eu-a }\n"
+                         "  - b:1\n"));
+    assert_int_equal(f->config.endpoint_len, 2);
+    assert_string_equal(f->config.endpoints[0].zone, "eu-a");
+    assert_int_equal(f->config.endpoints[0].weight, 3);
+    assert_string_equal(f->config.endpoints[1].address, "b:1");
+    assert_int_equal(f->config.endpoints[1].weight, 1);
 }
 
 static void refuses_with_a_place(void **state) {
@@ -106,7 +119,14 @@ static void refuses_with_a_place(void **state) {
         { "command: x\nprotocol: h3", "2:11: protocol: expected one of http/1.1, h2, found 'h3'" },
         { "command: x\ngrace: 2h", "2:8: grace: expected 0 to 3600 s, found '2h'" },
         { "fleet: static", "1:1: endpoints: expected at least one, such as [\"10.0.0.5:8000\"]" },
-        { "fleet: static\nendpoints: [ [a:1] ]", "2:14: endpoints: expected text, found a list" },
+        { "fleet: static\nendpoints: [ [a:1] ]", "2:14: expected a block of keys, found a list" },
+        { "fleet: static\nendpoints: [ { weight: 2 } ]",
+          "2:14: expected the key 'address': `host:port`; it may stand alone, without the block" },
+        { "fleet: static\nendpoints: [ { address: a:1, weight: 0 } ]",
+          "2:38: weight: expected 1 to 256, found '0'" },
+        { "fleet: static\nendpoints: [ { address: a:1, zone: "
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa } ]",
+          "2:36: zone: expected at most 63 bytes" },
         { "command: x\nenvironment: { A: [b] }", "2:19: A: expected text" },
         { "fleet: static\nendpoints: [a:1]\ncommand: x",
           "3:10: command: only of `fleet: process`" },
