@@ -6,12 +6,12 @@ export interface Latency { p50: Maybe; p95: Maybe; p99: Maybe }
 export interface Stage { stage: string; offered_rps: Maybe; served_rps: Maybe; latency_ms: Latency }
 export interface Instance {
   id: string; service: string; pid: number | null; address: string | null; version: string | null;
-  state: "starting" | "warm" | "serving" | "ejected" | "draining";
+  state: "starting" | "warm" | "serving" | "ejected" | "draining"; weight: number; zone: string | null;
   in_flight: number; latency_ms: Maybe; requests_rps: Maybe; errors_rps: Maybe; cpu_ratio: Maybe;
   memory_bytes: Maybe; startup_ms: Maybe; started: string | null; note: string | null;
 }
 export interface Service {
-  name: string; fleet: string | null; trouble: string | null;
+  name: string; fleet: string | null; balance: string | null; trouble: string | null;
   demand_rps: Maybe; served_rps: Maybe; refused_rps: Maybe; failed_rps: Maybe;
   forecast_rps: Maybe; forecast_rps_low: Maybe; forecast_rps_high: Maybe;
   capacity_rps: Maybe; instance_capacity_rps: Maybe;

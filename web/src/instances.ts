@@ -33,6 +33,8 @@ function update(element: HTMLElement, instance: Instance, service: Service, now:
   note.hidden = instance.note === null;
   setAttribute(element, "title", [instance.address, instance.pid === null ? null : `pid ${instance.pid}`,
     instance.version === null ? null : `version ${instance.version}`,
+    instance.zone === null ? null : `zone ${instance.zone}`,
+    instance.weight === 1 ? null : `weight ${instance.weight}`,
     instance.startup_ms === null ? null : `ready after ${milliseconds(instance.startup_ms)}`].filter(Boolean).join(" · "));
 }
 
@@ -45,7 +47,8 @@ export function drawInstances(service: Service, now: number): void {
   setText(byId("instances-summary"), sorted.length === 0 ? "none" :
     `${parts.join(", ")} · wanted ${service.instances_wanted} (${service.instances_min} to ${service.instances_max})` +
     (service.spares_wanted > 0 ? ` and ${count(service.spares_wanted, "spare")}` : "") +
-    (service.lead_ms === null ? "" : ` · a start takes ${milliseconds(service.lead_ms)}`));
+    (service.lead_ms === null ? "" : ` · a start takes ${milliseconds(service.lead_ms)}`) +
+    (service.balance === null ? "" : ` · balanced by ${service.balance.replace("_", " ")}`));
   const trouble = byId("trouble");
   trouble.hidden = service.trouble === null;
   setText(trouble, service.trouble ?? "");

@@ -58,6 +58,7 @@ struct api_forecast {
 struct api_service {
     char name[PLAN_NAME_BYTES];
     char fleet[16];                   /* "process", "static" */
+    char balance[16];                 /* the policy: "fastest" */
     char trouble[2 * API_TEXT_BYTES]; /* why its instances do not come up; empty: none */
     /* The last whole second. */
     double demand_rps; /* offered, before admission */
@@ -79,6 +80,8 @@ struct api_service {
 
 struct api_instance {
     char id[PLAN_NAME_BYTES], version[PLAN_NAME_BYTES], address[64];
+    char zone[64]; /* empty: not said */
+    uint32_t weight;
     uint16_t service; /* index into view.services */
     uint8_t state;    /* enum endpoint_state */
     pid_t pid;        /* 0: not a process of ours */

@@ -35,6 +35,8 @@ json_t *view_instance(const struct api_view *view, const struct api_instance *i)
     json_put(json, "address", json_text(i->address));
     json_put(json, "version", json_text(i->version));
     json_put(json, "state", json_string(endpoint_state_name((enum endpoint_state)i->state)));
+    json_put(json, "weight", json_integer(i->weight));
+    json_put(json, "zone", json_text(i->zone));
     json_put(json, "in_flight", json_integer(i->in_flight));
     json_put(json, "latency_ms", json_known(i->latency_ms));
     json_put(json, "requests_rps", json_known(i->requests_rps));
@@ -63,6 +65,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_t *json = json_object();
     json_put(json, "name", json_text(s->name));
     json_put(json, "fleet", json_text(s->fleet));
+    json_put(json, "balance", json_text(s->balance));
     json_put(json, "trouble", json_text(s->trouble));
     json_put(json, "demand_rps", json_known(s->demand_rps));
     json_put(json, "served_rps", json_known(s->served_rps));

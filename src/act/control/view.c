@@ -71,6 +71,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     unsigned serving = members_count(c, index, ENDPOINT_SERVING);
     memcpy(out->name, s->name, sizeof out->name);
     snprintf(out->fleet, sizeof out->fleet, "%s", fleet_kind_name(config->fleet.kind));
+    snprintf(out->balance, sizeof out->balance, "%s", balance_policy_names[config->balance.policy]);
     snprintf(out->trouble, sizeof out->trouble, "%s", fleet_trouble(c->fleet, index));
     fill_demand(s, out);
     fill_forecast(s, now_ms, out);
@@ -105,6 +106,7 @@ static void fill_instance(const struct controller *c, const struct member *m,
     *out = (struct api_instance){
         .service = (uint16_t)i->service,
         .state = (uint8_t)m->state,
+        .weight = i->weight > 0 ? i->weight : 1,
         .pid = i->pid,
         .in_flight = vitals_endpoint_in_flight(c->config.vitals, slot, m->generation),
         .latency_ms = ewma_us > 0 ? ewma_us / 1000.0 : NAN,
@@ -117,6 +119,7 @@ static void fill_instance(const struct controller *c, const struct member *m,
     };
     memcpy(out->id, i->id, sizeof out->id);
     memcpy(out->version, i->version, sizeof out->version);
+    memcpy(out->zone, i->zone, sizeof out->zone);
     snprintf(out->address, sizeof out->address, "%.63s", address);
     snprintf(out->note, sizeof out->note, "%s", m->note);
 }

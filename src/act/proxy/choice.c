@@ -24,6 +24,11 @@ bool choice_is_good(const struct service *s, const struct exchange *x, uint16_t 
     return !is_held_back(s->worker, &s->worker->endpoints[slot]) && !exchange_has_tried(x, slot);
 }
 
+static uint32_t usual_us(const struct vitals_shared_endpoint *shared) {
+    bool known = atomic_load_explicit(&shared->trials, memory_order_relaxed) >= BALANCE_TRIALS;
+    return known ? atomic_load_explicit(&shared->usual_us, memory_order_relaxed) : 0;
+}
+
 /* For balance_pick: the endpoints of a list, as this exchange sees them. */
 struct view {
     const struct worker *worker;
@@ -37,7 +42,7 @@ static struct balance_candidate look(const void *self, uint32_t position) {
     const struct endpoint *e = &view->worker->endpoints[slot];
     return (struct balance_candidate){
         .in_flight = in_flight(view->worker, slot),
-        .usual_us = atomic_load_explicit(&e->shared->usual_us, memory_order_relaxed),
+        .usual_us = usual_us(e->shared),
         .error_ppm = atomic_load_explicit(&e->shared->error_ppm, memory_order_relaxed),
         .idle_us = endpoint_silence_us(e, loop_now_us(view->worker->loop)),
         .weight = e->weight,

@@ -288,6 +288,18 @@ static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
     }
 }
 
+static void add_usual_sample(struct vitals_shared_endpoint *shared, uint64_t latency_us,
+                             uint64_t idle_us) {
+    uint32_t usual_us = atomic_load_explicit(&shared->usual_us, memory_order_relaxed);
+    uint32_t trials = atomic_load_explicit(&shared->trials, memory_order_relaxed);
+    atomic_store_explicit(&shared->usual_us,
+                          balance_add_usual(usual_us, trials, latency_us, idle_us),
+                          memory_order_relaxed);
+    if (trials < BALANCE_TRIALS) {
+        atomic_store_explicit(&shared->trials, trials + 1, memory_order_release);
+    }
+}
+
 void endpoint_connected(struct worker *w, const struct exchange *x) {
     struct endpoint *e = endpoint_of(w, x);
     if (e != NULL) {
@@ -327,10 +339,7 @@ void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
     atomic_store_explicit(&e->shared->ewma_us, balance_add_latency(ewma_us, latency_us, idle_us),
                           memory_order_relaxed);
     if (status < 500) { /* how long a failure takes says nothing of an answer */
-        uint32_t usual_us = atomic_load_explicit(&e->shared->usual_us, memory_order_relaxed);
-        atomic_store_explicit(&e->shared->usual_us,
-                              balance_add_usual(usual_us, latency_us, idle_us),
-                              memory_order_relaxed);
+        add_usual_sample(e->shared, latency_us, idle_us);
     }
     atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
     add_error_sample(e->shared, status >= 500, idle_us);

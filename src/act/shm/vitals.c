@@ -75,6 +75,7 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
          * nanoseconds is lost, which an estimate can bear. */
         atomic_store(&shared->ewma_us, 0);
         atomic_store(&shared->usual_us, 0);
+        atomic_store(&shared->trials, 0);
         atomic_store(&shared->error_ppm, 0);
         atomic_store(&shared->connect_failures, 0);
         atomic_store(&shared->failures, 0);

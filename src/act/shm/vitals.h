@@ -160,7 +160,8 @@ struct vitals_worker {
 struct vitals_shared_endpoint {
     _Alignas(64) _Atomic uint32_t generation;
     _Atomic uint32_t ewma_us;                    /* peak-EWMA of time to first byte; 0 not known */
-    _Atomic uint32_t usual_us;                   /* its running median; 0 not known */
+    _Atomic uint32_t usual_us;                   /* its running median, of so many answers, */
+    _Atomic uint32_t trials;                     /* counted to BALANCE_TRIALS: then it is known */
     _Atomic uint32_t error_ppm;                  /* EWMA of failures, parts per million */
     _Atomic uint32_t connect_failures, failures; /* consecutive */
     _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */

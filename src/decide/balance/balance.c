@@ -26,7 +26,9 @@ float balance_score(const struct balance_candidate *c, const struct balance_typi
         (c->usual_us > 0 ? (float)c->usual_us : typical) + error_us(c, peers->error_ppm);
     /* It fades towards what is typical, not towards nothing: silence is no merit. */
     float excess = known - typical;
-    float expected = excess > 0 ? typical + excess * balance_faded(c->idle_us) : known;
+    float expected = excess > BALANCE_NOISE_US   ? typical + excess * balance_faded(c->idle_us)
+                     : excess < -BALANCE_NOISE_US ? known
+                                                  : typical;
     return ((float)c->in_flight + 1) * (expected + 1) / weight_of(c);
 }
 
@@ -105,7 +107,7 @@ static uint32_t usual_of(const struct sample *s) {
     return median(us, count);
 }
 
-/* One that has not answered yet gets one request, until that is answered: it may be cold. */
+/* One that is not known yet gets one request at a time: it may be cold. */
 static void suspect_slow(struct sample *s) {
     if (s->typical.us == 0) {
         return; /* nobody has */
@@ -113,7 +115,7 @@ static void suspect_slow(struct sample *s) {
     uint64_t bound = (uint64_t)s->typical.us * BALANCE_SLOW;
     for (uint32_t i = 0; i < s->count; i++) {
         const struct balance_candidate *c = &s->of[i];
-        bool slow = c->usual_us > bound && c->usual_us - s->typical.us > BALANCE_SLOW_LEAST_US;
+        bool slow = c->usual_us > bound && c->usual_us - s->typical.us > BALANCE_NOISE_US;
         s->suspect[i] |= slow || (c->usual_us == 0 && c->in_flight > 0);
     }
 }

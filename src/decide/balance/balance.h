@@ -29,12 +29,13 @@
 
 #define BALANCE_LOOKS 4               /* endpoints compared: of so many or fewer all */
 #define BALANCE_TIE 1.25F             /* scores as near as this are equal */
-#define BALANCE_SLOW 3                /* times the lower median of its peers: an outlier */
-#define BALANCE_SLOW_LEAST_US 2000    /* and not by less than this */
+#define BALANCE_NOISE_US 2000         /* who differs by less is as fast as the others */
+#define BALANCE_SLOW 3                /* times the lower median of its peers (and the noise): an outlier */
 #define BALANCE_FAILING_PPM 200000    /* and twice what its peers fail: an outlier, too */
 #define BALANCE_ERROR_COST_US 2000000 /* a failure is as bad as waiting this long */
 #define BALANCE_PROBE_RATIO 0.02F     /* of the requests' time may go into probes */
 #define BALANCE_PROBE_PRICE_LEAST 4   /* so that never more than 0.5 % are probes */
+#define BALANCE_TRIALS 3
 #define BALANCE_SILENCE_US 10000000
 #define BALANCE_FADE_US 1000000 /* half of what is known is forgotten in this time of silence */
 #define BALANCE_FADE_HALVINGS_MAX 20
@@ -111,6 +112,9 @@ float balance_faded(uint64_t idle_us);
 /* The average, sensitive to peaks: for people, and for who looks out for sudden slowness. */
 uint32_t balance_add_latency(uint32_t ewma_us, uint64_t sample_us, uint64_t idle_us);
 /* The median, a sixteenth up or down with each answer: a tenth of slow pages, or one long pause,
- * leaves it where it is. */
-uint32_t balance_add_usual(uint32_t usual_us, uint64_t sample_us, uint64_t idle_us);
+ * leaves it where it is. It begins with the least of BALANCE_TRIALS answers (`trials` of them came
+ * before this one), because the first may have had to wait for a connection or a cold cache; until
+ * then the usual latency counts as not known. */
+uint32_t balance_add_usual(uint32_t usual_us, uint32_t trials, uint64_t sample_us,
+                           uint64_t idle_us);
 uint32_t balance_add_error(uint32_t error_ppm, bool failed, uint64_t idle_us);

@@ -38,10 +38,11 @@ uint32_t balance_add_latency(uint32_t ewma_us, uint64_t sample_us, uint64_t idle
     return ewma_us == 0 ? sample : blend_us(ewma_us, sample, keep * balance_faded(idle_us));
 }
 
-uint32_t balance_add_usual(uint32_t usual_us, uint64_t sample_us, uint64_t idle_us) {
+uint32_t balance_add_usual(uint32_t usual_us, uint32_t trials, uint64_t sample_us,
+                           uint64_t idle_us) {
     uint32_t sample = whole_us(sample_us);
-    if (usual_us == 0) {
-        return sample;
+    if (trials < BALANCE_TRIALS) {
+        return trials == 0 || sample < usual_us ? sample : usual_us;
     }
     if (idle_us > BALANCE_FADE_US / 64) { /* else it moves by less than a step */
         float keep = balance_faded(idle_us);

@@ -27,13 +27,13 @@ static void prefers(void **state) {
         struct balance_candidate better, worse;
     } cases[] = {
         { "the idle one", { .usual_us = 1000 }, { .usual_us = 1000, .in_flight = 1 } },
-        { "the fast one", { .usual_us = 1000 }, { .usual_us = 2000 } },
+        { "the fast one", { .usual_us = 10000 }, { .usual_us = 20000 } },
         { "the fast one with more to do",
           { .usual_us = 1000, .in_flight = 3 },
           { .usual_us = 9000 } },
         { "the one without errors", { .usual_us = 5000 }, { .usual_us = 100, .error_ppm = 1000000 } },
         { "the one with few errors",
-          { .usual_us = 5000, .error_ppm = 1000 },
+          { .usual_us = 5000, .error_ppm = 500 },
           { .usual_us = 5000, .error_ppm = 10000 } },
         { "the one that does not fail, however much it carries",
           { .usual_us = 5000, .in_flight = 2000 },
@@ -267,15 +267,17 @@ static void averages(void **state) {
     }
     assert_in_range(us, 3000, 3008);
 
-    uint32_t usual = balance_add_usual(0, 8000, 0);
+    uint32_t usual = balance_add_usual(0, 0, 60000, 0);
+    usual = balance_add_usual(usual, 1, 8000, 0); /* the least of the first three */
+    usual = balance_add_usual(usual, 2, 9000, 0);
     assert_int_equal(usual, 8000);
-    assert_int_equal(balance_add_usual(usual, 900000, 0), 8501); /* a sixteenth, however late */
-    assert_int_equal(balance_add_usual(usual, 8100, 0), 8100);   /* or less */
-    assert_int_equal(balance_add_usual(usual, 100, 0), 7499);
-    assert_in_range(balance_add_usual(usual, 1000, UINT64_MAX), 4000, 4500); /* half forgotten */
-    assert_int_equal(balance_add_usual(UINT32_MAX, UINT64_MAX, 0), UINT32_MAX);
-    assert_int_equal(balance_add_usual(0, 0, 0), 1);
-    assert_int_equal(balance_add_usual(1, 0, UINT64_MAX), 1);
+    assert_int_equal(balance_add_usual(usual, 3, 900000, 0), 8501); /* a sixteenth */
+    assert_int_equal(balance_add_usual(usual, 3, 8100, 0), 8100);   /* or less */
+    assert_int_equal(balance_add_usual(usual, 3, 100, 0), 7499);
+    assert_in_range(balance_add_usual(usual, 3, 1000, UINT64_MAX), 4000, 4500); /* half forgotten */
+    assert_int_equal(balance_add_usual(UINT32_MAX, 3, UINT64_MAX, 0), UINT32_MAX);
+    assert_int_equal(balance_add_usual(0, 0, 0, 0), 1);
+    assert_int_equal(balance_add_usual(1, 3, 0, UINT64_MAX), 1);
 
     uint32_t ppm = 0;
     for (int i = 0; i < 200; i++) {

@@ -37,7 +37,7 @@ struct simulated_server {
     uint32_t requests, judged; /* all; since judge_from_us */
     uint32_t in_flight_max;
     /* Its own. */
-    uint32_t in_flight, usual_us, error_ppm;
+    uint32_t in_flight, usual_us, trials, error_ppm;
     uint64_t last_us, free_us[SIMULATED_PLACES_MAX];
 };
 
@@ -83,7 +83,7 @@ static struct balance_candidate look(const void *self, uint32_t position) {
     const struct simulated_server *server = &run->s->servers[position];
     return (struct balance_candidate){
         .in_flight = server->in_flight,
-        .usual_us = server->usual_us,
+        .usual_us = server->trials < BALANCE_TRIALS ? 0 : server->usual_us,
         .error_ppm = server->error_ppm,
         .idle_us = server->last_us == 0 ? 0 : run->now_us - server->last_us,
         .weight = server->weight,
@@ -146,7 +146,9 @@ static void answer(struct run *run, struct request *request) {
     uint64_t took_us = run->now_us - request->sent_us, idle_us = run->now_us - server->last_us;
     server->in_flight--;
     if (!request->failed) {
-        server->usual_us = balance_add_usual(server->usual_us, took_us, idle_us);
+        server->usual_us =
+            balance_add_usual(server->usual_us, server->trials, took_us, idle_us);
+        server->trials += server->trials < BALANCE_TRIALS;
     }
     server->error_ppm = balance_add_error(server->error_ppm, request->failed, idle_us);
     server->last_us = run->now_us;
