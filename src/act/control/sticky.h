@@ -1,6 +1,6 @@
 /* Sticky cookies: the secret that makes an endpoint's name into a value that says nothing to others
- * and that nobody else can make up. It is kept in the state folder, so that visitors stay where they
- * are when Tidegate is started anew. */
+ * and that nobody else can make up. It is kept in the state folder, so that visitors stay where
+ * they are when Tidegate is started anew. */
 #pragma once
 #include <stdint.h>
 

@@ -62,8 +62,8 @@ static struct found pick(struct service *s, struct balance *memory, const uint16
                          uint32_t count, const struct exchange *x) {
     struct view view = { s->worker, slots, x };
     struct balance_request request = {
-        .policy = s->plan.balance.policy == BALANCE_MAGLEV ? BALANCE_FASTEST
-                                                           : s->plan.balance.policy,
+        .policy =
+            s->plan.balance.policy == BALANCE_MAGLEV ? BALANCE_FASTEST : s->plan.balance.policy,
         .may_probe = exchange_is_repeatable(x),
     };
     struct balance_choice choice =
@@ -196,9 +196,8 @@ bool service_has_endpoint(const struct service *s) {
 static uint32_t list_members(const struct service *s, struct maglev_member *members) {
     for (uint32_t i = 0; i < s->serving_count; i++) {
         const struct endpoint *e = &s->worker->endpoints[s->serving[i]];
-        members[i] = (struct maglev_member){
-            .id = e->id, .weight = e->weight, .position = s->serving[i]
-        };
+        members[i] =
+            (struct maglev_member){ .id = e->id, .weight = e->weight, .position = s->serving[i] };
     }
     return s->serving_count;
 }

@@ -51,7 +51,7 @@ struct plan_endpoint {
     char id[PLAN_NAME_BYTES]; /* "storefront-3"; of a static one its address */
     uint32_t generation;
     uint16_t service;
-    uint8_t state; /* enum endpoint_state */
+    uint8_t state;  /* enum endpoint_state */
     bool elsewhere; /* not in the zone of this node */
     uint16_t weight;
     uint64_t sticky_tag;  /* what the cookie of a sticky service says; 0: it is not sticky */

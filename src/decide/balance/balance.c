@@ -15,18 +15,17 @@ static float weight_of(const struct balance_candidate *c) {
  * then the request is to blame, or something behind them all. */
 static float error_us(const struct balance_candidate *c, uint32_t typical_ppm) {
     uint64_t usual_ppm = 2 * (uint64_t)typical_ppm;
-    return c->error_ppm <= usual_ppm ? 0
-                                     : (float)(c->error_ppm - usual_ppm) *
-                                           ((float)BALANCE_ERROR_COST_US / BALANCE_PPM);
+    return c->error_ppm <= usual_ppm
+               ? 0
+               : (float)(c->error_ppm - usual_ppm) * ((float)BALANCE_ERROR_COST_US / BALANCE_PPM);
 }
 
 float balance_score(const struct balance_candidate *c, const struct balance_typical *peers) {
     float typical = (float)peers->us;
-    float known =
-        (c->usual_us > 0 ? (float)c->usual_us : typical) + error_us(c, peers->error_ppm);
+    float known = (c->usual_us > 0 ? (float)c->usual_us : typical) + error_us(c, peers->error_ppm);
     /* It fades towards what is typical, not towards nothing: silence is no merit. */
     float excess = known - typical;
-    float expected = excess > BALANCE_NOISE_US   ? typical + excess * balance_faded(c->idle_us)
+    float expected = excess > BALANCE_NOISE_US    ? typical + excess * balance_faded(c->idle_us)
                      : excess < -BALANCE_NOISE_US ? known
                                                   : typical;
     return ((float)c->in_flight + 1) * (expected + 1) / weight_of(c);
@@ -124,8 +123,7 @@ static void suspect_slow(struct sample *s) {
 
 /* In usual answers. */
 static float probe_price(const struct balance_candidate *c, const struct balance_typical *peers) {
-    float price =
-        ((float)c->usual_us + error_us(c, peers->error_ppm)) / ((float)peers->us + 1);
+    float price = ((float)c->usual_us + error_us(c, peers->error_ppm)) / ((float)peers->us + 1);
     return price < BALANCE_PROBE_PRICE_LEAST ? BALANCE_PROBE_PRICE_LEAST : price;
 }
 
@@ -252,7 +250,6 @@ static struct balance_choice take_turns(struct balance *b, const struct balance_
 struct balance_choice balance_pick(struct balance *b, const struct balance_request *request,
                                    const void *self, balance_look *look, uint32_t count,
                                    struct rand *r) {
-    return request->policy == BALANCE_ROUND_ROBIN
-               ? take_turns(b, request, self, look, count, r)
-               : compare(b, request, self, look, count, r);
+    return request->policy == BALANCE_ROUND_ROBIN ? take_turns(b, request, self, look, count, r)
+                                                  : compare(b, request, self, look, count, r);
 }

@@ -4,11 +4,11 @@
  *
  *     score = (in flight + 1) × (usual latency + excess errors × BALANCE_ERROR_COST_US) ÷ weight
  *
- * where scores within BALANCE_TIE of the least are equal, and chance decides. Who is an outlier among
- * its peers (`suspect`: usually three times as slow as the lower median, or failing a fifth more
- * often) is left out, whatever the others carry, but for probes: it finishes nothing sooner, and one
- * that fails fast is always idle. At most half of the endpoints can be outliers. When the others are
- * so loaded that they become as slow, it is none any more.
+ * where scores within BALANCE_TIE of the least are equal, and chance decides. Who is an outlier
+ * among its peers (`suspect`: usually three times as slow as the lower median, or failing a fifth
+ * more often) is left out, whatever the others carry, but for probes: it finishes nothing sooner,
+ * and one that fails fast is always idle. At most half of the endpoints can be outliers. When the
+ * others are so loaded that they become as slow, it is none any more.
  *
  * A probe is a request that may be sent twice, to a suspect that has nothing in flight. It is paid
  * for: each request earns BALANCE_PROBE_RATIO of a usual answer's time, a probe costs what it is
@@ -18,19 +18,19 @@
  *
  * Pure: chance and time are arguments. Estimates live where the caller keeps them (the vitals, one
  * per endpoint for all workers); ejection is ejection.h, affinity maglev.h, zones locality.h.
- * After: "The Power of Two Choices", Mitzenmacher 2001; peak EWMA of Twitter's Finagle; "Load is not
- * what you should balance: Introducing Prequal", NSDI 2024 (latency decides, probes are paid for);
- * "Frugal Streaming for Estimating Quantiles", Ma et al. 2013. */
+ * After: "The Power of Two Choices", Mitzenmacher 2001; peak EWMA of Twitter's Finagle; "Load is
+ * not what you should balance: Introducing Prequal", NSDI 2024 (latency decides, probes are paid
+ * for); "Frugal Streaming for Estimating Quantiles", Ma et al. 2013. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rand.h"
 
-#define BALANCE_LOOKS 4               /* endpoints compared: of so many or fewer all */
-#define BALANCE_TIE 1.25F             /* scores as near as this are equal */
-#define BALANCE_NOISE_US 2000         /* who differs by less is as fast as the others */
-#define BALANCE_SLOW 3                /* times the lower median of its peers (and the noise): an outlier */
+#define BALANCE_LOOKS 4       /* endpoints compared: of so many or fewer all */
+#define BALANCE_TIE 1.25F     /* scores as near as this are equal */
+#define BALANCE_NOISE_US 2000 /* who differs by less is as fast as the others */
+#define BALANCE_SLOW 3        /* times the lower median of its peers (and the noise): an outlier */
 #define BALANCE_FAILING_PPM 200000    /* and twice what its peers fail: an outlier, too */
 #define BALANCE_ERROR_COST_US 2000000 /* a failure is as bad as waiting this long */
 #define BALANCE_PROBE_RATIO 0.02F     /* of the requests' time may go into probes */

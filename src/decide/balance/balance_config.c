@@ -10,8 +10,10 @@
 #define STICKY(member) offsetof(struct sticky_config, member)
 
 const char *const balance_policy_names[] = {
-    [BALANCE_FASTEST] = "fastest",         [BALANCE_LEAST_REQUESTS] = "least_requests",
-    [BALANCE_ROUND_ROBIN] = "round_robin", [BALANCE_MAGLEV] = "maglev",
+    [BALANCE_FASTEST] = "fastest",
+    [BALANCE_LEAST_REQUESTS] = "least_requests",
+    [BALANCE_ROUND_ROBIN] = "round_robin",
+    [BALANCE_MAGLEV] = "maglev",
     [BALANCE_POLICIES] = NULL,
 };
 
@@ -21,8 +23,8 @@ enum balance_hash balance_hash_of(const struct balance_config *c, const char **n
            : c->hash.header != NULL    ? BALANCE_HASH_HEADER
            : c->hash.cookie != NULL    ? BALANCE_HASH_COOKIE
            : c->hash.path              ? BALANCE_HASH_PATH
-           : c->hash.client > 0        ? (enum balance_hash)(BALANCE_HASH_CLIENT + c->hash.client - 1)
-                                       : BALANCE_HASH_NONE;
+           : c->hash.client > 0 ? (enum balance_hash)(BALANCE_HASH_CLIENT + c->hash.client - 1)
+                                : BALANCE_HASH_NONE;
 }
 
 /* ---- a cookie of our own ---- */
@@ -43,8 +45,9 @@ bool balance_sticky_attributes(const struct sticky_config *s, char *out, size_t 
 
 static void check_name(const struct config_place *place, const char *key, const char *name) {
     if (name != NULL && (!http_is_token(slice_from(name)) || strlen(name) > BALANCE_NAME_MAX)) {
-        config_place_error(place, key, "%s: expected a name of at most %d letters, digits, '-', '_'",
-                           key, BALANCE_NAME_MAX);
+        config_place_error(place, key,
+                           "%s: expected a name of at most %d letters, digits, '-', '_'", key,
+                           BALANCE_NAME_MAX);
     }
 }
 
@@ -62,7 +65,8 @@ static void check_sticky(const struct config_place *place, void *item) {
     const struct sticky_config *s = item;
     check_name(place, "cookie", s->cookie);
     if (s->path == NULL || s->path[0] != '/' || strlen(s->path) > 128 || !is_attribute(s->path)) {
-        config_place_error(place, "path", "path: expected a path that begins with '/', without ';'");
+        config_place_error(place, "path",
+                           "path: expected a path that begins with '/', without ';'");
     }
     if (s->same_site == STICKY_NONE && s->secure == STICKY_SECURE_NEVER) {
         config_place_error(place, "secure",
@@ -102,8 +106,8 @@ static const struct config_table hash_table =
 
 static void check(const struct config_place *place, void *item) {
     const struct balance_config *c = item;
-    int keys = (c->hash.header != NULL) + (c->hash.cookie != NULL) + c->hash.path +
-               (c->hash.client > 0);
+    int keys =
+        (c->hash.header != NULL) + (c->hash.cookie != NULL) + c->hash.path + (c->hash.client > 0);
     const struct config_place hash = config_place_block(place, "hash");
     check_name(&hash, "header", c->hash.header);
     check_name(&hash, "cookie", c->hash.cookie);
@@ -116,8 +120,9 @@ static void check(const struct config_place *place, void *item) {
         config_place_error(place, "hash", "hash: only of `policy: maglev`");
     }
     if (c->policy == BALANCE_MAGLEV && c->sticky != NULL) {
-        config_place_error(place, "sticky", "sticky: expected none with `policy: maglev`, whose "
-                                            "key already says where to");
+        config_place_error(place, "sticky",
+                           "sticky: expected none with `policy: maglev`, whose "
+                           "key already says where to");
     }
     if (c->hash_balance_factor > 0 && c->hash_balance_factor <= 100) {
         config_place_error(place, "hash_balance_factor",
@@ -130,7 +135,7 @@ static const struct config_field fields[] = {
       .fallback = "fastest",
       .help = "`fastest`: the least expected finish, none that is slow or fails beside its peers; "
               "`least_requests`: the least in flight; `round_robin`: in turn; `maglev`: the same "
-              "key to the same instance. It may stand alone: `balance: round_robin`" },
+              "key to the same instance" },
     { "hash", CONFIG_BLOCK, BALANCE(hash), .table = &hash_table,
       .help = "of `maglev`: what the key is, exactly one of these; a request without it goes to "
               "the fastest" },

@@ -6,8 +6,8 @@
 /* A success counts half of that: what had been sent before it began to fail still comes back. */
 #define KEEP_FAILING_RATIO 0.9375F
 #define USUAL_KEEP_LEAST 0.5F /* one answer after a long silence may be luck */
-#define USUAL_STEP 16        /* the part by which the median moves */
-#define ERROR_PPM_LEAST 8    /* less is none */
+#define USUAL_STEP 16         /* the part by which the median moves */
+#define ERROR_PPM_LEAST 8     /* less is none */
 
 float balance_faded(uint64_t idle_us) {
     uint64_t halvings = idle_us / BALANCE_FADE_US;

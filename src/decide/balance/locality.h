@@ -1,5 +1,5 @@
-/* Zones: requests stay in the node's own as long as its endpoints can carry them, and overflow to the
- * others in proportion to what is missing.
+/* Zones: requests stay in the node's own as long as its endpoints can carry them, and overflow to
+ * the others in proportion to what is missing.
  *
  *     share that stays = min(1, LOCALITY_OVERPROVISIONING × available ÷ all of the own zone)
  *

@@ -32,7 +32,8 @@ void maglev_build(struct maglev *m, struct maglev_member *members, uint32_t coun
     for (uint32_t i = 0; i < count; i++) {
         uint64_t id = members[i].id;
         orders[i].next = (uint32_t)(XXH3_64bits_withSeed(&id, sizeof id, 1) % MAGLEV_SIZE);
-        orders[i].skip = 1 + (uint32_t)(XXH3_64bits_withSeed(&id, sizeof id, 2) % (MAGLEV_SIZE - 1));
+        orders[i].skip =
+            1 + (uint32_t)(XXH3_64bits_withSeed(&id, sizeof id, 2) % (MAGLEV_SIZE - 1));
         orders[i].turn = 0;
         heaviest = members[i].weight > heaviest ? members[i].weight : heaviest;
     }

@@ -121,7 +121,7 @@ static void refuses_with_a_place(void **state) {
         { "fleet: static", "1:1: endpoints: expected at least one, such as [\"10.0.0.5:8000\"]" },
         { "fleet: static\nendpoints: [ [a:1] ]", "2:14: expected a block of keys, found a list" },
         { "fleet: static\nendpoints: [ { weight: 2 } ]",
-          "2:14: expected the key 'address': `host:port`; it may stand alone, without the block" },
+          "2:14: expected the key 'address': `host:port`" },
         { "fleet: static\nendpoints: [ { address: a:1, weight: 0 } ]",
           "2:38: weight: expected 1 to 256, found '0'" },
         { "fleet: static\nendpoints: [ { address: a:1, zone: "

@@ -158,7 +158,7 @@ static void refuses_with_a_place(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(has_defaults), TEST(takes_a_policy_alone), TEST(takes_keys),
+        TEST(has_defaults),   TEST(takes_a_policy_alone), TEST(takes_keys),
         TEST(writes_cookies), TEST(refuses_with_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* The choice of an endpoint under load, in virtual time: a service of several servers, each with places
- * that work at once and a queue before them, one of which is slow, failing or cold. Same seed, same
- * run; a failure names its seed. */
+/* The choice of an endpoint under load, in virtual time: a service of several servers, each with
+ * places that work at once and a queue before them, one of which is slow, failing or cold. Same
+ * seed, same run; a failure names its seed. */
 #include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,9 +28,9 @@ struct simulated_server {
     double failing_ratio;       /* such a part is answered 500 after fail_us, without a place */
     double fail_us;
     uint64_t fails_from_us;
-    uint32_t cold;         /* so many of its first answers take ten times as long */
-    uint64_t joins_us;     /* until then it is out of rotation */
-    uint64_t recovers_us;  /* from then on it takes healthy_us and does not fail; 0: never */
+    uint32_t cold;        /* so many of its first answers take ten times as long */
+    uint64_t joins_us;    /* until then it is out of rotation */
+    uint64_t recovers_us; /* from then on it takes healthy_us and does not fail; 0: never */
     uint64_t healthy_us;
     uint32_t weight;
     /* What came of it. */
@@ -131,8 +131,7 @@ static void send(struct run *run) {
     request->sent_us = run->now_us;
     request->failed = !recovered && run->now_us >= server->fails_from_us &&
                       rand_unit(&run->rand) < server->failing_ratio;
-    request->due_us =
-        request->failed ? run->now_us + (uint64_t)server->fail_us : work(run, server);
+    request->due_us = request->failed ? run->now_us + (uint64_t)server->fail_us : work(run, server);
     server->requests++;
     server->judged += run->now_us >= s->judge_from_us;
     server->in_flight++;
@@ -146,8 +145,7 @@ static void answer(struct run *run, struct request *request) {
     uint64_t took_us = run->now_us - request->sent_us, idle_us = run->now_us - server->last_us;
     server->in_flight--;
     if (!request->failed) {
-        server->usual_us =
-            balance_add_usual(server->usual_us, server->trials, took_us, idle_us);
+        server->usual_us = balance_add_usual(server->usual_us, server->trials, took_us, idle_us);
         server->trials += server->trials < BALANCE_TRIALS;
     }
     server->error_ppm = balance_add_error(server->error_ppm, request->failed, idle_us);
@@ -231,9 +229,9 @@ static struct simulation random_service(struct rand *r, enum illness illness) {
     uint32_t places = 1 + rand_below(r, 16);
     bool exponential = rand_below(r, 2) == 0;
     for (uint32_t i = 0; i < s.count; i++) {
-        s.servers[i] = (struct simulated_server){
-            .service_us = service_us, .exponential = exponential, .places = places
-        };
+        s.servers[i] = (struct simulated_server){ .service_us = service_us,
+                                                  .exponential = exponential,
+                                                  .places = places };
     }
     struct simulated_server *ill = &s.servers[s.count - 1];
     if (illness == ILL_SLOW) {
@@ -402,9 +400,9 @@ static void keeps_to_the_weights(void **state) {
         };
         static const uint32_t weights[] = { 3, 1, 2 };
         for (int i = 0; i < 3; i++) {
-            s.servers[i] = (struct simulated_server){
-                .service_us = 20000, .places = 12 * weights[i], .weight = weights[i]
-            };
+            s.servers[i] = (struct simulated_server){ .service_us = 20000,
+                                                      .places = 12 * weights[i],
+                                                      .weight = weights[i] };
         }
         simulate(&s, 7);
         double slack = policies[p] == BALANCE_ROUND_ROBIN ? 0.01 : 0.08;
