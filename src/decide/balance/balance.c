@@ -20,14 +20,22 @@ static float error_us(const struct balance_candidate *c, uint32_t typical_ppm) {
                : (float)(c->error_ppm - usual_ppm) * ((float)BALANCE_ERROR_COST_US / BALANCE_PPM);
 }
 
+/* Estimates of equals differ by as much. */
+static bool is_alike(float known, float typical) {
+    float difference = known > typical ? known - typical : typical - known;
+    return difference < BALANCE_NOISE_US ||
+           (known < typical * BALANCE_ALIKE && typical < known * BALANCE_ALIKE);
+}
+
 float balance_score(const struct balance_candidate *c, const struct balance_typical *peers) {
     float typical = (float)peers->us;
     float known = (c->usual_us > 0 ? (float)c->usual_us : typical) + error_us(c, peers->error_ppm);
+    if (is_alike(known, typical)) {
+        known = typical;
+    }
     /* It fades towards what is typical, not towards nothing: silence is no merit. */
     float excess = known - typical;
-    float expected = excess > BALANCE_NOISE_US    ? typical + excess * balance_faded(c->idle_us)
-                     : excess < -BALANCE_NOISE_US ? known
-                                                  : typical;
+    float expected = excess > 0 ? typical + excess * balance_faded(c->idle_us) : known;
     return ((float)c->in_flight + 1) * (expected + 1) / weight_of(c);
 }
 

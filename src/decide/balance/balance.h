@@ -30,6 +30,7 @@
 #define BALANCE_LOOKS 4       /* endpoints compared: of so many or fewer all */
 #define BALANCE_TIE 1.25F     /* scores as near as this are equal */
 #define BALANCE_NOISE_US 2000 /* who differs by less is as fast as the others */
+#define BALANCE_ALIKE 1.5F    /* or by no more than this factor */
 #define BALANCE_SLOW 3        /* times the lower median of its peers (and the noise): an outlier */
 #define BALANCE_FAILING_PPM 200000    /* and twice what its peers fail: an outlier, too */
 #define BALANCE_ERROR_COST_US 2000000 /* a failure is as bad as waiting this long */

@@ -36,7 +36,7 @@ static void prefers(void **state) {
           { .usual_us = 100, .error_ppm = 1000000 } },
         { "the one with few errors",
           { .usual_us = 5000, .error_ppm = 500 },
-          { .usual_us = 5000, .error_ppm = 10000 } },
+          { .usual_us = 5000, .error_ppm = 150000 } },
         { "the one that does not fail, however much it carries",
           { .usual_us = 5000, .in_flight = 2000 },
           { .usual_us = 5000, .error_ppm = 300000 } },
