@@ -118,13 +118,13 @@ def test_the_status_says_which_policy(tmp_path):
 
 @pytest.mark.parametrize("policy", ["fastest", "least_requests"])
 def test_equals_are_used_alike(tmp_path, policy):
-    with Shop(tmp_path, 3, policy) as shop:
-        assert min(shop.spread(300).values()) >= 30
+    with Shop(tmp_path, 3, policy, delay_s=0.05) as shop:   # far above what a busy machine adds
+        assert min(shop.spread(90).values()) >= 9
 
 
 def test_a_slow_instance_gets_only_probes(tmp_path):
     with Shop(tmp_path, 4, "fastest", workers=2) as shop:
-        shop.backends[2].delay_s = 0.3
+        shop.backends[2].delay_s = 0.5
         shop.spread(60)     # by now all that are asked are known
         assert shop.spread(300).get("c", 0) <= 4
 

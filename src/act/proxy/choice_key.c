@@ -21,7 +21,8 @@ static struct slice client_of(const struct exchange *x, bool network) {
 
 static struct slice field_of(const struct exchange *x, struct slice name) {
     const struct http_field *field = http_head_find_name(&x->request, name);
-    return field == NULL ? (struct slice){ 0 } : field->value;
+    struct slice none = { 0 };
+    return field == NULL ? none : field->value;
 }
 
 bool choice_key(const struct service *s, const struct exchange *x, uint64_t *key) {

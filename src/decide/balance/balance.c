@@ -61,7 +61,7 @@ static void add(struct sample *s, const void *self, balance_look *look, uint32_t
 /* Different ones: each draw leaves out those before it (Floyd's algorithm). */
 static void draw(struct sample *s, const void *self, balance_look *look, uint32_t count,
                  struct rand *r) {
-    uint32_t drawn[BALANCE_LOOKS];
+    uint32_t drawn[BALANCE_LOOKS] = { 0 };
     uint64_t bits = rand_next(r);
     for (uint32_t i = 0; i < BALANCE_LOOKS; i++) {
         uint32_t last = count - BALANCE_LOOKS + i, at;
@@ -159,7 +159,7 @@ static float score_of(const struct balance_candidate *c, enum balance_policy pol
 /* One of the best that are no suspects. */
 static uint32_t best_of(const struct sample *s, enum balance_policy policy, struct rand *r) {
     float scores[BALANCE_LOOKS], least = 0;
-    uint32_t equal[BALANCE_LOOKS], count = 0;
+    uint32_t equal[BALANCE_LOOKS] = { 0 }, count = 0;
     bool found = false;
     for (uint32_t i = 0; i < s->count; i++) {
         scores[i] = score_of(&s->of[i], policy, &s->typical);
