@@ -110,8 +110,7 @@ static void check(const struct config_place *place, void *item) {
 
 #define ENDPOINT(member) offsetof(struct endpoint_config, member)
 static const struct config_field endpoint_fields[] = {
-    { "address", CONFIG_TEXT, ENDPOINT(address), .required = true,
-      .help = "`host:port`" },
+    { "address", CONFIG_TEXT, ENDPOINT(address), .required = true, .help = "`host:port`" },
     { "weight", CONFIG_COUNT, ENDPOINT(weight), .fallback = "1", .min = 1,
       .max = BALANCE_WEIGHT_MAX, .help = "its share beside the others'" },
     { "zone", CONFIG_TEXT, ENDPOINT(zone),
@@ -154,8 +153,7 @@ static const struct config_field fields[] = {
     { "environment", CONFIG_PAIRS, FLEET(environment), .count_offset = FLEET(environment_len),
       .help = "added to ours" },
     { "endpoints", CONFIG_BLOCKS, FLEET(endpoints), .table = &endpoint_table,
-      .count_offset = FLEET(endpoint_len),
-      .help = "of `static`: where it answers" },
+      .count_offset = FLEET(endpoint_len), .help = "of `static`: where it answers" },
     { "protocol", CONFIG_CHOICE, FLEET(protocol), .choices = protocols, .fallback = "http/1.1",
       .help = "what it speaks; `h2`: HTTP/2 without asking first (prior knowledge), as gRPC "
               "services do" },
