@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "act/fleet/fleet.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "base/buffer.h"
@@ -34,6 +35,7 @@
 #define API_LEDGER_MAX 8
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
+#define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
 
 /* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
 
@@ -53,6 +55,14 @@ struct api_forecast {
     const double *quantiles;
     size_t quantile_stride;
     double provision_quantile;
+};
+
+/* An instance that a person has taken out of rotation. */
+struct api_maintenance {
+    char service[PLAN_NAME_BYTES], instance[PLAN_NAME_BYTES];
+    char reason[API_TEXT_BYTES]; /* in the person's words; empty: none was given */
+    char by[PLAN_NAME_BYTES];    /* who asked */
+    int64_t since_ms, until_ms;  /* unix; until 0: until it is ended */
 };
 
 struct api_service {
@@ -75,6 +85,7 @@ struct api_service {
     double lead_ms;                             /* high quantile of the start-up time */
     uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
     char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
+    struct fleet_probes probes;  /* of this controller */
     struct api_forecast forecast;
 };
 
@@ -93,6 +104,10 @@ struct api_instance {
     double startup_ms;         /* NaN: not ready yet, or adopted */
     int64_t started_ms;        /* unix; 0: not known */
     char note[API_TEXT_BYTES]; /* why it is ejected or draining; empty */
+    bool healthy, suspicious;  /* by its probes; they come more often than usual */
+    double probe_ms;           /* the last one took; NaN: none has ended */
+    enum probe_result probe_result;
+    const struct api_maintenance *maintenance; /* borrowed until the next api_tick; NULL: none */
 };
 
 struct api_campaign {
@@ -130,16 +145,25 @@ struct api_view {
     bool draining;
     char currency[8]; /* "EUR"; empty: no price known */
     uint32_t service_count, instance_count, campaign_count, ledger_count, certificate_count;
+    uint32_t maintenance_count;
     int64_t ledger_since_ms;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
+    const struct api_maintenance *maintenance[API_MAINTENANCE_MAX]; /* borrowed likewise */
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
     struct api_ledger_row ledger[API_LEDGER_MAX];
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
 };
 
 /* ---- what control does for the API ---- */
+
+struct api_maintenance_order {
+    struct slice service, instance, reason, by;
+    int64_t for_ms; /* 0: until it is ended */
+    bool force;     /* even the last one that serves */
+    bool expired;   /* its time is up: nobody asked */
+};
 
 struct api_source {
     void *self;
@@ -152,6 +176,12 @@ struct api_source {
     void (*drain)(void *self);
     /* Takes one instance out of rotation, lets it finish and replaces it. */
     bool (*drain_instance)(void *self, struct slice id, struct error *err);
+    /* Takes one out until it is ended; told again it takes over what is new. ERROR_NOT_FOUND;
+     * ERROR_BUSY: nobody else serves, or it is leaving. The view has it when this returns. */
+    bool (*start_maintenance)(void *self, const struct api_maintenance_order *order,
+                              struct error *err);
+    bool (*end_maintenance)(void *self, const struct api_maintenance_order *order,
+                            struct error *err);
 };
 
 struct api_options {

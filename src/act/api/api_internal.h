@@ -21,7 +21,7 @@ struct api_request {
     char path[API_PATH_BYTES], query[API_QUERY_BYTES], host[API_HOST_BYTES];
     char if_none_match[API_ETAG_BYTES];
     bool accepts_gzip, accepts_openmetrics;
-    struct slice rest; /* the part of the path that stands for "*" in its route */
+    struct slice rest, more; /* the parts of the path that stand for each "*" in its route */
 };
 
 /* head -> body -> answering -> head …, or answering -> hearing (events), or -> ending */
@@ -126,6 +126,9 @@ json_t *view_campaigns(const struct api_view *view);
 const struct api_service *find_service(const struct api_view *view, struct slice name);
 const struct api_instance *find_instance(const struct api_view *view, struct slice id);
 
+/* maintenance.c */
+json_t *maintenance_json(const struct api_maintenance *maintenance); /* null of NULL */
+
 /* verdict.c: the one line that says whether all is well. */
 json_t *verdict_json(struct api *api);
 
@@ -150,4 +153,5 @@ typedef void api_handler(struct api_connection *c);
 api_handler handle_status, handle_services, handle_service, handle_instances, handle_instance,
     handle_demand, handle_latency, handle_forecast, handle_decisions, handle_campaigns,
     handle_events, handle_openapi, handle_metrics, handle_health, handle_dashboard, handle_reload,
-    handle_drain, handle_instance_drain;
+    handle_drain, handle_instance_drain, handle_maintenance_list, handle_maintenance_start,
+    handle_maintenance_end;

@@ -82,6 +82,11 @@
     X(cpu_ratio, "tidegate_instance_cpu_ratio", "CPU that the instance uses, 1 is one CPU")        \
     X(memory_bytes, "tidegate_instance_memory_bytes", "resident memory of the instance")
 
+#define INSTANCE_CHECKS(X)                                                                         \
+    X(probe_ms / 1000, "tidegate_instance_probe_duration_seconds", "last health probe")            \
+    X(healthy, "tidegate_instance_healthy", "1 while its health probes are good")                  \
+    X(maintenance != NULL, "tidegate_instance_maintenance", "1 while a person has taken it out")
+
 #define STORE_METRICS(X)                                                                           \
     X(writing, GAUGE, "tidegate_store_writing", "1 while the store can be written")                \
     X(queued_rows, GAUGE, "tidegate_store_queued_rows", "rows that wait to be written")            \
@@ -283,6 +288,25 @@ static void write_instances(struct exposition *e, const struct api_view *view) {
     }
 }
 
+static void write_probes(struct exposition *e, const struct api_view *view) {
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_probes_total", METRIC_COUNTER,
+                                              "health probes, by what was known before and by how "
+                                              "they ended" });
+    for (uint32_t s = 0; s < view->service_count; s++) {
+        for (int state = 0; state < FLEET_PROBED && view->services[s].name[0] != '\0'; state++) {
+            for (int result = PROBE_WELL; result < PROBE_RESULTS; result++) {
+                struct slice before = slice_from(fleet_probed_name((enum fleet_probed)state));
+                struct slice ended = slice_from(probe_result_name((enum probe_result)result));
+                exposition_value(e,
+                                 LABELS({ "service", slice_from(view->services[s].name) },
+                                        { "state", before }, { "result", ended }),
+                                 (double)view->services[s].probes.count[state][result]);
+            }
+        }
+    }
+}
+
 static void write_access_log(struct exposition *e, const struct api_access_log *log) {
 #define WRITE(field, type, family, help)                                                           \
     exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
@@ -324,11 +348,13 @@ static void write_view(struct exposition *e, const struct api_view *view) {
         exposition_value(e,                                                                        \
                          LABELS({ "service", slice_from(view->services[instance->service].name) }, \
                                 { "instance", slice_from(instance->id) }),                         \
-                         instance->field);                                                         \
+                         (double)(instance->field));                                                         \
     }
     INSTANCE_GAUGES(WRITE)
+    INSTANCE_CHECKS(WRITE)
 #undef WRITE
     write_instances(e, view);
+    write_probes(e, view);
     if (view->access_log.on) {
         write_access_log(e, &view->access_log);
     }

@@ -1,10 +1,12 @@
 /* Which path is answered by which handler, and who may ask. */
+#include <stdio.h>
 #include <string.h>
 
 #include "act/api/api_internal.h"
 #include "wire/http/uri.h"
 
-/* "*" in a path stands for one segment; GET answers HEAD too. `acts`: only over the Unix socket. */
+/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. `acts`: only over the
+ * Unix socket. */
 static const struct {
     const char *path;
     enum http_method method;
@@ -26,6 +28,9 @@ static const struct {
     { "/api/v1/reload", HTTP_POST, true, handle_reload },
     { "/api/v1/drain", HTTP_POST, true, handle_drain },
     { "/api/v1/instances/*/drain", HTTP_POST, true, handle_instance_drain },
+    { "/api/v1/maintenance", HTTP_GET, false, handle_maintenance_list },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_POST, true, handle_maintenance_start },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_DELETE, true, handle_maintenance_end },
     { "/metrics", HTTP_GET, false, handle_metrics },
     { "/healthz", HTTP_GET, false, handle_health },
     { "/", HTTP_GET, false, handle_dashboard },
@@ -34,19 +39,37 @@ static const struct {
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
-/* Whether the path fits the pattern; *rest is the segment that "*" stands for. */
-static bool fits(struct slice pattern, struct slice path, struct slice *rest) {
-    size_t star = slice_find(pattern, '*');
-    if (star == SLICE_NONE) {
-        return slice_equal(pattern, path);
-    }
-    struct slice after = slice_skip(pattern, star + 1);
-    if (path.len <= star + after.len || memcmp(path.data, pattern.data, star) != 0 ||
-        !slice_ends_with(path, after)) {
+/* The next segment of *rest, and the "/" before it. */
+static bool next_segment(struct slice *rest, struct slice *segment) {
+    if (!slice_starts_with(*rest, SLICE("/"))) {
         return false;
     }
-    *rest = slice_sub(path, star, path.len - star - after.len);
-    return slice_find(*rest, '/') == SLICE_NONE;
+    *rest = slice_skip(*rest, 1);
+    size_t end = slice_find(*rest, '/');
+    *segment = slice_sub(*rest, 0, end);
+    *rest = end == SLICE_NONE ? slice_of("", 0) : slice_skip(*rest, end);
+    return true;
+}
+
+/* Whether the path fits the pattern; `stars` are the segments that "*" stands for. */
+static bool fits(struct slice pattern, struct slice path, struct slice stars[2]) {
+    struct slice wanted, found;
+    size_t star = 0;
+    while (next_segment(&pattern, &wanted)) {
+        if (!next_segment(&path, &found)) {
+            return false;
+        }
+        if (!slice_equal(wanted, SLICE("*"))) {
+            if (!slice_equal(wanted, found)) {
+                return false;
+            }
+        } else if (found.len == 0 || star == 2) {
+            return false;
+        } else {
+            stars[star++] = found;
+        }
+    }
+    return path.len == 0;
 }
 
 /* A page of another site may have its own name resolve to our address and then read us as if we
@@ -73,9 +96,18 @@ static bool method_fits(enum http_method allowed, enum http_method method) {
     return method == allowed || (allowed == HTTP_GET && method == HTTP_HEAD);
 }
 
-static void refuse_method(struct api_connection *c, enum http_method allowed) {
-    bool get = allowed == HTTP_GET;
-    const struct api_header headers[] = { { "allow", get ? "GET, HEAD" : "POST" }, { NULL, NULL } };
+/* All that the path of this route is answered to. */
+static void refuse_method(struct api_connection *c, size_t route) {
+    char allowed[64] = "";
+    for (size_t i = 0; i < ROUTES; i++) {
+        if (strcmp(routes[i].path, routes[route].path) == 0) {
+            size_t len = strlen(allowed);
+            bool get = routes[i].method == HTTP_GET;
+            snprintf(allowed + len, sizeof allowed - len, "%s%s", len > 0 ? ", " : "",
+                     get ? "GET, HEAD" : http_method_name(routes[i].method));
+        }
+    }
+    const struct api_header headers[] = { { "allow", allowed }, { NULL, NULL } };
     static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\","
                                "\"status\":405,\"detail\":\"see the Allow field\"}";
     answer_send(c, &(struct api_answer){ .status = 405,
@@ -90,7 +122,7 @@ static bool needs_view(api_handler *handle) {
 
 static void call(struct api_connection *c, size_t route) {
     if (!method_fits(routes[route].method, c->request.method)) {
-        refuse_method(c, routes[route].method);
+        refuse_method(c, route);
     } else if (routes[route].acts && !c->local) {
         answer_problem(c, 403,
                        "this address only reads; changes go over the control socket "
@@ -111,10 +143,11 @@ void route_request(struct api_connection *c) {
     }
     size_t found = ROUTES;
     for (size_t i = 0; i < ROUTES; i++) {
-        struct slice rest = { "", 0 };
-        if (fits(slice_from(routes[i].path), path, &rest)) {
+        struct slice stars[2] = { { "", 0 }, { "", 0 } };
+        if (fits(slice_from(routes[i].path), path, stars)) {
             found = i;
-            r->rest = rest;
+            r->rest = stars[0];
+            r->more = stars[1];
             if (method_fits(routes[i].method, r->method)) {
                 break;
             }

@@ -47,6 +47,13 @@ json_t *view_instance(const struct api_view *view, const struct api_instance *i)
     json_put(json, "startup_ms", json_known(i->startup_ms));
     json_put(json, "started", json_time(i->started_ms));
     json_put(json, "note", json_text(i->note));
+    json_t *check = json_object();
+    json_put(check, "healthy", json_boolean(i->healthy));
+    json_put(check, "suspicious", json_boolean(i->suspicious));
+    json_put(check, "result", json_string(probe_result_name(i->probe_result)));
+    json_put(check, "probe_ms", json_known(i->probe_ms));
+    json_put(json, "check", check);
+    json_put(json, "maintenance", maintenance_json(i->maintenance));
     return json;
 }
 

@@ -6,6 +6,8 @@
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
  *   heal.c         who is ill: eject, replace
+ *   checks.c       requests and probes: what each tells the other
+ *   maintenance.c  instances that a person took out
  *   access.c       the access log, by a thread of its own
  *   tell.c         decisions to log, store and API
  *   view.c         what is, for the API */
@@ -16,6 +18,7 @@
 #include "act/control/controller.h"
 #include "act/control/foresee.h"
 #include "act/control/inputs.h"
+#include "act/control/maintenance_book.h"
 #include "act/control/sense.h"
 #include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
@@ -41,6 +44,12 @@ struct member {
     enum finding finding; /* for which it was ejected */
     bool retire;          /* told by a person to be replaced */
     char note[API_TEXT_BYTES];
+    struct api_maintenance *maintenance; /* in the book; NULL: none. Not `leaving` then */
+    bool cut;                            /* draining took too long: what is left there is ended */
+    /* checks */
+    uint64_t ejected_until_us; /* by workers, as seen last */
+    unsigned check_changes;    /* of its health, not told yet */
+    uint64_t check_told_us;
     /* evidence: `before` and `between` are readings at least MEMBER_WINDOW_US apart */
     struct endpoint_reading before, between;
     uint64_t before_us, between_us;
@@ -93,6 +102,7 @@ struct controller {
     struct member members[PLAN_ENDPOINTS_MAX];
     struct controlled services[PLAN_SERVICES_MAX];
     struct fault faults[FAULTS_MAX];
+    struct maintenance_book maintenance;
     struct api_view view;
     bool plan_dirty, stopping;
     struct task publish;
@@ -157,6 +167,29 @@ void heal_crashed(struct controller *c, struct member *m, int status);
 void heal_health(struct controller *c, struct member *m);
 /* A decision that opens a fault; the next published plan that has a spare in its place heals it. */
 void faults_tick(struct controller *c);
+
+/* checks.c */
+/* What the requests of one in rotation say; each heal tick. */
+void checks_hear(struct controller *c, struct member *m, const struct remedy_evidence *e);
+void checks_probed(struct controller *c, struct member *m, bool well);
+void checks_changed(struct controller *c, struct member *m);
+void checks_tick(struct controller *c);
+
+/* maintenance.c */
+void maintenance_open(struct controller *c);
+/* After the running instances were adopted. */
+void maintenance_forget_ended(struct controller *c);
+struct api_maintenance *maintenance_of(struct controller *c, const struct instance *instance);
+/* One that has just got its slot: as the book says. */
+void maintenance_adopt(struct controller *c, struct member *m);
+/* It goes for good. */
+void maintenance_forget(struct controller *c, struct member *m, const char *why);
+/* ERROR_BUSY: not now, or not without force. ERROR_NOT_FOUND. */
+bool maintenance_start(struct controller *c, const struct api_maintenance_order *order,
+                       struct error *err);
+bool maintenance_end(struct controller *c, const struct api_maintenance_order *order,
+                     struct error *err);
+void maintenance_tick(struct controller *c);
 
 /* tell.c */
 struct told {

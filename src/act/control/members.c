@@ -61,6 +61,7 @@ struct member *member_add(struct controller *c, struct instance *instance) {
         .leaving = state == ENDPOINT_DRAINING || (state == ENDPOINT_EJECTED && instance->pid != 0),
     };
     instance->user = m;
+    maintenance_adopt(c, m);
     planner_change(c);
     return m;
 }
@@ -82,6 +83,7 @@ void member_move(struct controller *c, struct member *m, enum endpoint_state sta
 }
 
 void member_drain(struct controller *c, struct member *m, const char *note) {
+    maintenance_forget(c, m, "maintenance ends, it leaves for good");
     m->leaving = true;
     member_move(c, m, ENDPOINT_DRAINING, note);
 }
@@ -110,7 +112,7 @@ static bool is_drained(const struct controller *c, const struct member *m) {
 void members_tick(struct controller *c) {
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         struct member *m = &c->members[i];
-        if (m->instance != NULL && m->state == ENDPOINT_DRAINING &&
+        if (m->instance != NULL && m->state == ENDPOINT_DRAINING && m->maintenance == NULL &&
             m->instance->phase != INSTANCE_STOPPING && is_drained(c, m)) {
             fleet_stop(c->fleet, m->instance);
         }

@@ -86,6 +86,7 @@ static void fill_endpoints(const struct controller *c, struct plan *plan) {
         }
         e->service = (uint16_t)m->instance->service;
         e->state = (uint8_t)m->state;
+        e->cut = m->cut;
         e->address = m->instance->address.storage;
         e->address_len = m->instance->address.len;
         e->weight = (uint16_t)m->instance->weight;

@@ -87,6 +87,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
                             : s->decided ? s->foresee.decision.instances
                                          : config->instances.min;
     out->spares_wanted = fixed ? 0 : config->instances.spares;
+    out->probes = *fleet_probes(c->fleet, index);
     if (s->decided && !fixed) {
         autoscale_explain(&s->foresee.decision, out->reason);
     }
@@ -115,6 +116,11 @@ static void fill_instance(const struct controller *c, const struct member *m,
         .cpu_ratio = i->cpu_ratio,
         .memory_bytes = i->memory_bytes,
         .startup_ms = i->startup_ms,
+        .healthy = i->healthy,
+        .suspicious = i->suspicious,
+        .probe_ms = i->probe_ms,
+        .probe_result = i->probe_result,
+        .maintenance = m->maintenance,
         .started_ms = i->started_ms,
     };
     memcpy(out->id, i->id, sizeof out->id);
@@ -122,6 +128,16 @@ static void fill_instance(const struct controller *c, const struct member *m,
     memcpy(out->zone, i->zone, sizeof out->zone);
     snprintf(out->address, sizeof out->address, "%.63s", address);
     snprintf(out->note, sizeof out->note, "%s", m->note);
+}
+
+/* Those whose instance is not there (yet) among them. */
+static void fill_maintenance(struct controller *c, struct api_view *view) {
+    view->maintenance_count = 0;
+    for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
+        if (c->maintenance.entries[i].service[0] != '\0') {
+            view->maintenance[view->maintenance_count++] = &c->maintenance.entries[i];
+        }
+    }
 }
 
 static void fill_campaigns(const struct controller *c, int64_t now_ms, struct api_view *view) {
@@ -196,6 +212,7 @@ void view_fill(struct controller *c, int64_t now_ms) {
             fill_instance(c, &c->members[i], &view->instances[view->instance_count++]);
         }
     }
+    fill_maintenance(c, view);
     fill_campaigns(c, now_ms, view);
     fill_certificates(c, view);
 }

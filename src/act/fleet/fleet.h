@@ -47,6 +47,7 @@ struct instance {
     double cpu_ratio;   /* of one CPU, since the last sample; NaN: not measured */
     double memory_bytes;
     char health_note[128]; /* why the last probe failed; empty: it did not */
+    enum probe_result probe_result;
     double probe_ms;       /* how long the last one took; NaN: none has ended */
     uint32_t probes_failed, probes_passed; /* in a row */
     bool suspicious;       /* it is probed more often than usual */
@@ -69,6 +70,8 @@ struct fleet_handler {
     /* It ended: `status` of wait(2), -1 when nobody told. The instance is gone when this returns.
      */
     void (*on_exit)(void *self, struct instance *instance, int status);
+    /* A probe has ended, before what follows from it. NULL: nobody wants to know. */
+    void (*on_probed)(void *self, struct instance *instance, bool well);
 };
 
 struct fleet_options {

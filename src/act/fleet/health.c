@@ -84,6 +84,7 @@ static void count_probe(struct instance *instance, enum probe_result result) {
 static void note_probe(struct instance *instance, const struct probe *probe, bool well) {
     struct instance_internal *in = instance->internal;
     snprintf(instance->health_note, sizeof instance->health_note, "%s", well ? "" : probe->note);
+    instance->probe_result = probe->result;
     instance->probe_ms = (double)probe->took_us / 1000;
     instance->probes_failed = in->cadence.failed;
     instance->probes_passed = in->cadence.passed;
@@ -99,6 +100,9 @@ static void on_probe_done(struct probe *probe, bool well) {
     enum cadence_change change =
         cadence_observe(&in->cadence, &policy, well, loop_now_us(in->fleet->loop));
     note_probe(instance, probe, well);
+    if (in->fleet->handler.on_probed != NULL) {
+        in->fleet->handler.on_probed(in->fleet->handler.self, instance, well);
+    }
     if (instance->phase == INSTANCE_STARTING) {
         if (well) {
             became_ready(instance);

@@ -164,6 +164,8 @@ void exchange_go(struct exchange *exchange);
 void exchange_refuse_overload(struct exchange *exchange);
 /* Its endpoint was ejected: to another one, if that is safe. */
 void exchange_rescue(struct exchange *exchange);
+/* Its endpoint is being emptied and has had its time. */
+void exchange_cut(struct exchange *exchange);
 bool exchange_has_tried(const struct exchange *exchange, uint16_t slot);
 
 const char *exchange_state_name(enum exchange_state state);

@@ -192,6 +192,14 @@ void exchange_rescue(struct exchange *x) {
     exchange_go(x);
 }
 
+void exchange_cut(struct exchange *x) {
+    uint16_t slot = x->endpoint;
+    exchange_rescue(x); /* elsewhere, if that is safe */
+    if (x->endpoint == slot && x->state != EXCHANGE_CONNECTING) {
+        exchange_fail(x, REASON_ENDPOINT_CLOSED);
+    }
+}
+
 void exchange_fail(struct exchange *x, enum record_reason reason) {
     if (x->state == EXCHANGE_AWAITING) {
         exchange_attempt_failed(x, reason);

@@ -126,6 +126,18 @@ static void list_endpoints(struct worker *w) {
     }
 }
 
+/* Of one that is being emptied and has had its time. */
+static void cut_in_flight(struct worker *w, unsigned slot) {
+    struct endpoint *e = &w->endpoints[slot];
+    bool cut = slot < w->plan->endpoint_count && w->plan->endpoints[slot].cut;
+    if (cut && !e->cut) {
+        LIST_EACH(&e->in_flight, link, saved) {
+            exchange_cut(LIST_ITEM(link, struct exchange, in_flight));
+        }
+    }
+    e->cut = cut;
+}
+
 static void rescue_in_flight(struct endpoint *e) {
     LIST_EACH(&e->in_flight, link, saved) {
         exchange_rescue(LIST_ITEM(link, struct exchange, in_flight));
@@ -146,6 +158,7 @@ void services_refresh(struct worker *w) {
         if (ejected[slot]) {
             rescue_in_flight(&w->endpoints[slot]);
         }
+        cut_in_flight(w, slot);
     }
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         waiting_refresh(&w->services[i]);

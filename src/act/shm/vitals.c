@@ -291,6 +291,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_DENIED] = "denied",
         [REASON_UNAUTHORISED] = "unauthorised",
         [REASON_GUESSING] = "guessing",
+        [REASON_ENDPOINT_CLOSED] = "endpoint_closed",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }
