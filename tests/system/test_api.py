@@ -79,7 +79,7 @@ GOOD = ["/api/v1/status", "/api/v1/services", "/api/v1/services/storefront", "/a
         "/api/v1/instances/{instance}", "/api/v1/demand", "/api/v1/demand?service=storefront&step=2",
         "/api/v1/demand?service=storefront&from={hour_ago}&step=60", "/api/v1/latency?service=storefront",
         "/api/v1/forecast?service=storefront", "/api/v1/decisions", "/api/v1/decisions?limit=1&kind=scale",
-        "/api/v1/decisions?before=1", "/api/v1/campaigns", "/api/v1/openapi.json", "/metrics", "/healthz"]
+        "/api/v1/decisions?before=1", "/api/v1/campaigns", "/api/v1/maintenance", "/api/v1/openapi.json", "/metrics", "/healthz"]
 BAD = {"/api/v1/services/nobody": 404, "/api/v1/instances/nobody-1": 404, "/api/v1/forecast": 400,
        "/api/v1/demand?step=0": 400, "/api/v1/demand?from=yesterday": 400, "/api/v1/demand?service=nobody": 404,
        "/api/v1/decisions?limit=0": 400, "/api/v1/decisions?colour=red": 400, "/api/v1/latency?service=%zz": 400}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request as ask } from "node:http";
 import { createRequire } from "node:module";
 import { createServer as listenTcp } from "node:net";
 import { tmpdir } from "node:os";
@@ -92,12 +92,13 @@ after(async () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
-async function open(options = {}) {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, ...options });
+async function open(options = {}, port = ports.admin) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, ...options });
+  const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.problems.push(message.text()); });
-  await page.goto(`http://127.0.0.1:${ports.admin}/`);
+  await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
   return page;
 }
@@ -167,6 +168,13 @@ test("decisions carry reasons, and are filtered", async () => {
   await page.close();
 });
 
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+async function assertAccessible(page) {
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+  assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
+}
+
 for (const colorScheme of ["dark", "light"]) {
   for (const [name, viewport] of [["desktop", { width: 1440, height: 1000 }], ["phone", { width: 360, height: 780 }]]) {
     test(`accessible and not wider than the screen: ${colorScheme}, ${name}`, async () => {
@@ -175,13 +183,77 @@ for (const colorScheme of ["dark", "light"]) {
       await page.goto(`http://127.0.0.1:${ports.admin}/`);
       await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
       await page.waitForTimeout(1200);
-      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-      assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
+      await assertAccessible(page);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
       await context.close();
     });
   }
 }
+
+test("who may only read is told how maintenance is started", async () => {
+  const page = await open();
+  await page.locator("#instances .maintain").first().click();
+  await page.waitForSelector("dialog[open]");
+  await page.selectOption("#maintenance-for", "30m");
+  await page.click("#maintenance-yes");
+  await page.waitForSelector("#maintenance-answer code");
+  assert.equal(await page.locator("#maintenance-answer code").textContent(),
+    `tidegate maintenance start storefront/127.0.0.1:${ports.backend} --for 30m`);
+  await assertAccessible(page);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("dialog[open]").count(), 0);
+  await page.close();
+});
+
+// As `ssh -L PORT:var/tidegate.sock` does: a browser with the rights of the control socket.
+function forward() {
+  return createServer((request, answer) => {
+    const there = ask({ socketPath: join(folder, "var/tidegate.sock"), path: request.url, method: request.method, headers: request.headers },
+      (back) => { answer.writeHead(back.statusCode, back.headers); back.pipe(answer); });
+    there.on("error", () => answer.destroy());
+    answer.on("close", () => there.destroy());
+    request.pipe(there);
+  });
+}
+
+test("maintenance is begun and ended by keyboard, and asks before", async () => {
+  const socket = forward();
+  const port = await listening(socket);
+  const page = await open({}, port);
+  const state = () => page.locator("#instances .state").first().textContent();
+  const button = page.locator("#instances .maintain").first();
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  await page.keyboard.press("Escape"); // asked, and not wanted
+  assert.match(await state(), /serving/);
+  await page.keyboard.press("Enter"); // the focus is back on the button
+  await page.waitForSelector("dialog[open]");
+  await page.fill("#maintenance-reason", "a <b>new</b> disk");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#maintenance-force-row:not([hidden])"); // it is the only one
+  assert.match(await page.locator("#maintenance-answer").textContent(), /last that serves storefront/);
+  assert.match(await state(), /serving/);
+  await page.check("#maintenance-force");
+  await page.locator("#maintenance-yes").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog", { state: "hidden" });
+  await page.waitForFunction(() => /in maintenance/.test(document.querySelector("#instances .state").textContent), null, { timeout: PATIENCE_MS });
+  assert.match(await page.locator("#instances .note").first().textContent(), /maintenance: a <b>new<\/b> disk/);
+  assert.match(await page.locator("#instances-summary").textContent(), /1 of them in maintenance/);
+  await assertAccessible(page);
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  assert.match(await page.locator("#maintenance-title").textContent(), /Bring .* back/);
+  await assertAccessible(page);
+  await page.locator("#maintenance-yes").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => /serving/.test(document.querySelector("#instances .state").textContent), null, { timeout: PATIENCE_MS });
+  await page.close();
+  socket.closeAllConnections();
+  socket.close();
+});
 
 test("says when the controller is silent, and comes back by itself", async () => {
   const page = await open();

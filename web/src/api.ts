@@ -9,6 +9,8 @@ export interface Instance {
   state: "starting" | "warm" | "serving" | "ejected" | "draining"; weight: number; zone: string | null;
   in_flight: number; latency_ms: Maybe; requests_rps: Maybe; errors_rps: Maybe; cpu_ratio: Maybe;
   memory_bytes: Maybe; startup_ms: Maybe; started: string | null; note: string | null;
+  check: { healthy: boolean; suspicious: boolean; result: string; probe_ms: Maybe };
+  maintenance: { since: string | null; until: string | null; reason: string | null; by: string | null } | null;
 }
 export interface Service {
   name: string; fleet: string | null; balance: string | null; trouble: string | null;
@@ -66,6 +68,17 @@ export const askLatency = (service: string): Promise<LatencyHistory> => ask(`/ap
 export const askForecast = (service: string): Promise<Forecast> => ask(`/api/v1/forecast?${of(service)}`);
 export const askDecisions = async (before: number, limit: number): Promise<Decision[]> =>
   (await ask<{ decisions: Decision[] }>(`/api/v1/decisions?limit=${limit}${before > 0 ? `&before=${before}` : ""}`)).decisions;
+
+export interface Refusal { status: number; detail: string }
+
+// null: it was done.
+export async function changeMaintenance(of: Instance, method: "POST" | "DELETE", wishes: URLSearchParams): Promise<Refusal | null> {
+  const path = `/api/v1/services/${encodeURIComponent(of.service)}/endpoints/${encodeURIComponent(of.id)}/maintenance`;
+  const answer = await fetch(`${path}?${wishes.toString()}`, { method, signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (answer.ok) return null;
+  const problem = await answer.json() as { detail?: string };
+  return { status: answer.status, detail: problem.detail ?? answer.statusText };
+}
 
 export interface Listener { tick(status: Status): void; decision(decision: Decision): void; open(): void; lost(): void }
 
