@@ -30,8 +30,7 @@ static json_t *entry_json(const struct api_view *view, const struct api_maintena
     json_t *json = maintenance_json(m);
     json_put(json, "service", json_text(m->service));
     json_put(json, "instance", json_text(m->instance));
-    json_put(json, "in_flight",
-             instance == NULL ? json_null() : json_integer(instance->in_flight));
+    json_put(json, "in_flight", instance == NULL ? json_null() : json_integer(instance->in_flight));
     return json;
 }
 
@@ -109,9 +108,9 @@ static bool read_order(struct api_connection *c, struct query_parameter p[PARAME
 
 void handle_maintenance_start(struct api_connection *c) {
     const struct api_source *source = &c->api->source;
-    struct query_parameter parameters[PARAMETERS] = { [FOR] = { .name = "for" },
-                                                      [REASON] = { .name = "reason" },
-                                                      [FORCE] = { .name = "force" } };
+    struct query_parameter parameters[PARAMETERS] = {
+        [FOR] = { .name = "for" }, [REASON] = { .name = "reason" }, [FORCE] = { .name = "force" }
+    };
     struct api_maintenance_order order = { .for_ms = 0 };
     struct names names;
     struct error err = { 0 };

@@ -348,7 +348,7 @@ static void write_view(struct exposition *e, const struct api_view *view) {
         exposition_value(e,                                                                        \
                          LABELS({ "service", slice_from(view->services[instance->service].name) }, \
                                 { "instance", slice_from(instance->id) }),                         \
-                         (double)(instance->field));                                                         \
+                         (double)(instance->field));                                               \
     }
     INSTANCE_GAUGES(WRITE)
     INSTANCE_CHECKS(WRITE)

@@ -45,8 +45,8 @@ static bool was_only_refused(const struct controller *c, const struct member *m)
     static struct endpoint_reading now;
     sense_read_endpoint(c->config.vitals, member_slot(c, m), m->generation, &now);
     return m->before_us != 0 && m->before.generation == m->generation &&
-           now.connect_failures > m->before.connect_failures && now.failures == m->before.failures &&
-           now.status_5xx == m->before.status_5xx;
+           now.connect_failures > m->before.connect_failures &&
+           now.failures == m->before.failures && now.status_5xx == m->before.status_5xx;
 }
 
 void checks_probed(struct controller *c, struct member *m, bool well) {

@@ -94,8 +94,8 @@ static void on_exit_of(void *self, struct instance *instance, int status) {
     if (m == NULL) {
         return;
     }
-    bool expected = c->stopping || m->leaving || m->maintenance != NULL || instance->phase == INSTANCE_STOPPING ||
-                    !c->services[instance->service].used;
+    bool expected = c->stopping || m->leaving || m->maintenance != NULL ||
+                    instance->phase == INSTANCE_STOPPING || !c->services[instance->service].used;
     log_info("instance_ended", "instance=%s status=%d expected=%s", instance->id, status,
              expected ? "yes" : "no");
     if (!expected && m->state != ENDPOINT_STARTING) {

@@ -136,8 +136,8 @@ static void dispose(struct controller *c, struct member *m) {
 
 static void bring_back(struct controller *c, struct member *m) {
     /* Whose illness only probes have seen is well when they say so: `rise` is their patience. */
-    bool patient = m->finding == FINDING_UNHEALTHY ||
-                   c->now_us - m->state_since_us >= MEMBER_RETURN_US;
+    bool patient =
+        m->finding == FINDING_UNHEALTHY || c->now_us - m->state_since_us >= MEMBER_RETURN_US;
     if (m->instance->healthy && patient) {
         member_move(c, m, ENDPOINT_SERVING, NULL);
         const struct told told = { .kind = "heal",

@@ -20,13 +20,14 @@ static void tell_maintenance(struct controller *c, const struct member *m, const
     if (e->until_ms > 0) {
         snprintf(until, sizeof until, "%" PRId64, e->until_ms);
     }
-    /* `by` is ours, of letters, digits and blanks; the reason is a person's, and in the sentence. */
+    /* `by` is ours, of letters, digits and blanks; the reason is a person's, and in the sentence.
+     */
     snprintf(evidence, sizeof evidence,
              "{\"by\":\"%s\",\"since_ms\":%" PRId64 ",\"until_ms\":%s,\"in_flight\":%u}", e->by,
              e->since_ms, until,
-             m == NULL ? 0
-                       : vitals_endpoint_in_flight(c->config.vitals, member_slot(c, m),
-                                                   m->generation));
+             m == NULL
+                 ? 0
+                 : vitals_endpoint_in_flight(c->config.vitals, member_slot(c, m), m->generation));
     int service = -1;
     for (int i = 0; i < PLAN_SERVICES_MAX; i++) {
         if (c->services[i].used && strcmp(c->services[i].name, e->service) == 0) {
@@ -113,8 +114,8 @@ static unsigned count_others(struct controller *c, const struct member *of) {
     unsigned others = 0;
     EACH_MEMBER(c, m, of->instance->service) {
         bool takes = m->state == ENDPOINT_SERVING || m->state == ENDPOINT_WARM;
-        others += m != of && takes && !m->leaving && m->instance->healthy &&
-                  !is_ejected_by_workers(c, m);
+        others +=
+            m != of && takes && !m->leaving && m->instance->healthy && !is_ejected_by_workers(c, m);
     }
     return others;
 }
@@ -233,8 +234,8 @@ bool maintenance_end(struct controller *c, const struct api_maintenance_order *o
         return false;
     }
     slice_copy_text(slice_sub(order->by, 0, sizeof told.by - 1), told.by, sizeof told.by);
-    tell_maintenance(c, m, "end", &told, order->expired ? "maintenance is over: its time is up"
-                                                        : "maintenance ends");
+    tell_maintenance(c, m, "end", &told,
+                     order->expired ? "maintenance is over: its time is up" : "maintenance ends");
     if (m != NULL && m->maintenance == e) {
         m->maintenance = NULL;
         bring_back(c, m);

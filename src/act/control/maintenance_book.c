@@ -57,8 +57,8 @@ static bool take_entry(const json_t *object, struct api_maintenance *e) {
 static bool take_book(const json_t *root, struct maintenance_book *book) {
     const json_t *list = json_object_get(root, "maintenance"), *item;
     size_t i;
-    if (json_integer_value(json_object_get(root, "version")) != VERSION ||
-        !json_is_array(list) || json_array_size(list) > API_MAINTENANCE_MAX) {
+    if (json_integer_value(json_object_get(root, "version")) != VERSION || !json_is_array(list) ||
+        json_array_size(list) > API_MAINTENANCE_MAX) {
         return false;
     }
     json_array_foreach (list, i, item) {

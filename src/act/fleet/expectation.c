@@ -17,7 +17,7 @@ struct expectation {
     unsigned holders;
     struct statuses statuses[EXPECT_STATUSES_MAX]; /* none: 200 to 399 */
     size_t status_count;
-    char status_text[48]; /* as configured, for people */
+    char status_text[48];                 /* as configured, for people */
     char body[EXPECT_BODY_BYTES_MAX + 1]; /* empty: none, or a pattern */
     struct pattern *pattern;
 };
@@ -155,8 +155,9 @@ enum probe_result expectation_judge(const struct expectation *e, uint16_t status
                                     bool ended, char why[PROBE_WHY_BYTES]) {
     if (!status_fits(e, status)) {
         bool configured = e != NULL && e->status_count > 0;
-        snprintf(why, PROBE_WHY_BYTES, configured ? "it answered %u, expected %s" : "it answered %u",
-                 status, configured ? e->status_text : "");
+        snprintf(why, PROBE_WHY_BYTES,
+                 configured ? "it answered %u, expected %s" : "it answered %u", status,
+                 configured ? e->status_text : "");
         return PROBE_STATUS;
     }
     if (!expectation_wants_body(e)) {

@@ -254,11 +254,13 @@ static void set_expectation(struct fleet_service *s) {
 
 void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
                        const struct fleet_config *config) {
-    static const struct fleet_config gone = {
-        .kind = FLEET_STATIC,
-        .grace_ms = 10000,
-        .health = { .interval_ms = 1000, .timeout_ms = 1000, .startup_ms = 60000, .rise = 1, .fall = 2 }
-    };
+    static const struct fleet_config gone = { .kind = FLEET_STATIC,
+                                              .grace_ms = 10000,
+                                              .health = { .interval_ms = 1000,
+                                                          .timeout_ms = 1000,
+                                                          .startup_ms = 60000,
+                                                          .rise = 1,
+                                                          .fall = 2 } };
     assert(fleet != NULL && service < PLAN_SERVICES_MAX);
     struct fleet_service *s = &fleet->services[service];
     if (config == NULL) {

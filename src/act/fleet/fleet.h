@@ -21,8 +21,8 @@
 #include "wire/net/loop.h"
 
 #define FLEET_TROUBLE_BYTES 512
-#define FLEET_OUTPUT_BYTES 65536    /* of the newest output that is kept of an instance */
-#define FLEET_BACKOFF_FIRST_MS 500  /* after a start that failed; doubles */
+#define FLEET_OUTPUT_BYTES 65536   /* of the newest output that is kept of an instance */
+#define FLEET_BACKOFF_FIRST_MS 500 /* after a start that failed; doubles */
 #define FLEET_BACKOFF_MAX_MS 30000
 #define FLEET_RESOLVE_AGAIN_MS 5000
 
@@ -48,11 +48,11 @@ struct instance {
     double memory_bytes;
     char health_note[128]; /* why the last probe failed; empty: it did not */
     enum probe_result probe_result;
-    double probe_ms;       /* how long the last one took; NaN: none has ended */
+    double probe_ms;                       /* how long the last one took; NaN: none has ended */
     uint32_t probes_failed, probes_passed; /* in a row */
-    bool suspicious;       /* it is probed more often than usual */
-    void *user;            /* the handler's own */
-    struct list link;      /* in fleet */
+    bool suspicious;                       /* it is probed more often than usual */
+    void *user;                            /* the handler's own */
+    struct list link;                      /* in fleet */
     struct instance_internal *internal;
 };
 

@@ -46,9 +46,14 @@ static void check_path(const struct config_place *place, const char *path) {
 /* What the probe says itself, or what would change how its request is framed. */
 static bool is_ours(struct slice name) {
     static const enum http_field_id ours[] = {
-        HTTP_FIELD_CONNECTION,        HTTP_FIELD_CONTENT_LENGTH, HTTP_FIELD_EXPECT,
-        HTTP_FIELD_KEEP_ALIVE,        HTTP_FIELD_TE,             HTTP_FIELD_TRAILER,
-        HTTP_FIELD_TRANSFER_ENCODING, HTTP_FIELD_UPGRADE,
+        HTTP_FIELD_CONNECTION,
+        HTTP_FIELD_CONTENT_LENGTH,
+        HTTP_FIELD_EXPECT,
+        HTTP_FIELD_KEEP_ALIVE,
+        HTTP_FIELD_TE,
+        HTTP_FIELD_TRAILER,
+        HTTP_FIELD_TRANSFER_ENCODING,
+        HTTP_FIELD_UPGRADE,
     };
     enum http_field_id id = http_field_id_of(name);
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
@@ -105,8 +110,10 @@ static void check_health(const struct config_place *place, void *item) {
         config_place_error(place, "tcp", "tcp: expected neither path nor grpc with it");
     }
     if (c->host != NULL && !uri_is_authority(slice_from(c->host))) {
-        config_place_error(place, "host", "host: expected such as shop.example or [::1]:80, "
-                                          "found '%s'", c->host);
+        config_place_error(place, "host",
+                           "host: expected such as shop.example or [::1]:80, "
+                           "found '%s'",
+                           c->host);
     }
     if (c->method != 0 && c->expect.body != NULL) {
         config_place_error(place, "method", "method: the answer to HEAD has no body to expect");

@@ -158,8 +158,8 @@ static bool fill_head(const struct probe_question *q, struct http_head *head) {
     head->query = rest;
     bool fits = http_head_add_known(head, HTTP_FIELD_USER_AGENT, SLICE("tidegate-probe"));
     for (size_t i = 0; i < q->header_count; i++) {
-        fits = fits && http_head_add(head, slice_from(q->headers[i].name),
-                                     slice_from(q->headers[i].value));
+        fits = fits &&
+               http_head_add(head, slice_from(q->headers[i].name), slice_from(q->headers[i].value));
     }
     return fits;
 }
@@ -193,9 +193,9 @@ static bool prepare(struct probe *p, const struct address *address,
         return true;
     }
     address_format(address, text);
-    const char *host = q->host != NULL                ? q->host
+    const char *host = q->host != NULL              ? q->host
                        : address_port(address) == 0 ? "localhost" /* a Unix socket */
-                                                      : text;
+                                                    : text;
     return write_question(p, q, host);
 }
 

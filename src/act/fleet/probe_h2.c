@@ -19,7 +19,7 @@ struct probe_h2 {
     const struct expectation *expectation;
     bool grpc, answered, closed;
     uint16_t status;
-    struct buffer body; /* as far as it is looked at */
+    struct buffer body;  /* as far as it is looked at */
     char grpc_status[8]; /* as it came; empty: none */
 };
 

@@ -71,9 +71,9 @@ enum record_reason {
     REASON_CLIENT_TIMEOUT,
     REASON_BAD_REQUEST,
     REASON_TOO_LARGE,
-    REASON_DENIED,       /* by network or origin */
-    REASON_UNAUTHORISED, /* no password or token, or a wrong one */
-    REASON_GUESSING,     /* too many wrong passwords */
+    REASON_DENIED,          /* by network or origin */
+    REASON_UNAUTHORISED,    /* no password or token, or a wrong one */
+    REASON_GUESSING,        /* too many wrong passwords */
     REASON_ENDPOINT_CLOSED, /* it was emptied for maintenance, and this took too long */
     REASON_COUNT,
 };

@@ -8,10 +8,11 @@ enum cadence_change cadence_observe(struct cadence *c, const struct cadence_poli
     c->failed = well ? 0 : c->failed + 1;
     c->passed = well ? c->passed + 1 : 0;
     c->well_since_us = !well ? 0 : c->well_since_us != 0 ? c->well_since_us : now_us;
-    bool healthy = c->healthy ? c->failed < policy->fall
-                              : c->passed >= (c->started ? policy->rise : 1);
+    bool healthy =
+        c->healthy ? c->failed < policy->fall : c->passed >= (c->started ? policy->rise : 1);
     bool changed = healthy != c->healthy;
-    /* A row that begins is news; one that goes on is not, and what is dead is not asked for ever. */
+    /* A row that begins is news; one that goes on is not, and what is dead is not asked for ever.
+     */
     bool news = changed || c->failed == 1 || (!healthy && c->passed == 1);
     c->started |= healthy;
     c->healthy = healthy;

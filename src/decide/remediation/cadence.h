@@ -13,14 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CADENCE_QUICK_DIVISOR 10       /* quick: interval / 10 … */
-#define CADENCE_QUICK_LEAST_US 50000   /* … but never quicker than this */
-#define CADENCE_STARTING_US 100000     /* of one that starts: or quicker */
-#define CADENCE_ALERT 10               /* quick probes after the last cause */
-#define CADENCE_LONG_US 60000000       /* well for so long … */
-#define CADENCE_SLOW_FACTOR 2          /* … and vouched for: so many intervals */
-#define CADENCE_RATE_MAX 500           /* probes a second of all endpoints together */
-#define CADENCE_JITTER_RATIO 0.2       /* a gap is so much longer or shorter, uniformly */
+#define CADENCE_QUICK_DIVISOR 10     /* quick: interval / 10 … */
+#define CADENCE_QUICK_LEAST_US 50000 /* … but never quicker than this */
+#define CADENCE_STARTING_US 100000   /* of one that starts: or quicker */
+#define CADENCE_ALERT 10             /* quick probes after the last cause */
+#define CADENCE_LONG_US 60000000     /* well for so long … */
+#define CADENCE_SLOW_FACTOR 2        /* … and vouched for: so many intervals */
+#define CADENCE_RATE_MAX 500         /* probes a second of all endpoints together */
+#define CADENCE_JITTER_RATIO 0.2     /* a gap is so much longer or shorter, uniformly */
 
 struct cadence_policy {
     uint64_t interval_us;
@@ -28,7 +28,7 @@ struct cadence_policy {
 };
 
 struct cadence {
-    bool started;            /* it has been well once */
+    bool started; /* it has been well once */
     bool healthy;
     bool spread;             /* the next gap is anything up to the interval: out of step */
     uint32_t failed, passed; /* in a row */

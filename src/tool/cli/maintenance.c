@@ -15,7 +15,8 @@
 static const char help[] =
     "usage: tidegate maintenance start SERVICE/INSTANCE [OPTION…]   out of rotation\n"
     "       tidegate maintenance end SERVICE/INSTANCE [OPTION…]     back into it\n"
-    "       tidegate maintenance list [OPTION…]                     who is out, until when and why\n\n"
+    "       tidegate maintenance list [OPTION…]                     who is out, until when and "
+    "why\n\n"
     "The instance takes no new requests and finishes what it carries; what is still there after\n"
     "timeouts.drain (WebSockets, say) is closed. It is neither healed nor replaced nor counted as\n"
     "capacity, and it runs on. The last instance that serves is not taken out: exit status 1.\n\n"
@@ -48,7 +49,8 @@ static int usage(void) {
 /* ---- the question ---- */
 
 static bool append_encoded(struct buffer *out, struct slice text) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     bool fits = true;
     for (size_t i = 0; i < text.len && fits; i++) {
         bool is_plain = text.data[i] != '\0' && strchr(plain, text.data[i]) != NULL;

@@ -25,11 +25,12 @@
     "import os, signal, socket, sys, time\n"                                                       \
     "if sys.argv[2] == 'ignore': signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"                  \
     "if sys.argv[2] == 'exit': signal.signal(signal.SIGTERM, lambda *a: os._exit(7))\n"            \
-    "end = b'\\r\\n\\r\\n'\n"                                                                     \
-    "answers = {'ok': b'HTTP/1.1 204 No Content' + end, '302': b'HTTP/1.1 302 Found' + end,\n"                 \
-    "    '500': b'HTTP/1.1 500 Sorry' + end, '404': b'HTTP/1.0 404 No' + end, 'bad': b'SSH-2.0-OpenSSH_9',\n"  \
-    "    '100': b'HTTP/1.1 100 Continue', '2xx': b'HTTP/1.1 2xx Nonsense' + end,\n"                      \
-    "    'http2': b'HTTP/2.0 200 OK' + end, 'short': b'HTTP/1.1', 'close': b''}\n"                       \
+    "end = b'\\r\\n\\r\\n'\n"                                                                      \
+    "answers = {'ok': b'HTTP/1.1 204 No Content' + end, '302': b'HTTP/1.1 302 Found' + end,\n"     \
+    "    '500': b'HTTP/1.1 500 Sorry' + end, '404': b'HTTP/1.0 404 No' + end, 'bad': "             \
+    "b'SSH-2.0-OpenSSH_9',\n"                                                                      \
+    "    '100': b'HTTP/1.1 100 Continue', '2xx': b'HTTP/1.1 2xx Nonsense' + end,\n"                \
+    "    'http2': b'HTTP/2.0 200 OK' + end, 'short': b'HTTP/1.1', 'close': b''}\n"                 \
     "s = socket.socket()\n"                                                                        \
     "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"                                    \
     "s.bind(('127.0.0.1', int(os.environ['PORT'])))\n"                                             \

@@ -31,12 +31,23 @@ static void judges_statuses(void **state) {
         uint16_t status;
         bool well;
     } cases[] = {
-        { "", 200, true },           { "", 399, true },       { "", 199, false },
-        { "", 400, false },          { "200", 200, true },    { "200", 201, false },
-        { "200 204", 204, true },    { "2xx", 200, true },    { "2xx", 299, true },
-        { "2xx", 300, false },       { "4xx", 404, true },    { "200-204", 203, true },
-        { "200-204", 205, false },   { "503", 503, true },    { "2xx 401 500-599", 401, true },
-        { "2xx 401 500-599", 599, true }, { "2xx 401 500-599", 402, false },
+        { "", 200, true },
+        { "", 399, true },
+        { "", 199, false },
+        { "", 400, false },
+        { "200", 200, true },
+        { "200", 201, false },
+        { "200 204", 204, true },
+        { "2xx", 200, true },
+        { "2xx", 299, true },
+        { "2xx", 300, false },
+        { "4xx", 404, true },
+        { "200-204", 203, true },
+        { "200-204", 205, false },
+        { "503", 503, true },
+        { "2xx 401 500-599", 401, true },
+        { "2xx 401 500-599", 599, true },
+        { "2xx 401 500-599", 402, false },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -59,13 +70,19 @@ static void judges_bodies(void **state) {
         bool ended;
         enum probe_result result;
     } cases[] = {
-        { "ok", "it is ok", false, PROBE_WELL },   { "ok", "it is o", false, PROBE_MORE },
-        { "ok", "it is o", true, PROBE_BODY },     { "ok", "", true, PROBE_BODY },
-        { "/ok/", "it is ok", false, PROBE_MORE }, { "/ok/", "it\nis\nok\n", true, PROBE_WELL },
-        { "/^ok$/", "ok", true, PROBE_WELL },      { "/^ok$/", "it is ok", true, PROBE_BODY },
-        { "/a.c/", "a\nc", true, PROBE_BODY },     { "/(?s)a.c/", "a\nc", true, PROBE_WELL },
+        { "ok", "it is ok", false, PROBE_WELL },
+        { "ok", "it is o", false, PROBE_MORE },
+        { "ok", "it is o", true, PROBE_BODY },
+        { "ok", "", true, PROBE_BODY },
+        { "/ok/", "it is ok", false, PROBE_MORE },
+        { "/ok/", "it\nis\nok\n", true, PROBE_WELL },
+        { "/^ok$/", "ok", true, PROBE_WELL },
+        { "/^ok$/", "it is ok", true, PROBE_BODY },
+        { "/a.c/", "a\nc", true, PROBE_BODY },
+        { "/(?s)a.c/", "a\nc", true, PROBE_WELL },
         { "/", "a/b", true, PROBE_WELL }, /* too short for a pattern */
-        { "/x|y/", "abcy", true, PROBE_WELL },     { "/x|y/", "abc", true, PROBE_BODY },
+        { "/x|y/", "abcy", true, PROBE_WELL },
+        { "/x|y/", "abc", true, PROBE_BODY },
         { "/\\bup\\b/", "setup up", true, PROBE_WELL },
     };
     (void)state;

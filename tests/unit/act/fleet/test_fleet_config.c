@@ -242,9 +242,12 @@ static void bounds_the_command(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(has_defaults),         TEST(takes_endpoints),
-        TEST(refuses_with_a_place), TEST(says_which_endpoint_is_wrong),
-        TEST(takes_a_health_check_in_full), TEST(bounds_the_command),
+        TEST(has_defaults),
+        TEST(takes_endpoints),
+        TEST(refuses_with_a_place),
+        TEST(says_which_endpoint_is_wrong),
+        TEST(takes_a_health_check_in_full),
+        TEST(bounds_the_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,8 @@ static void judges_answers(void **state) {
             shutdown(f.peer, SHUT_WR);
             turn_until(&f.done);
             const char *note = cases[i].note == NULL ? "" : cases[i].note;
-            if (f.well != (cases[i].note == NULL) || strncmp(f.probe.note, note, strlen(note)) != 0) {
+            if (f.well != (cases[i].note == NULL) ||
+                strncmp(f.probe.note, note, strlen(note)) != 0) {
                 fail_msg("case %zu '%s': %d '%s'", i, cases[i].answer, f.well, f.probe.note);
             }
             assert_int_equal(tear_down(state), 0);

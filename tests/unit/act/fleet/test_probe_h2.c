@@ -14,7 +14,7 @@ struct probe_case {
     const char *body; /* of gRPC; NULL: the head is all */
     size_t body_len;
     const char *trailers;
-    const char *note; /* NULL: it is well */
+    const char *note;   /* NULL: it is well */
     const char *expect; /* in the body; NULL: anything */
 };
 
@@ -36,8 +36,8 @@ static const struct probe_case cases[] = {
       "its grpc.health.v1 answered status 5", NULL },
     { "no status of gRPC", true, ":status=200", SERVING, 7, NULL,
       "its grpc.health.v1 answered status ", NULL },
-    { "no health service", true, ":status=404", NULL, 0, NULL,
-      "it answered 404 to grpc.health.v1", NULL },
+    { "no health service", true, ":status=404", NULL, 0, NULL, "it answered 404 to grpc.health.v1",
+      NULL },
 };
 
 static struct probe_h2 *ask(bool grpc, const struct expectation *expectation, struct buffer *out) {
@@ -78,8 +78,8 @@ static void run(const struct probe_case *c, size_t step) {
         size_t len = w.len - at < step ? w.len - at : step;
         verdict = probe_h2_take(p, slice_of(w.bytes + at, len), 1, &out, why);
     }
-    bool right = c->note == NULL ? verdict == PROBE_WELL
-                                 : verdict > PROBE_WELL && strcmp(why, c->note) == 0;
+    bool right =
+        c->note == NULL ? verdict == PROBE_WELL : verdict > PROBE_WELL && strcmp(why, c->note) == 0;
     if (!right) {
         fail_msg("%s, in steps of %zu: %d '%s'", c->name, step, verdict, why);
     }

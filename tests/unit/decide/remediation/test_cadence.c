@@ -105,7 +105,9 @@ static void is_slow_when_it_is_well_for_long_and_vouched_for(void **state) {
 static void has_a_floor_and_never_is_slower_than_asked(void **state) {
     static const struct {
         uint64_t interval_us, quick_us;
-    } cases[] = { { 50000, 50000 }, { 100000, 50000 }, { 5000000, 500000 }, { 600000000, 60000000 } };
+    } cases[] = {
+        { 50000, 50000 }, { 100000, 50000 }, { 5000000, 500000 }, { 600000000, 60000000 }
+    };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct cadence_policy p = { cases[i].interval_us, 1, 1 };
