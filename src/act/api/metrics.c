@@ -330,17 +330,7 @@ static void write_certificates(struct exposition *e, const struct api_view *view
     }
 }
 
-static void write_view(struct exposition *e, const struct api_view *view) {
-#define WRITE(field, family, help)                                                                 \
-    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
-    for (uint32_t i = 0; i < view->service_count; i++) {                                           \
-        if (view->services[i].name[0] != '\0') {                                                   \
-            exposition_value(e, LABELS({ "service", slice_from(view->services[i].name) }),         \
-                             (double)view->services[i].field);                                     \
-        }                                                                                          \
-    }
-    SERVICE_GAUGES(WRITE)
-#undef WRITE
+static void write_each_instance(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
     for (uint32_t i = 0; i < view->instance_count; i++) {                                          \
@@ -353,6 +343,20 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     INSTANCE_GAUGES(WRITE)
     INSTANCE_CHECKS(WRITE)
 #undef WRITE
+}
+
+static void write_view(struct exposition *e, const struct api_view *view) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
+    for (uint32_t i = 0; i < view->service_count; i++) {                                           \
+        if (view->services[i].name[0] != '\0') {                                                   \
+            exposition_value(e, LABELS({ "service", slice_from(view->services[i].name) }),         \
+                             (double)view->services[i].field);                                     \
+        }                                                                                          \
+    }
+    SERVICE_GAUGES(WRITE)
+#undef WRITE
+    write_each_instance(e, view);
     write_instances(e, view);
     write_probes(e, view);
     if (view->access_log.on) {
