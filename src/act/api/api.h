@@ -107,7 +107,7 @@ struct api_instance {
     bool healthy, suspicious;  /* by its probes; they come more often than usual */
     double probe_ms;           /* the last one took; NaN: none has ended */
     enum probe_result probe_result;
-    const struct api_maintenance *maintenance; /* borrowed until the next api_tick; NULL: none */
+    const struct api_maintenance *maintenance; /* of view.maintenance; NULL: none */
 };
 
 struct api_campaign {
@@ -150,7 +150,7 @@ struct api_view {
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
-    const struct api_maintenance *maintenance[API_MAINTENANCE_MAX]; /* borrowed likewise */
+    struct api_maintenance maintenance[API_MAINTENANCE_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
     struct api_ledger_row ledger[API_LEDGER_MAX];
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */

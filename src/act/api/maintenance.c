@@ -38,7 +38,7 @@ void handle_maintenance_list(struct api_connection *c) {
     const struct api_view *view = c->api->view;
     json_t *list = json_array(), *json = json_object();
     for (uint32_t i = 0; i < view->maintenance_count; i++) {
-        json_array_append_new(list, entry_json(view, view->maintenance[i]));
+        json_array_append_new(list, entry_json(view, &view->maintenance[i]));
     }
     json_put(json, "maintenance", list);
     answer_json(c, 200, json);
@@ -127,7 +127,7 @@ void handle_maintenance_start(struct api_connection *c) {
     }
     const struct api_view *view = c->api->view;
     for (uint32_t i = 0; i < view->maintenance_count; i++) {
-        const struct api_maintenance *m = view->maintenance[i];
+        const struct api_maintenance *m = &view->maintenance[i];
         if (slice_equal(slice_from(m->service), order.service) &&
             slice_equal(slice_from(m->instance), order.instance)) {
             answer_json(c, 200, entry_json(view, m));

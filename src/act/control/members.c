@@ -49,6 +49,10 @@ struct member *member_add(struct controller *c, struct instance *instance) {
     }
     if (inherited) {
         state = (enum endpoint_state)plan->endpoints[member_slot(c, m)].state;
+        if (state == ENDPOINT_DRAINING && instance->pid == 0) {
+            state = ENDPOINT_STARTING; /* it was in maintenance: what is static leaves by being
+                                        * configured no more */
+        }
     } else {
         m->generation++;
     }
@@ -78,6 +82,7 @@ void member_move(struct controller *c, struct member *m, enum endpoint_state sta
     m->state = state;
     m->state_since_us = c->now_us;
     m->slow_since_us = 0;
+    fleet_hear(c->fleet, m->instance, FLEET_SILENT, false); /* until its requests say something */
     snprintf(m->note, sizeof m->note, "%s", note == NULL ? "" : note);
     planner_change(c);
 }

@@ -93,6 +93,19 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     }
 }
 
+/* The view's copy: an entry of the book may end before the next one is drawn. */
+static const struct api_maintenance *find_maintenance(const struct controller *c,
+                                                      const struct member *m) {
+    for (uint32_t i = 0; m->maintenance != NULL && i < c->view.maintenance_count; i++) {
+        const struct api_maintenance *shown = &c->view.maintenance[i];
+        if (strcmp(shown->service, m->maintenance->service) == 0 &&
+            strcmp(shown->instance, m->maintenance->instance) == 0) {
+            return shown;
+        }
+    }
+    return NULL;
+}
+
 static void fill_instance(const struct controller *c, const struct member *m,
                           struct api_instance *out) {
     const struct instance *i = m->instance;
@@ -120,7 +133,7 @@ static void fill_instance(const struct controller *c, const struct member *m,
         .suspicious = i->suspicious,
         .probe_ms = i->probe_ms,
         .probe_result = i->probe_result,
-        .maintenance = m->maintenance,
+        .maintenance = find_maintenance(c, m),
         .started_ms = i->started_ms,
     };
     memcpy(out->id, i->id, sizeof out->id);
@@ -131,11 +144,11 @@ static void fill_instance(const struct controller *c, const struct member *m,
 }
 
 /* Those whose instance is not there (yet) among them. */
-static void fill_maintenance(struct controller *c, struct api_view *view) {
+static void fill_maintenance(const struct controller *c, struct api_view *view) {
     view->maintenance_count = 0;
     for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
         if (c->maintenance.entries[i].service[0] != '\0') {
-            view->maintenance[view->maintenance_count++] = &c->maintenance.entries[i];
+            view->maintenance[view->maintenance_count++] = c->maintenance.entries[i];
         }
     }
 }
@@ -206,13 +219,13 @@ void view_fill(struct controller *c, int64_t now_ms) {
         fill_service(c, i, now_ms, &view->services[i]);
         view->service_count = c->services[i].used ? i + 1 : view->service_count;
     }
+    fill_maintenance(c, view); /* which instances refer to */
     view->instance_count = 0;
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         if (c->members[i].instance != NULL && c->services[c->members[i].instance->service].used) {
             fill_instance(c, &c->members[i], &view->instances[view->instance_count++]);
         }
     }
-    fill_maintenance(c, view);
     fill_campaigns(c, now_ms, view);
     fill_certificates(c, view);
 }
