@@ -90,7 +90,7 @@ static inline struct fleet *new_fleet(struct fixture *f) {
     struct error err;
     struct fleet_options options = { .loop = f->loop,
                                      .state_folder = f->folder,
-                                     .handler = { f, on_ready, on_health, on_exit_heard } };
+                                     .handler = { f, on_ready, on_health, on_exit_heard, NULL } };
     struct fleet *fleet = fleet_new(&options, &err);
     assert_non_null(fleet);
     return fleet;

@@ -315,8 +315,8 @@ static void asks_as_configured(void **state) {
 
 /* A reload may free the configuration while a probe is under way. */
 static void holds_what_it_was_asked_with(void **state) {
-    static const char *const statuses[] = { "204" };
-    const struct expect_config config = { .status = (const char **)statuses, .status_len = 1 };
+    static const char *statuses[] = { "204" };
+    const struct expect_config config = { .status = statuses, .status_len = 1 };
     struct probe_question question = { .path = "/h" };
     char request[512];
     (void)state;
