@@ -187,7 +187,8 @@ static void check(const struct config_place *place, void *item) {
     }
     if (c->kind == FLEET_STATIC && c->health.port > 0) {
         for (size_t i = 0; i < c->endpoint_len; i++) {
-            if (c->endpoints[i] != NULL && strncmp(c->endpoints[i], "unix:", 5) == 0) {
+            const char *address = c->endpoints[i].address;
+            if (address != NULL && strncmp(address, "unix:", 5) == 0) {
                 config_place_error(place, "health", "health.port: a Unix socket has none");
             }
         }
