@@ -102,5 +102,7 @@ void loop_socket_writable(struct socket *socket); /* the kernel takes more */
 
 /* socket.c, called by TLS. */
 bool loop_socket_append(struct socket *socket, struct slice bytes); /* to the pending blocks */
+/* The block's bytes are the next to be sent; the block is the socket's. */
+void loop_socket_append_block(struct socket *socket, struct socket_block *block);
 void loop_socket_push(struct socket *socket);    /* they go out now, as far as possible */
 void loop_socket_secured(struct socket *socket); /* the handshake is done */

@@ -293,20 +293,28 @@ void loop_socket_sending_failed(struct socket *socket, int system_errno) {
     schedule_flush(socket); /* reported from there, never inside the sender's call */
 }
 
+static struct socket_block *last_block(const struct socket *socket) {
+    return socket->out_first == NULL ? NULL : socket->out_last;
+}
+
+static void link_block(struct socket *socket, struct socket_block *fresh) {
+    if (socket->out_first == NULL) {
+        socket->out_first = fresh;
+    } else {
+        socket->out_last->next = fresh;
+    }
+    socket->out_last = fresh;
+}
+
 bool loop_socket_append(struct socket *socket, struct slice bytes) {
     while (bytes.len > 0) {
-        struct socket_block *block = socket->out_first == NULL ? NULL : socket->out_last;
+        struct socket_block *block = last_block(socket);
         if (block == NULL || block->end == LOOP_BLOCK_BYTES) {
-            struct socket_block *fresh = loop_block_take(socket->loop);
-            if (fresh == NULL) {
+            block = loop_block_take(socket->loop);
+            if (block == NULL) {
                 return false;
             }
-            if (block == NULL) {
-                socket->out_first = fresh;
-            } else {
-                block->next = fresh;
-            }
-            block = socket->out_last = fresh;
+            link_block(socket, block);
         }
         size_t room = LOOP_BLOCK_BYTES - block->end;
         size_t taken = bytes.len < room ? bytes.len : room;
@@ -316,6 +324,20 @@ bool loop_socket_append(struct socket *socket, struct slice bytes) {
         bytes = slice_skip(bytes, taken);
     }
     return true;
+}
+
+/* Copied where there is room: a peer that does not read must not make us hold a whole block for
+ * each byte that we count. */
+void loop_socket_append_block(struct socket *socket, struct socket_block *block) {
+    struct slice bytes = slice_of(block->data + block->start, block->end - block->start);
+    const struct socket_block *last = last_block(socket);
+    if (last != NULL && bytes.len <= LOOP_BLOCK_BYTES - last->end) {
+        loop_socket_append(socket, bytes);
+        loop_block_return(socket->loop, block);
+    } else {
+        link_block(socket, block);
+        socket->pending_bytes += bytes.len;
+    }
 }
 
 static bool append_parts(struct socket *socket, const struct slice *parts, size_t count,
