@@ -298,10 +298,11 @@ static struct socket_block *last_block(const struct socket *socket) {
 }
 
 static void link_block(struct socket *socket, struct socket_block *fresh) {
-    if (socket->out_first == NULL) {
+    struct socket_block *last = last_block(socket);
+    if (last == NULL) {
         socket->out_first = fresh;
     } else {
-        socket->out_last->next = fresh;
+        last->next = fresh;
     }
     socket->out_last = fresh;
 }

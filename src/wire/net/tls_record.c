@@ -239,7 +239,8 @@ bool tls_record_seal(struct tls_record *r, enum tls_content type, const char *da
     n = 0;
     good = good && (len == 0 || EVP_EncryptUpdate(c, body, &n, bytes_of(data), (int)len) == 1) &&
            EVP_EncryptUpdate(c, body + n, &m, &inner, 1) == 1 &&
-           EVP_EncryptFinal_ex(c, body + n + m, &k) == 1 && (size_t)(n + m + k) == len + 1 &&
+           EVP_EncryptFinal_ex(c, body + n + m, &k) == 1 &&
+           (size_t)n + (size_t)m + (size_t)k == len + 1 &&
            EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, body + len + 1) == 1;
     if (!good) {
         ERR_clear_error();
