@@ -152,6 +152,10 @@ void exchange_on_connected(struct exchange *exchange);
 /* Informational, 101 or final. The head is the caller's again afterwards. */
 void exchange_on_response_head(struct exchange *exchange, struct http_head *head);
 void exchange_on_response_data(struct exchange *exchange, struct slice data);
+/* Where the body's next bytes may go without being shown; NULL: they are to be given. */
+struct socket *exchange_outlet(const struct exchange *exchange);
+/* So many have gone there. */
+void exchange_on_response_moved(struct exchange *exchange, size_t bytes);
 void exchange_on_response_end(struct exchange *exchange, const struct http_head *trailers);
 /* The stream broke and forgets the exchange. */
 void exchange_on_upstream_failed(struct exchange *exchange, enum record_reason reason);

@@ -178,18 +178,32 @@ void exchange_on_response_head(struct exchange *x, struct http_head *head) {
     begin_response(x, head);
 }
 
+static void count_response(struct exchange *x, size_t bytes) {
+    x->record.bytes_out += bytes;
+    if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
+        x->upstream_paused = true;
+        x->upstream->ops->pause(x->upstream);
+    }
+}
+
 void exchange_on_response_data(struct exchange *x, struct slice data) {
     x->activity_us = exchange_now_us(x);
     if (x->coder != NULL) {
         compression_on_data(x, data);
         return;
     }
-    x->record.bytes_out += data.len;
     x->client->ops->send_data(x->client, data);
-    if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
-        x->upstream_paused = true;
-        x->upstream->ops->pause(x->upstream);
-    }
+    count_response(x, data.len);
+}
+
+struct socket *exchange_outlet(const struct exchange *x) {
+    bool as_it_is = x->coder == NULL && x->state == EXCHANGE_ANSWERING;
+    return as_it_is && x->client->ops->outlet != NULL ? x->client->ops->outlet(x->client) : NULL;
+}
+
+void exchange_on_response_moved(struct exchange *x, size_t bytes) {
+    x->activity_us = exchange_now_us(x);
+    count_response(x, bytes);
 }
 
 void exchange_on_response_end(struct exchange *x, const struct http_head *trailers) {

@@ -62,6 +62,7 @@ struct loop *loop_new_io(enum loop_io io, struct error *err) {
         return NULL;
     }
     loop->receive = receive;
+    loop->pipe[0] = loop->pipe[1] = -1;
     heap_init(&loop->timers, due_earlier);
     list_init(&loop->tasks);
     list_init(&loop->ready);
@@ -90,6 +91,7 @@ void loop_free(struct loop *loop) {
         loop->spare_blocks = block->next;
         free(block);
     }
+    loop_move_close(loop);
     heap_fini(&loop->timers);
     free(loop->receive);
     free(loop->plain);

@@ -388,7 +388,7 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
     size_t sent = 0;
     if (total >= DIRECT_SEND_BYTES && socket->writable) {
         ssize_t n =
-            socket->loop->backend->transmit(socket->loop->backend_self, socket, parts, count);
+            socket->loop->backend->transmit(socket->loop->backend_self, socket, parts, count, false);
         if (n < 0) {
             loop_socket_sending_failed(socket, errno);
             return true;
@@ -415,7 +415,7 @@ size_t socket_pending(const struct socket *socket) {
 
 void loop_socket_push(struct socket *socket) {
     if (socket->fd >= 0 && socket->pending_bytes > 0 && socket->writable) {
-        (void)loop_transmit_now(socket, NULL, 0); /* a completion would come too late */
+        (void)loop_transmit_now(socket, NULL, 0, false); /* a completion would come too late */
     }
 }
 
@@ -444,7 +444,7 @@ void loop_socket_flush(struct socket *socket) {
         socket->write_errno = ENOMEM;
     }
     if (socket->pending_bytes > 0 && socket->writable &&
-        socket->loop->backend->transmit(socket->loop->backend_self, socket, NULL, 0) < 0) {
+        socket->loop->backend->transmit(socket->loop->backend_self, socket, NULL, 0, false) < 0) {
         drop_pending(socket);
         socket->write_errno = errno;
     }
