@@ -21,6 +21,7 @@ struct mover {
     struct socket *to;
     uint64_t left, moved;
     size_t read_most;
+    bool quiet; /* when on_moved was called last */
 };
 
 static struct socket_intake mover_intake(struct socket *socket) {
@@ -52,6 +53,7 @@ static void mover_moved(struct socket *socket, size_t bytes) {
     assert_true(bytes <= m->left);
     m->left -= bytes;
     m->moved += bytes;
+    m->quiet = socket_is_quiet(socket);
     wait_for_room(m);
 }
 
@@ -152,7 +154,7 @@ static void after_the_last_byte_the_socket_is_quiet(void **state) {
     say_some(p, 50000);
     turns_of(p->loop, 1);
     assert_int_equal(p->from->moved, 50000);
-    assert_true(socket_is_quiet(&p->from->probe.socket));
+    assert_true(p->from->quiet);
 }
 
 static void a_slow_reader_is_waited_for(void **state) {
@@ -166,7 +168,7 @@ static void a_slow_reader_is_waited_for(void **state) {
     }
     assert_true(p->said < BODY_BYTES);
     assert_in_range(most, 1, 2 * LOOP_RECEIVE_BYTES);
-    while (p->heard < BODY_BYTES) {
+    for (unsigned i = 0; i < 5000 && p->heard < BODY_BYTES; i++) {
         say_some(p, BODY_BYTES);
         hear_some(p);
         if (p->to->drained) {
@@ -175,6 +177,7 @@ static void a_slow_reader_is_waited_for(void **state) {
         }
         turns_of(p->loop, 1);
     }
+    assert_int_equal(p->heard, BODY_BYTES);
     assert_memory_equal(p->back, p->body, BODY_BYTES);
     assert_int_equal(p->from->left, 0);
     assert_true(p->from->moved > BODY_BYTES / 2);
