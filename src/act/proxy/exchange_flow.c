@@ -192,7 +192,11 @@ void exchange_on_response_data(struct exchange *x, struct slice data) {
         compression_on_data(x, data);
         return;
     }
-    x->client->ops->send_data(x->client, data);
+    if (x->client->ops->lend_data != NULL) {
+        x->client->ops->lend_data(x->client, data);
+    } else {
+        x->client->ops->send_data(x->client, data);
+    }
     count_response(x, data.len);
 }
 

@@ -12,7 +12,7 @@
 struct session_h2 {
     struct session *session;
     struct h2 *h2;
-    struct task flush;
+    struct task flush, flush_lent;
     struct session_stream *spares;
     uint32_t spare_count, requests;
     uint64_t idle_since_us; /* no stream is open since then */
@@ -38,6 +38,8 @@ extern const struct h2_handler session_h2_events;
 
 /* What the streams have queued goes out at the end of this turn. */
 void session_h2_schedule(struct session_h2 *c);
+/* What they were lent goes out before its owner wants it back; false: it cannot be lent now. */
+bool session_h2_schedule_lent(struct session_h2 *c);
 uint64_t session_h2_now_us(const struct session_h2 *c);
 /* A stream has ended; perhaps it was the last. */
 void session_h2_stream_over(struct session_h2 *c);

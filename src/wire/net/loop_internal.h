@@ -53,6 +53,8 @@ struct loop {
     bool stopped;
     struct heap timers;
     struct list tasks;   /* deferred */
+    struct list within;  /* deferred until on_data returns */
+    bool within_data;    /* it is being called */
     struct list ready;   /* sockets that may have something to read without a new event */
     struct list flush;   /* sockets with something to send, to finish or to report */
     struct list closing; /* closed ones, until the end of the turn */
@@ -67,6 +69,9 @@ struct loop {
 void loop_update_clock(struct loop *loop);
 struct socket_block *loop_block_take(struct loop *loop); /* NULL when memory is out */
 void loop_block_return(struct loop *loop, struct socket_block *block);
+
+/* loop.c, for socket.c: on_data, and what was deferred until it returns. */
+size_t loop_call_on_data(struct socket *socket, struct slice data);
 
 /* loop.c, called by a backend: poll(2) has said `happened` of the watched descriptor. */
 void loop_watch_happened(struct watch *watch, unsigned happened);

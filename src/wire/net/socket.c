@@ -145,7 +145,7 @@ static void offer(struct socket *socket, struct slice data) {
     for (;;) {
         const struct socket_handler *handler = socket->handler;
         const struct tls *tls = socket->tls;
-        size_t consumed = handler->on_data(socket, data);
+        size_t consumed = loop_call_on_data(socket, data);
         assert(consumed <= data.len);
         if (socket->closing || (consumed == data.len && socket->kept_len == 0)) {
             return;
