@@ -62,8 +62,8 @@ struct h2 {
         uint64_t filled_us;
         double tokens;
     } buckets[H2_NUISANCES];
-    uint32_t lending;   /* streams that have something lent */
-    struct buffer *out; /* within h2_output */
+    uint32_t lending;         /* streams that have something lent */
+    struct buffer *out;       /* within h2_output */
     struct h2_pieces *pieces; /* within h2_output_pieces */
     size_t out_most;
     bool out_failed;

@@ -1,7 +1,7 @@
-/* From one socket to another inside the kernel: splice(2) hands pages on instead of copying them out
- * and in again. They go through a pipe, which is the loop's and empty again before the call returns:
- * what the receiving socket does not take at once is read out of it and waits in that socket's
- * blocks, under the same measure of back-pressure as all that is sent. */
+/* From one socket to another inside the kernel: splice(2) hands pages on instead of copying them
+ * out and in again. They go through a pipe, which is the loop's and empty again before the call
+ * returns: what the receiving socket does not take at once is read out of it and waits in that
+ * socket's blocks, under the same measure of back-pressure as all that is sent. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -18,8 +18,8 @@ void loop_move_close(struct loop *loop) {
     }
 }
 
-/* A page of the pipe holds one piece of what came, which may be as short as a packet: the more pages
- * the better, but less will do. */
+/* A page of the pipe holds one piece of what came, which may be as short as a packet: the more
+ * pages the better, but less will do. */
 static bool open_pipe(struct loop *loop) {
     if (loop->pipe[0] < 0 && !loop->cannot_move) {
         if (pipe2(loop->pipe, O_NONBLOCK | O_CLOEXEC) < 0) {

@@ -387,8 +387,8 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
     }
     size_t sent = 0;
     if (total >= DIRECT_SEND_BYTES && socket->writable) {
-        ssize_t n =
-            socket->loop->backend->transmit(socket->loop->backend_self, socket, parts, count, false);
+        ssize_t n = socket->loop->backend->transmit(socket->loop->backend_self, socket, parts,
+                                                    count, false);
         if (n < 0) {
             loop_socket_sending_failed(socket, errno);
             return true;
