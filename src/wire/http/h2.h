@@ -30,7 +30,7 @@
 #define H2_STREAM_OUT_BYTES_MAX 1048576 /* of one stream, unsent: the owner pauses long before */
 #define H2_FRAME_BYTES 16384
 #define H2_LENT_MAX 8   /* pieces of one stream */
-#define H2_PIECES_MAX 7 /* of one output: with the frames between them as many as a socket takes */
+#define H2_PIECES_MAX 7 /* of one output: a socket takes so many with the frames between them */
 
 /* RFC 9113 §7. */
 enum h2_code {
