@@ -43,7 +43,7 @@ struct upstream {
     uint8_t out_framing; /* enum http_framing of the request */
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
-    bool large; /* the last response's body was, and could be moved to the client */
+    bool large;             /* the last response's body was, and could be moved to the client */
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
     uint16_t visitor_port;
