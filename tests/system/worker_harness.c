@@ -58,6 +58,7 @@ static struct {
     unsigned worker_count;
     int wake_fds[WORKERS_MAX];
     pid_t workers[WORKERS_MAX];
+    bool in_process;
 } harness = { .worker_count = 1 };
 
 void harness_fail(const char *what, const char *why) {
@@ -264,8 +265,11 @@ static int run_worker(unsigned index) {
         .vitals = harness.vitals,
         .wake_fd = harness.wake_fds[index],
         .supervisor_fd = -1,
+        .guard = { .mode = harness.in_process ? GUARD_OFF : GUARD_STRICT,
+                   .memory_bytes = 4ull << 30 },
     };
     struct error err;
+    (void)guard_find_user(NULL, &config.guard.user, &err);
     if (!worker_run(&config, &err)) {
         fprintf(stderr, "worker_harness: %s\n", err.text);
         return 3;
@@ -494,12 +498,11 @@ static void open_listener(const char *text) {
     fflush(stdout);
 }
 
-static bool read_arguments(int argc, char **argv) {
-    bool in_process = false;
+static void read_arguments(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--in-process") == 0) {
-            in_process = true;
+            harness.in_process = true;
             continue;
         }
         if (strcmp(argv[i], "--proxy-protocol") == 0) {
@@ -531,7 +534,6 @@ static bool read_arguments(int argc, char **argv) {
         }
         i++;
     }
-    return in_process;
 }
 
 static void make_segments(void) {
@@ -552,10 +554,10 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     set_defaults();
     harness_rotate_tickets();
-    bool in_process = read_arguments(argc, argv);
+    read_arguments(argc, argv);
     make_segments();
     publish();
-    if (in_process) {
+    if (harness.in_process) {
         return run_worker(0);
     }
     start_workers();

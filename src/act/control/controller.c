@@ -205,6 +205,8 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
         { "admin", same_text(c->shop.admin.address, next->admin.address) },
         { "store", same_text(c->shop.store, next->store) },
         { "workers", c->shop.workers == next->workers },
+        { "sandbox", c->shop.sandbox == next->sandbox },
+        { "user", same_text(c->shop.user, next->user) },
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (!keys[i].same) {

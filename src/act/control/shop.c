@@ -197,6 +197,7 @@ static void check_trusted(const struct config_place *place, const struct shop *s
 
 static void check_shop(const struct config_place *place, void *item) {
     struct shop *shop = item;
+    struct guard_user user;
     struct error err;
     if (shop->listen_count == 0 && config_place_has(place, "listen")) {
         config_place_error(place, "listen",
@@ -204,6 +205,9 @@ static void check_shop(const struct config_place *place, void *item) {
     }
     if (shop->store != NULL && !store_check_spec(slice_from(shop->store), &err)) {
         config_place_error(place, "store", "store: %s", err.text);
+    }
+    if (shop->user != NULL && !guard_find_user(shop->user, &user, &err)) {
+        config_place_error(place, "user", "user: %s", err.text);
     }
     check_trusted(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
@@ -217,6 +221,7 @@ static void check_shop(const struct config_place *place, void *item) {
     }
 }
 
+static const char *const sandbox_choices[] = { "strict", "off", NULL }; /* enum guard_mode */
 static const char *const io_choices[] = { "auto", "epoll", "io_uring", NULL }; /* enum loop_io */
 static const char *const forwarded_choices[] = { "x-forwarded-for", "forwarded", NULL };
 
@@ -243,6 +248,12 @@ static const struct config_field shop_fields[] = {
     { "io", CONFIG_CHOICE, SHOP(io), .choices = io_choices, .fallback = "auto",
       .help = "how workers ask the kernel; one that is refused falls back to epoll; read at the "
               "start only" },
+    { "sandbox", CONFIG_CHOICE, SHOP(sandbox), .choices = sandbox_choices, .fallback = "strict",
+      .help = "what processes are kept from (docs/threat-model.md); `off` is for looking into them "
+              "with a debugger; read at the start only" },
+    { "user", CONFIG_TEXT, SHOP(user),
+      .help = "that workers become when we are root; without it `tidegate`, or `nobody` where "
+              "there is no such user; read at the start only" },
     { "services", CONFIG_NAMED_BLOCKS, SHOP(services), .table = &service_table,
       .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
     { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,

@@ -7,6 +7,7 @@
 #include "act/control/dial_config.h"
 #include "act/control/listen_config.h"
 #include "act/fleet/fleet_config.h"
+#include "act/guard/guard.h"
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
 #include "base/log.h"
@@ -67,6 +68,8 @@ struct shop {
     const char *zone; /* of this node; NULL: not said */
     uint32_t workers; /* 0: one for each CPU */
     enum loop_io io;
+    int sandbox;      /* enum guard_mode */
+    const char *user; /* that workers become; NULL: see guard_find_user */
     struct service_config *services;
     size_t service_count;
     struct route_config *routes;

@@ -23,6 +23,12 @@ static const struct config_field limits_fields[] = {
     { "retries", CONFIG_COUNT, LIMIT(retries), .fallback = "2", .max = 8,
       .help = "of an idempotent request that got no answer, within a budget of 10 % of the "
               "requests" },
+    { "memory", CONFIG_SIZE, LIMIT(memory_bytes), .fallback = "4GiB", .min = 67108864,
+      .help = "private memory of one worker; beyond it connections are refused; for workers that "
+              "start from now on" },
+    { "descriptors", CONFIG_COUNT, LIMIT(descriptors), .fallback = "0", .max = 100000000,
+      .help = "open connections and files of one worker; 0: what the system allows; for workers "
+              "that start from now on" },
 };
 const struct config_table limits_config_table = CONFIG_TABLE(struct limits_config, limits_fields);
 

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "act/proxy/worker_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "wire/net/tls.h"
 
 #define SCRATCH_BYTES_MAX 1048576
 #define PAGE_BYTES_MAX 4096
@@ -240,12 +240,18 @@ static bool watch_others(struct worker *w, struct error *err) {
                                               on_supervisor_gone, err);
 }
 
-/* Each connection is a descriptor: as many as the system lets us have. */
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+/* It has what it needs by now. */
+static void confine(struct worker *w) {
+    char missing[GUARD_TEXT_BYTES];
+    struct guard_worker guard = w->config->guard;
+    guard.refused_call = &w->own->refused_call;
+    tls_prepare();
+    uint32_t parts = guard_confine(&guard, missing);
+    atomic_store(&w->own->guard, parts);
+    if (guard.mode == GUARD_OFF) {
+        log_info("sandbox_off", "reason=configured");
+    } else if (missing[0] != '\0') {
+        log_warn("sandbox_in_part", "missing=\"%s\" action=go_on_without", missing);
     }
 }
 
@@ -281,7 +287,6 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     }
     rand_init(&w->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
     init_services(w);
-    raise_descriptor_limit();
     set_limits(w, &limits_before_plan);
     if (!watch_signals(w, err) || !watch_others(w, err)) {
         return false;
@@ -349,7 +354,11 @@ bool worker_run(const struct worker_config *config, struct error *err) {
     if (w == NULL) {
         return error_set(err, ERROR_LIMIT, "no memory for a worker");
     }
-    bool ok = worker_init(w, config, err) && loop_run(w->loop, err);
+    bool ok = worker_init(w, config, err);
+    if (ok) {
+        confine(w);
+        ok = loop_run(w->loop, err);
+    }
     worker_fini(w);
     free(w);
     return ok;
