@@ -1,6 +1,7 @@
 /* The admin API: HTTP/JSON under /api/v1, server-sent events, /metrics, /healthz and the dashboard,
- * in the controller's event loop. On TCP (admin.address) anybody who reaches it may read; whatever
- * changes something goes over the Unix socket in the state folder (docs/decisions/0005).
+ * in the controller's event loop. Who may ask for what is the table in routes.c, who asks is found
+ * out in callers.c: over TCP (admin.address) by a token, over the Unix socket in the state folder by
+ * the user (docs/decisions/0036).
  *
  * It knows nothing of the controller: that fills a struct api_view each tick and hands it over
  * (api_tick), with struct api_source for what is asked for only now and then. What was, comes from
@@ -182,11 +183,14 @@ struct api_source {
                               struct error *err);
     bool (*end_maintenance)(void *self, const struct api_maintenance_order *order,
                             struct error *err);
+    /* Somebody changed something: for the audit chain. NULL: nobody writes it down. */
+    void (*changed)(void *self, const char *action, struct slice subject, const char *who);
 };
 
 struct api_options {
     struct loop *loop;
     struct slice tcp_address; /* "127.0.0.1:9900"; empty: none */
+    bool anonymous_views;     /* over TCP, who shows no token may read */
     const char *socket_path;  /* absolute; NULL: none */
     /* Further names under which a browser may ask for us (Host), besides numeric addresses and
      * localhost: against DNS rebinding. */

@@ -1,7 +1,6 @@
 /* Maintenance: who is in it, into it, out of it. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "act/api/api_internal.h"
 #include "act/api/query.h"
@@ -44,17 +43,6 @@ void handle_maintenance_list(struct api_connection *c) {
     answer_json(c, 200, json);
 }
 
-/* Who is at the other end, as far as the kernel says; of letters, digits and blanks. */
-static void name_asker(struct api_connection *c, char out[PLAN_NAME_BYTES]) {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    if (c->local && getsockopt(c->socket.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
-        snprintf(out, PLAN_NAME_BYTES, "uid %u over the control socket", (unsigned)peer.uid);
-    } else {
-        snprintf(out, PLAN_NAME_BYTES, "the admin address");
-    }
-}
-
 struct names {
     char service[PLAN_NAME_BYTES], instance[PLAN_NAME_BYTES], by[PLAN_NAME_BYTES];
 };
@@ -67,7 +55,11 @@ static bool read_names(struct api_connection *c, struct names *names,
         answer_problem(c, 404, "no such service or instance");
         return false;
     }
-    name_asker(c, names->by);
+    if (c->local || c->caller.token[0] == '\0') {
+        snprintf(names->by, sizeof names->by, "%s", c->from);
+    } else { /* a token's name may hold anything; its id does not */
+        snprintf(names->by, sizeof names->by, "token %s", c->caller.token);
+    }
     order->service = slice_from(names->service);
     order->instance = slice_from(names->instance);
     order->by = slice_from(names->by);

@@ -5,37 +5,45 @@
 #include "act/api/api_internal.h"
 #include "wire/http/uri.h"
 
-/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. `acts`: only over the
- * Unix socket. */
+/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. A row with an `action`
+ * changes something: it is written down under that name, with who did it. */
 static const struct {
     const char *path;
     enum http_method method;
-    bool acts;
+    enum access_role least;
     api_handler *handle;
+    const char *action;
 } routes[] = {
-    { "/api/v1/status", HTTP_GET, false, handle_status },
-    { "/api/v1/services", HTTP_GET, false, handle_services },
-    { "/api/v1/services/*", HTTP_GET, false, handle_service },
-    { "/api/v1/instances", HTTP_GET, false, handle_instances },
-    { "/api/v1/instances/*", HTTP_GET, false, handle_instance },
-    { "/api/v1/demand", HTTP_GET, false, handle_demand },
-    { "/api/v1/latency", HTTP_GET, false, handle_latency },
-    { "/api/v1/forecast", HTTP_GET, false, handle_forecast },
-    { "/api/v1/decisions", HTTP_GET, false, handle_decisions },
-    { "/api/v1/campaigns", HTTP_GET, false, handle_campaigns },
-    { "/api/v1/events", HTTP_GET, false, handle_events },
-    { "/api/v1/openapi.json", HTTP_GET, false, handle_openapi },
-    { "/api/v1/reload", HTTP_POST, true, handle_reload },
-    { "/api/v1/drain", HTTP_POST, true, handle_drain },
-    { "/api/v1/instances/*/drain", HTTP_POST, true, handle_instance_drain },
-    { "/api/v1/maintenance", HTTP_GET, false, handle_maintenance_list },
-    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_POST, true, handle_maintenance_start },
-    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_DELETE, true, handle_maintenance_end },
-    { "/metrics", HTTP_GET, false, handle_metrics },
-    { "/healthz", HTTP_GET, false, handle_health },
-    { "/", HTTP_GET, false, handle_dashboard },
-    { "/assets/*", HTTP_GET, false, handle_dashboard },
-    { "/favicon.svg", HTTP_GET, false, handle_dashboard },
+    { "/api/v1/status", HTTP_GET, ROLE_VIEWER, handle_status, NULL },
+    { "/api/v1/services", HTTP_GET, ROLE_VIEWER, handle_services, NULL },
+    { "/api/v1/services/*", HTTP_GET, ROLE_VIEWER, handle_service, NULL },
+    { "/api/v1/instances", HTTP_GET, ROLE_VIEWER, handle_instances, NULL },
+    { "/api/v1/instances/*", HTTP_GET, ROLE_VIEWER, handle_instance, NULL },
+    { "/api/v1/demand", HTTP_GET, ROLE_VIEWER, handle_demand, NULL },
+    { "/api/v1/latency", HTTP_GET, ROLE_VIEWER, handle_latency, NULL },
+    { "/api/v1/forecast", HTTP_GET, ROLE_VIEWER, handle_forecast, NULL },
+    { "/api/v1/decisions", HTTP_GET, ROLE_VIEWER, handle_decisions, NULL },
+    { "/api/v1/campaigns", HTTP_GET, ROLE_VIEWER, handle_campaigns, NULL },
+    { "/api/v1/events", HTTP_GET, ROLE_VIEWER, handle_events, NULL },
+    { "/api/v1/session", HTTP_GET, ROLE_NONE, handle_session, NULL },
+    { "/api/v1/openapi.json", HTTP_GET, ROLE_NONE, handle_openapi, NULL },
+    { "/api/v1/reload", HTTP_POST, ROLE_OPERATOR, handle_reload, "reload" },
+    { "/api/v1/drain", HTTP_POST, ROLE_ADMIN, handle_drain, "drain" },
+    { "/api/v1/instances/*/drain", HTTP_POST, ROLE_OPERATOR, handle_instance_drain,
+      "drain_instance" },
+    { "/api/v1/tokens", HTTP_GET, ROLE_ADMIN, handle_tokens, NULL },
+    { "/api/v1/tokens", HTTP_POST, ROLE_ADMIN, handle_token_create, "create_token" },
+    { "/api/v1/tokens/*", HTTP_DELETE, ROLE_ADMIN, handle_token_revoke, "revoke_token" },
+    { "/api/v1/maintenance", HTTP_GET, ROLE_VIEWER, handle_maintenance_list, NULL },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_POST, ROLE_OPERATOR,
+      handle_maintenance_start, "start_maintenance" },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_DELETE, ROLE_OPERATOR,
+      handle_maintenance_end, "end_maintenance" },
+    { "/metrics", HTTP_GET, ROLE_VIEWER, handle_metrics, NULL },
+    { "/healthz", HTTP_GET, ROLE_NONE, handle_health, NULL },
+    { "/", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
+    { "/assets/*", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
+    { "/favicon.svg", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
@@ -108,29 +116,35 @@ static void refuse_method(struct api_connection *c, size_t route) {
         }
     }
     const struct api_header headers[] = { { "allow", allowed }, { NULL, NULL } };
-    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\","
-                               "\"status\":405,\"detail\":\"see the Allow field\"}";
-    answer_send(c, &(struct api_answer){ .status = 405,
-                                         .type = "application/problem+json",
-                                         .body = slice_from(body),
-                                         .headers = headers });
+    answer_problem_with(c, 405, headers, "see the Allow field");
 }
 
 static bool needs_view(api_handler *handle) {
-    return handle != handle_openapi && handle != handle_dashboard && handle != handle_health;
+    return handle != handle_openapi && handle != handle_dashboard && handle != handle_health &&
+           handle != handle_session;
+}
+
+/* What was done is written down, not what was only tried. */
+static void write_down(const struct api *api, const struct api_connection *c, const char *action) {
+    char who[ACCESS_WHO_BYTES];
+    if (action != NULL && c->status >= 200 && c->status < 300 && api->source.changed != NULL) {
+        api->source.changed(api->source.self, action, c->request.rest, caller_name(c, who));
+    }
 }
 
 static void call(struct api_connection *c, size_t route) {
+    const struct api *api = c->api;
+    const char *action = routes[route].action;
     if (!method_fits(routes[route].method, c->request.method)) {
         refuse_method(c, route);
-    } else if (routes[route].acts && !c->local) {
-        answer_problem(c, 403,
-                       "this address only reads; changes go over the control socket "
-                       "var/tidegate.sock in the state folder (the command line uses it)");
+    } else if (!caller_may(c, routes[route].least, action != NULL)) {
+        return;
     } else if (needs_view(routes[route].handle) && c->api->view == NULL) {
         answer_problem(c, 503, "the controller has just started; try again in a second");
     } else {
+        c->status = 0;
         routes[route].handle(c);
+        write_down(api, c, action);
     }
 }
 

@@ -202,7 +202,8 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
         const char *key;
         bool same;
     } keys[] = {
-        { "admin", same_text(c->shop.admin.address, next->admin.address) },
+        { "admin", same_text(c->shop.admin.address, next->admin.address) &&
+                       c->shop.admin.anonymous == next->admin.anonymous },
         { "store", same_text(c->shop.store, next->store) },
         { "workers", c->shop.workers == next->workers },
         { "sandbox", c->shop.sandbox == next->sandbox },
@@ -347,6 +348,7 @@ static void on_heal_tick(struct timer *timer) {
     members_tick(c);
     checks_tick(c);
     maintenance_tick(c);
+    plan_wipe_unused(c->config.plans);
     timer_start(c->loop, &c->heal_tick, CONTROLLER_HEAL_US, on_heal_tick);
 }
 
@@ -450,12 +452,14 @@ static bool open_api(struct controller *c, struct error *err) {
         .loop = c->loop,
         .tcp_address = slice_from(c->shop.admin.address),
         .socket_path = c->config.state->socket,
+        .anonymous_views = shop_anonymous_views(&c->shop),
         .hosts = c->shop.admin.hosts,
         .host_count = c->shop.admin.host_count,
         .store = c->store,
         .vitals = c->config.vitals,
         .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance,
-                    api_start_maintenance, api_end_maintenance },
+                    api_start_maintenance, api_end_maintenance,
+                    tell_change },
     };
     c->api = api_new(&options, err);
     if (c->api == NULL && options.tcp_address.len > 0) { /* never a reason not to control */

@@ -200,6 +200,8 @@ struct told {
 };
 /* For certificates.c: its words as decisions. */
 struct certificates_teller tell_certificates(struct controller *c);
+/* For the API: who changed what. */
+void tell_change(void *self, const char *action, struct slice subject, const char *who);
 int64_t tell(struct controller *c, const struct told *told, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -23,11 +23,16 @@ static void check_admin(const struct config_place *place, void *item) {
     }
 }
 
+static const char *const anonymous_choices[] = { "auto", "viewer", "none", NULL };
 #define ADMIN(member) (SHOP(admin.member) - SHOP(admin))
 static const struct config_field admin_fields[] = {
     { "address", CONFIG_TEXT, ADMIN(address), .fallback = SHOP_ADMIN_DEFAULT,
-      .help = "dashboard, API and /metrics, for reading; what changes something goes over the "
-              "socket in the state folder; read at the start only" },
+      .help = "dashboard, API and /metrics; read at the start only" },
+    { "anonymous", CONFIG_CHOICE, ADMIN(anonymous), .choices = anonymous_choices,
+      .fallback = "auto",
+      .help = "what somebody without a token may do there: read, or nothing; `auto`: read where "
+              "only this machine reaches the address; changes always need a token "
+              "(`tidegate token`); read at the start only" },
     { "hosts", CONFIG_SLICE, ADMIN(hosts), .many = true, .count_offset = ADMIN(host_count),
       .help = "further names under which a browser may ask for it" },
 };
@@ -343,6 +348,22 @@ void shop_fini(struct shop *shop) {
     struct arena arena = shop->arena;
     *shop = (struct shop){ 0 };
     arena_fini(&arena);
+}
+
+bool shop_anonymous_views(const struct shop *shop) {
+    struct address address;
+    struct network loopback_v4, loopback_v6;
+    uint8_t ip[16];
+    if (shop->admin.anonymous != ANONYMOUS_AUTO || shop->admin.address == NULL) {
+        return shop->admin.anonymous == ANONYMOUS_VIEWER;
+    }
+    if (!address_parse(slice_from(shop->admin.address), 0, &address, NULL) ||
+        !network_parse(SLICE("127.0.0.0/8"), &loopback_v4, NULL) ||
+        !network_parse(SLICE("::1/128"), &loopback_v6, NULL)) {
+        return false;
+    }
+    address_ip(&address, ip);
+    return network_contains(&loopback_v4, ip) || network_contains(&loopback_v6, ip);
 }
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name) {

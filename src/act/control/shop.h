@@ -50,6 +50,8 @@ struct rollout_config { /* likewise */
     size_t guard_len;
 };
 
+enum shop_anonymous { ANONYMOUS_AUTO, ANONYMOUS_VIEWER, ANONYMOUS_NONE };
+
 struct shop {
     const char **include; /* files whose keys were added */
     size_t include_count;
@@ -62,6 +64,7 @@ struct shop {
         const char *address; /* NULL: none */
         struct slice *hosts;
         size_t host_count;
+        int anonymous;    /* enum shop_anonymous */
         bool best_effort; /* a port that somebody else has is no reason not to start */
     } admin;
     const char *store;
@@ -104,5 +107,8 @@ bool shop_load(const char *path, struct shop *shop, struct config_report *report
 bool shop_default(const char *const *endpoints, size_t endpoint_count, const char *listen,
                   struct shop *shop, struct config_report *report);
 void shop_fini(struct shop *shop);
+
+/* Whether somebody who shows no token to the admin address may read. */
+bool shop_anonymous_views(const struct shop *shop);
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name);

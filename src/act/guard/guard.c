@@ -125,9 +125,10 @@ static int set_limits(const struct guard_worker *g) {
     return limited && setrlimit(RLIMIT_CORE, &none) == 0 ? 0 : errno;
 }
 
-/* A terminal's descriptor takes orders that are not reads (TIOCSTI): it is not a worker's. */
-static void let_go_of_input(void) {
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+/* A terminal's descriptor takes orders that are not reads (TIOCSTI): it is not a worker's. Where
+ * standard input was closed, its number may be a socket's. */
+static void let_go_of_terminal(void) {
+    int fd = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
     if (fd > STDIN_FILENO) {
         dup2(fd, STDIN_FILENO);
         close(fd);
@@ -161,7 +162,7 @@ uint32_t guard_confine(const struct guard_worker *g, char missing[GUARD_TEXT_BYT
         guard_raise_descriptors(g->descriptors);
         return 0;
     }
-    let_go_of_input();
+    let_go_of_terminal();
     note(&r, GUARD_LIMITS, set_limits(g));
     int bounding = empty_bounding_set();
     note(&r, GUARD_USER, become(&g->user));

@@ -222,6 +222,9 @@ void plan_publish(struct plan_segment *segment, struct plan *plan);
 void plan_heartbeat(struct plan_segment *segment, uint64_t now_us);
 uint64_t plan_heartbeat_us(const struct plan_segment *segment);
 
+/* Publisher: what no worker uses any more loses its texts, keys among them. */
+void plan_wipe_unused(struct plan_segment *segment);
+
 /* Readers. The pointer is valid until this worker's next acquire or release. NULL before the first
  * plan. `worker` < PLAN_WORKERS_MAX. */
 const struct plan *plan_acquire(struct plan_segment *segment, unsigned worker);
