@@ -53,13 +53,41 @@ export interface Decision {
   reason: string | null; evidence: Record<string, unknown>; worth: Maybe; noticed_ms: Maybe; healed_ms: Maybe;
 }
 
-const PATIENCE_MS = 10000;
+export type Role = "none" | "viewer" | "operator" | "admin";
+export interface Session { role: Role; anonymous: Role; token: string | null }
 
-async function ask<T>(path: string): Promise<T> {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+const PATIENCE_MS = 10000;
+const TOKEN_KEY = "token"; // in this tab only, gone when it closes; no cookie: a browser adds nothing by itself
+
+export const token = (): string | null => sessionStorage.getItem(TOKEN_KEY);
+
+export function setToken(secret: string | null): void {
+  if (secret === null) sessionStorage.removeItem(TOKEN_KEY);
+  else sessionStorage.setItem(TOKEN_KEY, secret);
+}
+
+function fields(accept: string): Record<string, string> {
+  const secret = token();
+  return secret === null ? { accept } : { accept, authorization: `Bearer ${secret}` };
+}
+
+// What it says when the answer is none that was asked for.
+async function refusal(path: string, answer: Response): Promise<Error> {
+  const problem = await answer.json().catch(() => ({})) as { detail?: string };
+  return new Error(problem.detail ?? `${path}: ${answer.status}`);
+}
+
+async function ask<T>(path: string, method = "GET"): Promise<T> {
+  const answer = await fetch(path, { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: fields("application/json") });
+  if (!answer.ok) throw await refusal(path, answer);
   return await answer.json() as T;
 }
+
+export const askSession = (): Promise<Session> => ask("/api/v1/session");
+export const drainInstance = async (id: string): Promise<void> => {
+  await ask(`/api/v1/instances/${encodeURIComponent(id)}/drain`, "POST");
+};
+export const reload = async (): Promise<string[]> => (await ask<{ warnings: string[] }>("/api/v1/reload", "POST")).warnings;
 
 const of = (service: string): string => `service=${encodeURIComponent(service)}`;
 
@@ -82,16 +110,40 @@ export async function changeMaintenance(of: Instance, method: "POST" | "DELETE",
 
 export interface Listener { tick(status: Status): void; decision(decision: Decision): void; open(): void; lost(): void }
 
-// The browser reconnects by itself, except after an answer that is not 200: then we do.
-const AGAIN_MS = 2000;
+const AGAIN_MS = 1000;
 
-export function listen(listener: Listener): void {
-  const source = new EventSource("/api/v1/events");
-  source.onopen = () => listener.open();
-  source.addEventListener("tick", (event) => listener.tick(JSON.parse(event.data) as Status));
-  source.addEventListener("decision", (event) => listener.decision(JSON.parse(event.data) as Decision));
-  source.onerror = () => {
+// Server-sent events by fetch: an EventSource can't show a token.
+async function hear(listener: Listener, signal: AbortSignal): Promise<void> {
+  const answer = await fetch("/api/v1/events", { signal, cache: "no-store", headers: fields("text/event-stream") });
+  if (!answer.ok || answer.body === null) throw await refusal("/api/v1/events", answer);
+  listener.open();
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (pending + value).split("\n\n");
+    pending = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const lines = new Map(block.split("\n").map((line): [string, string] => {
+        const colon = line.indexOf(": ");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      }));
+      const data = lines.get("data");
+      if (data !== undefined && lines.get("event") === "tick") listener.tick(JSON.parse(data) as Status);
+      if (data !== undefined && lines.get("event") === "decision") listener.decision(JSON.parse(data) as Decision);
+    }
+  }
+}
+
+// Goes on until it is ended: call what it returns.
+export function listen(listener: Listener): () => void {
+  const end = new AbortController();
+  const again = (): void => {
+    if (end.signal.aborted) return;
     listener.lost();
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(listener), AGAIN_MS);
+    setTimeout(() => { if (!end.signal.aborted) hear(listener, end.signal).then(again, again); }, AGAIN_MS);
   };
+  hear(listener, end.signal).then(again, again);
+  return () => end.abort();
 }

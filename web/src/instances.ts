@@ -1,9 +1,10 @@
 // The instances as a grid: state by glyph and word, load by a bar, the rest in small print.
 
-import type { Instance, Service } from "./api";
+import { drainInstance, type Instance, type Service } from "./api";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
 import { askMaintenance, buttonWords, maintenanceWords } from "./maintenance";
 import { bytes, count, milliseconds, percent, rate, span } from "./format";
+import { may, say } from "./login";
 
 const ORDER: Instance["state"][] = ["ejected", "starting", "serving", "draining", "warm"];
 const WORDS: Record<Instance["state"], string> = {
@@ -24,11 +25,15 @@ function createButton(id: string): HTMLElement {
 
 function create(instance: Instance): HTMLElement {
   const bar = make("div", { class: "bar", "aria-hidden": "true" }, make("div", { class: "level" }));
+  const drain = make("button", { type: "button", class: "drain", hidden: "", "aria-label": `Drain ${instance.id}` }, "Drain");
+  drain.addEventListener("click", () => {
+    drainInstance(instance.id).then(() => say(`${instance.id} finishes what it has and is replaced.`), (problem: Error) => say(problem.message));
+  });
   return make("li", { class: "instance" },
     make("p", { class: "top" }, make("span", { class: "glyph", "aria-hidden": "true" }), make("span", { class: "state" })),
     make("h3", {}, instance.id), bar, make("dl", { class: "numbers" },
       ...["in flight", "latency", "load", "cpu", "memory"].map((name) => make("div", {}, make("dt", {}, name), make("dd", {})))),
-    make("p", { class: "note" }), createButton(instance.id));
+    make("p", { class: "note" }), drain, createButton(instance.id));
 }
 
 function update(element: HTMLElement, instance: Instance, service: Service, now: number): void {
@@ -43,6 +48,7 @@ function update(element: HTMLElement, instance: Instance, service: Service, now:
   const full = service.instance_capacity_rps ?? 0;
   const load = full > 0 && instance.requests_rps !== null ? Math.min(1, instance.requests_rps / full) : 0;
   (element.querySelector(".level") as HTMLElement).style.width = `${Math.round(load * 100)}%`;
+  (element.querySelector(".drain") as HTMLElement).hidden = !may("operator") || !["serving", "warm"].includes(instance.state);
   const note = element.querySelector(".note") as HTMLElement;
   const noted = maintenanceWords(instance) || (instance.note ?? "");
   setText(note, noted);

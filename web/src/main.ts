@@ -6,6 +6,7 @@ import { changedWords, DecisionLog } from "./decisions";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
 import { bytes, count, milliseconds, money, percent, rate, span } from "./format";
 import { drawInstances } from "./instances";
+import { startLogin } from "./login";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
 import "./style.css";
 
@@ -240,7 +241,7 @@ setInterval(() => {
   askForecast(target.service).then((forecast) => { target.forecast = forecast; }, () => { target.forecast = null; });
 }, FORECAST_EVERY_MS);
 
-listen({
+const listener = {
   tick,
   decision: (decision: Decision) => { log.add(decision); },
   open: () => {
@@ -252,4 +253,12 @@ listen({
     lostMs = lostMs === 0 ? Date.now() : lostMs;
     setLink();
   },
-});
+};
+
+// Somebody else looks: what follows is asked for by him.
+let endHearing = (): void => undefined;
+function hear(): void {
+  endHearing();
+  endHearing = listen(listener);
+}
+startLogin(hear).then(hear, hear);

@@ -143,6 +143,8 @@ struct api_view {
     uint32_t worker_count;
     uint64_t plan_version;
     int64_t started_ms; /* of this controller */
+    bool sandboxed;         /* it is configured */
+    uint32_t sandbox_parts; /* in force in every worker that runs: 1 << enum guard_part */
     bool draining;
     char currency[8]; /* "EUR"; empty: no price known */
     uint32_t service_count, instance_count, campaign_count, ledger_count, certificate_count;

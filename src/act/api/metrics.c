@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/guard/guard.h"
 #include "act/proxy/compression.h"
 #include "record/telemetry/exposition.h"
 
@@ -232,7 +233,23 @@ static void write_handshake_failures(struct exposition *e, const struct api *api
     }
 }
 
+static void write_sandbox(struct exposition *e, const struct api *api) {
+    exposition_family(e, &(const struct metric){ "tidegate_sandboxed_workers", METRIC_GAUGE,
+                                                 "workers that run under this part of the sandbox" });
+    for (unsigned part = 0; part < GUARD_PARTS; part++) {
+        unsigned workers = 0;
+        for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+            const struct vitals_worker *worker = &api->vitals->workers[w];
+            workers += atomic_load(&worker->pid) != 0 &&
+                       (atomic_load(&worker->guard) & 1u << part) != 0;
+        }
+        exposition_value(
+            e, LABELS({ "part", slice_from(guard_part_name((enum guard_part)part)) }), workers);
+    }
+}
+
 static void write_vitals(struct exposition *e, const struct api *api) {
+    write_sandbox(e, api);
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
     write_by_stage(e, api, offsetof(struct vitals_service, field));
@@ -388,6 +405,10 @@ static void write_ourselves(struct exposition *e, struct api *api) {
     exposition_value(e, METRIC_LABELS_NONE, (double)api->counters.field);
     API_METRICS(WRITE)
 #undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_api_tokens_refused_total",
+                                                 METRIC_COUNTER,
+                                                 "requests with a wrong or expired token" });
+    exposition_value(e, METRIC_LABELS_NONE, (double)api->access.refused_total);
     exposition_family(e, &(const struct metric){ "tidegate_api_event_clients", METRIC_GAUGE,
                                                  "who hears events now" });
     exposition_value(e, METRIC_LABELS_NONE, api->event_count);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/guard/guard.h"
 
 static json_t *latency_json(double p50, double p95, double p99) {
     json_t *latency = json_object();
@@ -159,6 +160,19 @@ static json_t *services_json(const struct api_view *view) {
     return services;
 }
 
+static json_t *sandbox_json(const struct api_view *view) {
+    json_t *json = json_object(), *there = json_array(), *missing = json_array();
+    for (unsigned part = 0; part < GUARD_PARTS; part++) {
+        bool is_there = (view->sandbox_parts & 1u << part) != 0;
+        json_array_append_new(is_there ? there : missing,
+                              json_string(guard_part_name((enum guard_part)part)));
+    }
+    json_put(json, "mode", json_string(view->sandboxed ? "strict" : "off"));
+    json_put(json, "in_force", there);
+    json_put(json, "missing", missing);
+    return json;
+}
+
 json_t *view_status(struct api *api) {
     const struct api_view *view = api->view;
     json_t *json = json_object(), *workers = json_array();
@@ -173,6 +187,7 @@ json_t *view_status(struct api *api) {
     json_put(json, "supervisor", json_integer(view->supervisor));
     json_put(json, "controller", json_integer(view->controller));
     json_put(json, "workers", workers);
+    json_put(json, "sandbox", sandbox_json(view));
     json_put(json, "plan", json_integer((json_int_t)view->plan_version));
     json_put(json, "draining", json_boolean(view->draining));
     json_put(json, "currency", json_text(view->currency));

@@ -210,9 +210,13 @@ void view_fill(struct controller *c, int64_t now_ms) {
     view->plan_version = plan_version(c->config.plans);
     view->draining = c->stopping;
     view->worker_count = c->config.worker_count;
+    view->sandboxed = c->shop.sandbox == GUARD_STRICT;
+    view->sandbox_parts = GUARD_ALL;
     snprintf(view->currency, sizeof view->currency, "%s", c->shop.currency);
     for (unsigned i = 0; i < c->config.worker_count; i++) {
-        view->workers[i] = (pid_t)atomic_load(&c->config.vitals->workers[i].pid);
+        const struct vitals_worker *w = &c->config.vitals->workers[i];
+        view->workers[i] = (pid_t)atomic_load(&w->pid);
+        view->sandbox_parts &= view->workers[i] == 0 ? GUARD_ALL : atomic_load(&w->guard);
     }
     view->service_count = 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {

@@ -229,6 +229,9 @@ static void name_version(struct fleet_service *s) {
         hash = XXH3_64bits_withSeed(pair->name, strlen(pair->name) + 1, hash);
         hash = XXH3_64bits_withSeed(pair->value, strlen(pair->value) + 1, hash);
     }
+    if (c->user != NULL) {
+        hash = XXH3_64bits_withSeed(c->user, strlen(c->user) + 1, hash);
+    }
     snprintf(s->version, sizeof s->version, "%08x", (unsigned)(hash & 0xffffffffu));
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "act/fleet/expectation.h"
+#include "act/guard/guard.h"
 #include "act/shm/plan.h"
 #include "decide/balance/balance.h"
 #include "wire/http/message.h"
@@ -176,6 +177,11 @@ static void check_static(const struct config_place *place, const struct fleet_co
 
 static void check(const struct config_place *place, void *item) {
     const struct fleet_config *c = item;
+    struct guard_user user;
+    struct error err;
+    if (c->user != NULL && !guard_look_up_user(c->user, &user, &err)) {
+        config_place_error(place, "user", "user: %s", err.text);
+    }
     if (c->kind == FLEET_PROCESS) {
         check_process(place, c);
     } else if (c->kind == FLEET_STATIC) {
@@ -279,6 +285,9 @@ static const struct config_field fields[] = {
     { "command", CONFIG_TEXT, FLEET(command), .many = true, .count_offset = FLEET(command_len),
       .help = "how a process is started; `$PORT` in it, and in its environment, is the port" },
     { "folder", CONFIG_PATH, FLEET(folder), .fallback = ".", .help = "in which the command runs" },
+    { "user", CONFIG_TEXT, FLEET(user),
+      .help = "as whom a process runs, with its groups and HOME; we must be root for another one "
+              "than ours" },
     { "environment", CONFIG_PAIRS, FLEET(environment), .count_offset = FLEET(environment_len),
       .help = "added to ours" },
     { "endpoints", CONFIG_BLOCKS, FLEET(endpoints), .table = &endpoint_table,

@@ -50,6 +50,7 @@ struct fleet_config {
     const char **command; /* of process; "$PORT" stands for the port */
     size_t command_len;
     const char *folder; /* in which it runs */
+    const char *user;   /* as whom; NULL: as we */
     const struct config_pair *environment;
     size_t environment_len;
     struct endpoint_config *endpoints; /* of static */

@@ -34,6 +34,9 @@
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* of siginfo's si_code */
+#endif
 #define INSTRUCTIONS_MAX 512
 
 enum test { TEST_NONE, TEST_EQUAL, TEST_HAS, TEST_LACKS, TEST_OURSELVES };
@@ -241,7 +244,7 @@ static _Atomic uint32_t *refused;
 static void on_refused(int number, siginfo_t *info, void *context) {
     (void)number;
     (void)context;
-    if (refused != NULL) {
+    if (refused != NULL && info->si_code == SYS_SECCOMP) { /* else somebody sent the signal */
         atomic_store(refused, (uint32_t)info->si_syscall + 1);
     }
     syscall(SYS_execve, NULL, NULL, NULL); /* deadly: the process ends by SIGSYS, as it should */

@@ -38,16 +38,24 @@ static bool look_up(const char *name, struct guard_user *user) {
         getpwnam_r(name, &entry, room, sizeof room, &found) != 0 || found == NULL) {
         return false;
     }
-    user->uid = found->pw_uid;
-    user->gid = found->pw_gid;
+    *user = (struct guard_user){ .uid = found->pw_uid, .gid = found->pw_gid };
+    user->group_count = GUARD_GROUPS_MAX;
+    if (getgrouplist(name, user->gid, user->groups, &user->group_count) < 0) {
+        user->group_count = GUARD_GROUPS_MAX; /* it is in more */
+    }
     snprintf(user->name, sizeof user->name, "%s", name);
+    snprintf(user->home, sizeof user->home, "%s", found->pw_dir);
     return true;
+}
+
+bool guard_look_up_user(const char *name, struct guard_user *user, struct error *err) {
+    return look_up(name, user) || error_set(err, ERROR_NOT_FOUND, "no user '%s' here", name);
 }
 
 bool guard_find_user(const char *name, struct guard_user *user, struct error *err) {
     struct guard_user found = { 0 };
-    if (name != NULL && !look_up(name, &found)) {
-        return error_set(err, ERROR_NOT_FOUND, "no user '%s' on this machine", name);
+    if (name != NULL && !guard_look_up_user(name, &found, err)) {
+        return false;
     }
     if (name == NULL && !look_up("tidegate", &found)) {
         (void)look_up("nobody", &found);
@@ -56,17 +64,22 @@ bool guard_find_user(const char *name, struct guard_user *user, struct error *er
     return true;
 }
 
-static int become(const struct guard_user *user) {
-    if (geteuid() != 0) {
+int guard_become(const struct guard_user *user) {
+    gid_t gid = user->gid;
+    uid_t uid = user->uid;
+    if (geteuid() == uid && getegid() == gid) {
         return 0;
     }
-    if (user->uid == 0) {
-        return ENOENT;
-    }
-    return setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
-                   setresuid(user->uid, user->uid, user->uid) < 0
+    /* libc's own would look for other threads, which a child of fork does not have. */
+    return syscall(SYS_setgroups, (size_t)user->group_count, user->groups) < 0 ||
+                   syscall(SYS_setresgid, gid, gid, gid) < 0 ||
+                   syscall(SYS_setresuid, uid, uid, uid) < 0
                ? errno
                : 0;
+}
+
+static int leave_root(const struct guard_user *user) {
+    return geteuid() != 0 ? 0 : user->uid == 0 ? ENOENT : guard_become(user);
 }
 
 /* ---- capabilities ---- */
@@ -165,7 +178,7 @@ uint32_t guard_confine(const struct guard_worker *g, char missing[GUARD_TEXT_BYT
     let_go_of_terminal();
     note(&r, GUARD_LIMITS, set_limits(g));
     int bounding = empty_bounding_set();
-    note(&r, GUARD_USER, become(&g->user));
+    note(&r, GUARD_USER, leave_root(&g->user));
     int dropped = drop_capabilities();
     note(&r, GUARD_CAPABILITIES, bounding != 0 ? bounding : dropped);
     note(&r, GUARD_MEMORY_HIDDEN, hide_memory());

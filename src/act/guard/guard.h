@@ -19,13 +19,17 @@
 
 #define GUARD_NAME_BYTES 33
 #define GUARD_TEXT_BYTES 512
+#define GUARD_GROUPS_MAX 64 /* of a user; further ones are left out */
+#define GUARD_HOME_BYTES 256
 
 enum guard_mode { GUARD_STRICT, GUARD_OFF };
 
 struct guard_user { /* uid 0: nobody else, stay who we are */
     uid_t uid;
     gid_t gid;
-    char name[GUARD_NAME_BYTES];
+    gid_t groups[GUARD_GROUPS_MAX]; /* all that it is in */
+    int group_count;
+    char name[GUARD_NAME_BYTES], home[GUARD_HOME_BYTES];
 };
 
 /* What is in force, a bit each. */
@@ -51,6 +55,12 @@ struct guard_worker {
      * NULL: nowhere. */
     _Atomic uint32_t *refused_call;
 };
+
+/* Fails with ERROR_NOT_FOUND when there is no such user. */
+bool guard_look_up_user(const char *name, struct guard_user *user, struct error *err);
+/* Becomes that user for good: 0, or an errno. Nothing when we are that user. Between fork and exec
+ * as well: it allocates nothing. */
+int guard_become(const struct guard_user *user);
 
 /* The user that workers become when `name` is configured (NULL: the first of `tidegate`, `nobody`
  * that there is). Not as root: nobody else. Fails when a name is given and unknown. */

@@ -19,6 +19,8 @@ const struct verb cli_verbs[] = {
     { "backtest", cli_backtest, "FILE                          policies on recorded demand" },
     { "audit", cli_audit,
       "list | verify                 the decisions, and whether they are whole" },
+    { "token", cli_token,
+      "create | list | revoke        who may ask the API over TCP, and change things" },
     { "reference", cli_reference, NULL },
 };
 const size_t cli_verb_count = sizeof cli_verbs / sizeof cli_verbs[0];
