@@ -7,7 +7,7 @@
  *   memory               compiler), and do without
  *   deadly ones          end the process at once
  *   anything else        SIGSYS: the handler leaves the number where the supervisor finds it, then
- *                        asks for a deadly one. The list has no sigaction: the handler stays ours. */
+ *                        asks for a deadly one. The list has no sigaction for it: the handler stays ours. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -37,6 +37,8 @@
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1 /* of siginfo's si_code */
 #endif
+#define LIBC_SIGNAL_CANCEL 32 /* libc keeps them to itself; their handlers come with a thread */
+#define LIBC_SIGNAL_SETXID 33
 #define INSTRUCTIONS_MAX 512
 
 enum test { TEST_NONE, TEST_EQUAL, TEST_HAS, TEST_LACKS, TEST_OURSELVES };
@@ -109,6 +111,8 @@ static const struct rule rules[] = {
      * takes clone */
     REFUSE(clone3, ENOSYS),
     ALLOW_IF(clone, TEST_HAS, 0, CLONE_THREAD),
+    ALLOW_IF(rt_sigaction, TEST_EQUAL, 0, LIBC_SIGNAL_CANCEL),
+    ALLOW_IF(rt_sigaction, TEST_EQUAL, 0, LIBC_SIGNAL_SETXID),
     ALLOW(futex),
     ALLOW(rseq),
     ALLOW(set_robust_list),
