@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tool/cli/verbs.h"
+#include "wire/net/tls.h"
 
 const struct verb cli_verbs[] = {
     { "run", cli_run,
@@ -37,6 +38,7 @@ static int usage(FILE *to, int status) {
 }
 
 int main(int argc, char **argv) {
+    tls_init();
     if (argc < 2) {
         return usage(stderr, EXIT_USAGE);
     }

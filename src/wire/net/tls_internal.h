@@ -36,6 +36,8 @@ STACK_OF(X509) * tls_read_certificates(struct slice pem, unsigned most, struct e
 STACK_OF(X509_CRL) * tls_read_revocations(struct slice pem, struct error *err);
 /* "<what>: <why OpenSSL says so>"; empties its queue. Returns false. */
 bool tls_error(struct error *err, const char *what);
+/* From now on this thread wipes what OpenSSL frees, or no more (tls_memory.c). */
+void tls_wipe_freed(bool on);
 /* Lower case; false when it is no name that a certificate could be for. */
 bool tls_name_lower(const char *name, size_t len, char out[TLS_NAME_BYTES]);
 
