@@ -1,7 +1,7 @@
 // The dashboard in Chromium, against a running Tidegate (TIDEGATE names the binary). Run it with
 //   node --test tests/web/        (after npm ci in web/)
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
 import { createRequire } from "node:module";
@@ -273,6 +273,61 @@ test("says when the controller is silent, and comes back by itself", async () =>
   await until("the new controller is heard", async () => (await api("/api/v1/status")).controller !== controller);
   await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
   await page.close();
+});
+
+const makeToken = (role) => execFileSync(BINARY, ["token", "create", "--role", role], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] })
+  .toString().trim();
+
+async function signIn(page, secret) {
+  await page.click("#sign-in");
+  await page.fill("#token", secret);
+  await page.click("#login-go");
+}
+
+test("without a token it shows and changes nothing; with one it does what the role allows", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${ports.admin}/`);
+  await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
+  await page.waitForFunction(() => document.querySelector("#role").textContent !== "…");
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.locator("#reload").isVisible(), false);
+  assert.equal(await page.locator(".drain").first().isVisible(), false);
+
+  await signIn(page, "tg_00000000_wrong");
+  await page.waitForFunction(() => /not known/.test(document.querySelector("#login-problem").textContent));
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  const { violations } = await new AxeBuilder({ page }).include("#login").analyze();
+  assert.deepEqual(violations.map((one) => one.id), []);
+  await page.click("#login-cancel");
+
+  await signIn(page, makeToken("viewer"));
+  await page.waitForSelector("#sign-out", { state: "visible" });
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.locator("#reload").isVisible(), false);
+  await page.click("#sign-out");
+  await page.waitForSelector("#sign-in", { state: "visible" });
+
+  await signIn(page, makeToken("operator"));
+  await page.waitForSelector("#reload", { state: "visible" });
+  assert.equal(await page.locator("#role").textContent(), "operator");
+  await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
+  await page.waitForSelector(".drain", { state: "visible", timeout: PATIENCE_MS });
+  await page.click("#reload");
+  await page.waitForFunction(() => /was read again/.test(document.querySelector("#said").textContent));
+  await until("it is written down", async () => (await api("/api/v1/decisions?kind=admin")).decisions
+    .some((one) => one.action === "reload" && /^token .* \(operator\)/.test(one.reason)));
+
+  await page.reload(); // the tab keeps it
+  await page.waitForSelector("#reload", { state: "visible", timeout: PATIENCE_MS });
+  assert.deepEqual(await page.context().cookies(), []);
+  const { tokens } = JSON.parse(execFileSync(BINARY, ["token", "list", "--json"], { cwd: folder }));
+  const mine = tokens.find((one) => one.role === "operator").id;
+  execFileSync(BINARY, ["token", "revoke", mine], { cwd: folder });
+  await page.waitForSelector("#sign-in", { state: "visible", timeout: PATIENCE_MS });
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  await context.close();
 });
 
 test("what happened is text, never markup", async () => {

@@ -72,9 +72,13 @@ function fields(accept: string): Record<string, string> {
 }
 
 // What it says when the answer is none that was asked for.
-async function refusal(path: string, answer: Response): Promise<Error> {
+export class Refused extends Error {
+  constructor(readonly status: number, message: string) { super(message); }
+}
+
+async function refusal(path: string, answer: Response): Promise<Refused> {
   const problem = await answer.json().catch(() => ({})) as { detail?: string };
-  return new Error(problem.detail ?? `${path}: ${answer.status}`);
+  return new Refused(answer.status, problem.detail ?? `${path}: ${answer.status}`);
 }
 
 async function ask<T>(path: string, method = "GET"): Promise<T> {

@@ -1,6 +1,6 @@
 // Who looks: the role, signing in with a token and out again, and what that allows.
 
-import { askSession, reload, setToken, token, type Role, type Session } from "./api";
+import { askSession, Refused, reload, setToken, token, type Role, type Session } from "./api";
 import { byId, setAttribute, setText } from "./dom";
 
 const RANKS: Role[] = ["none", "viewer", "operator", "admin"];
@@ -25,17 +25,16 @@ function draw(): void {
   byId("reload").hidden = !may("operator");
 }
 
-// Asks who we are; a token that is no longer good is forgotten.
-async function look(): Promise<boolean> {
+// Asks who we are; a token that is no longer good is forgotten. A controller that is silent says nothing of it.
+export async function look(): Promise<void> {
   try {
     session = await askSession();
     draw();
-    return true;
   } catch (problem) {
-    if (token() === null) return false;
+    if (token() === null || !(problem instanceof Refused) || problem.status !== 401) return;
     setToken(null);
-    say((problem as Error).message);
-    return await look();
+    say(problem.message);
+    await look();
   }
 }
 

@@ -6,7 +6,7 @@ import { changedWords, DecisionLog } from "./decisions";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
 import { bytes, count, milliseconds, money, percent, rate, span } from "./format";
 import { drawInstances } from "./instances";
-import { startLogin } from "./login";
+import { look, startLogin } from "./login";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
 import "./style.css";
 
@@ -250,6 +250,7 @@ const listener = {
     if (shown !== null) void choose(shown.service); // what we missed
   },
   lost: () => {
+    void look(); // our token may be over
     lostMs = lostMs === 0 ? Date.now() : lostMs;
     setLink();
   },
