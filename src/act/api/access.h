@@ -4,8 +4,8 @@
  *   TCP with a token    the token's role, until it expires or is revoked
  *   TCP without one     viewer where that was allowed (`admin.anonymous`), else nothing
  *
- * Tokens are 256 bits of the kernel's randomness, so that one round of SHA-256 keeps them at rest: a
- * slow hash helps where people choose. There is no cookie, and so nothing that a browser adds by
+ * Tokens are 256 bits of the kernel's randomness, so that one round of SHA-256 keeps them at rest:
+ * a slow hash helps where people choose. There is no cookie, and so nothing that a browser adds by
  * itself to another site's request (CSRF); Origin and Sec-Fetch-Site are looked at all the same.
  * Wrong tokens cost a guess of the address (of IPv6 of its /64), before they are looked at. */
 #pragma once
@@ -18,8 +18,8 @@
 #define ACCESS_TOKENS_MAX 256
 #define ACCESS_TOKEN_BYTES 80 /* "tg_", 8 digits, "_", 64 digits, NUL */
 #define ACCESS_WHO_BYTES 160
-#define ACCESS_NETWORKS 256           /* strangers share a place */
-#define ACCESS_GUESSES_MAX 10         /* at once; one more every ACCESS_GUESS_EVERY_US */
+#define ACCESS_NETWORKS 256   /* strangers share a place */
+#define ACCESS_GUESSES_MAX 10 /* at once; one more every ACCESS_GUESS_EVERY_US */
 #define ACCESS_GUESS_EVERY_US 2000000
 #define ACCESS_USED_EVERY_MS 60000 /* "last used" is written so often at most */
 

@@ -116,9 +116,10 @@ static void answer_json_as(struct api_connection *c, uint16_t status, const char
     struct buffer out;
     buffer_init(&out, API_ANSWER_BYTES_MAX);
     if (json != NULL && json_to_buffer(json, &out)) {
-        answer_send(
-            c, &(struct api_answer){
-                   .status = status, .type = type, .body = buffer_slice(&out), .headers = headers });
+        answer_send(c, &(struct api_answer){ .status = status,
+                                             .type = type,
+                                             .body = buffer_slice(&out),
+                                             .headers = headers });
     } else {
         log_warn("api_answer_too_large", "path=%s limit_bytes=%u action=close", c->request.path,
                  API_ANSWER_BYTES_MAX);

@@ -1,7 +1,7 @@
 /* The admin API: HTTP/JSON under /api/v1, server-sent events, /metrics, /healthz and the dashboard,
  * in the controller's event loop. Who may ask for what is the table in routes.c, who asks is found
- * out in callers.c: over TCP (admin.address) by a token, over the Unix socket in the state folder by
- * the user (docs/decisions/0036).
+ * out in callers.c: over TCP (admin.address) by a token, over the Unix socket in the state folder
+ * by the user (docs/decisions/0036).
  *
  * It knows nothing of the controller: that fills a struct api_view each tick and hands it over
  * (api_tick), with struct api_source for what is asked for only now and then. What was, comes from
@@ -142,7 +142,7 @@ struct api_view {
     pid_t workers[PLAN_WORKERS_MAX];
     uint32_t worker_count;
     uint64_t plan_version;
-    int64_t started_ms; /* of this controller */
+    int64_t started_ms;     /* of this controller */
     bool sandboxed;         /* it is configured */
     uint32_t sandbox_parts; /* in force in every worker that runs: 1 << enum guard_part */
     bool draining;

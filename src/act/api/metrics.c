@@ -234,17 +234,18 @@ static void write_handshake_failures(struct exposition *e, const struct api *api
 }
 
 static void write_sandbox(struct exposition *e, const struct api *api) {
-    exposition_family(e, &(const struct metric){ "tidegate_sandboxed_workers", METRIC_GAUGE,
-                                                 "workers that run under this part of the sandbox" });
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_sandboxed_workers", METRIC_GAUGE,
+                                              "workers that run under this part of the sandbox" });
     for (unsigned part = 0; part < GUARD_PARTS; part++) {
         unsigned workers = 0;
         for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
             const struct vitals_worker *worker = &api->vitals->workers[w];
-            workers += atomic_load(&worker->pid) != 0 &&
-                       (atomic_load(&worker->guard) & 1u << part) != 0;
+            workers +=
+                atomic_load(&worker->pid) != 0 && (atomic_load(&worker->guard) & 1u << part) != 0;
         }
-        exposition_value(
-            e, LABELS({ "part", slice_from(guard_part_name((enum guard_part)part)) }), workers);
+        exposition_value(e, LABELS({ "part", slice_from(guard_part_name((enum guard_part)part)) }),
+                         workers);
     }
 }
 
@@ -405,9 +406,9 @@ static void write_ourselves(struct exposition *e, struct api *api) {
     exposition_value(e, METRIC_LABELS_NONE, (double)api->counters.field);
     API_METRICS(WRITE)
 #undef WRITE
-    exposition_family(e, &(const struct metric){ "tidegate_api_tokens_refused_total",
-                                                 METRIC_COUNTER,
-                                                 "requests with a wrong or expired token" });
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_api_tokens_refused_total", METRIC_COUNTER,
+                                              "requests with a wrong or expired token" });
     exposition_value(e, METRIC_LABELS_NONE, (double)api->access.refused_total);
     exposition_family(e, &(const struct metric){ "tidegate_api_event_clients", METRIC_GAUGE,
                                                  "who hears events now" });

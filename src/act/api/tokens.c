@@ -72,7 +72,8 @@ void handle_session(struct api_connection *c) {
     json_t *json = json_object();
     json_put(json, "role", json_string(access_role_name(c->caller.role)));
     json_put(json, "anonymous", json_string(access_role_name(c->api->access.anonymous)));
-    json_put(json, "token", c->caller.token[0] == '\0' ? json_null() : json_string(c->caller.token));
+    json_put(json, "token",
+             c->caller.token[0] == '\0' ? json_null() : json_string(c->caller.token));
     answer_json(c, 200, json);
 }
 
@@ -96,8 +97,9 @@ static bool name_is_good(const char *name) {
 
 static bool can_change(struct api_connection *c) {
     if (c->api->store == NULL || !c->api->access.loaded) {
-        answer_problem(c, 503, c->api->store == NULL ? "there is no store to keep tokens in"
-                                                     : "the tokens have not been read yet");
+        answer_problem(c, 503,
+                       c->api->store == NULL ? "there is no store to keep tokens in"
+                                             : "the tokens have not been read yet");
         return false;
     }
     return true;

@@ -226,7 +226,7 @@ static void check_shop(const struct config_place *place, void *item) {
     }
 }
 
-static const char *const sandbox_choices[] = { "strict", "off", NULL }; /* enum guard_mode */
+static const char *const sandbox_choices[] = { "strict", "off", NULL };        /* enum guard_mode */
 static const char *const io_choices[] = { "auto", "epoll", "io_uring", NULL }; /* enum loop_io */
 static const char *const forwarded_choices[] = { "x-forwarded-for", "forwarded", NULL };
 

@@ -7,7 +7,8 @@
  *   memory               compiler), and do without
  *   deadly ones          end the process at once
  *   anything else        SIGSYS: the handler leaves the number where the supervisor finds it, then
- *                        asks for a deadly one. The list has no sigaction for it: the handler stays ours. */
+ *                        asks for a deadly one. The list has no sigaction for it: the handler stays
+ * ours. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -52,11 +54,14 @@ struct rule {
     uint32_t value; /* of the argument's low half */
 };
 
-#define ALLOW(name) { SYS_##name, #name, SECCOMP_RET_ALLOW, TEST_NONE, 0, 0 }
+#define ALLOW(name)                                                                                \
+    { SYS_##name, #name, SECCOMP_RET_ALLOW, TEST_NONE, 0, 0 }
 #define ALLOW_IF(name, test, argument, value)                                                      \
     { SYS_##name, #name, SECCOMP_RET_ALLOW, test, argument, (uint32_t)(value) }
-#define REFUSE(name, error) { SYS_##name, #name, SECCOMP_RET_ERRNO | (error), TEST_NONE, 0, 0 }
-#define DEADLY(name) { SYS_##name, #name, SECCOMP_RET_KILL_PROCESS, TEST_NONE, 0, 0 }
+#define REFUSE(name, error)                                                                        \
+    { SYS_##name, #name, SECCOMP_RET_ERRNO | (error), TEST_NONE, 0, 0 }
+#define DEADLY(name)                                                                               \
+    { SYS_##name, #name, SECCOMP_RET_KILL_PROCESS, TEST_NONE, 0, 0 }
 
 static const struct rule rules[] = {
     /* carrying bytes */
@@ -93,6 +98,10 @@ static const struct rule rules[] = {
     ALLOW_IF(fcntl, TEST_EQUAL, 1, F_SETFD),
     ALLOW_IF(fcntl, TEST_EQUAL, 1, F_GETFL),
     ALLOW_IF(fcntl, TEST_EQUAL, 1, F_SETFL),
+    ALLOW(splice), /* large bodies, from socket to socket: wire/net/loop_move.c */
+    ALLOW(pipe2),
+    ALLOW_IF(fcntl, TEST_EQUAL, 1, F_SETPIPE_SZ),
+    ALLOW_IF(ioctl, TEST_EQUAL, 1, FIONREAD),
     /* time, randomness */
     ALLOW(clock_gettime),
     ALLOW(clock_nanosleep),
@@ -130,12 +139,34 @@ static const struct rule rules[] = {
     ALLOW(exit),
     ALLOW(exit_group),
 #if GUARD_SANITIZED
-    ALLOW(openat), ALLOW(readlinkat), ALLOW(newfstatat), ALLOW(fstat), ALLOW(clone), ALLOW(ptrace),
-    ALLOW(wait4), ALLOW(rt_sigaction), ALLOW(sigaltstack), ALLOW(prctl), ALLOW(mmap), ALLOW(lseek),
-    ALLOW(getdents64), ALLOW(process_vm_readv), ALLOW(getrlimit), ALLOW(prlimit64), ALLOW(getppid),
-    ALLOW(kill), ALLOW(uname), ALLOW(pipe2), ALLOW(getuid), ALLOW(ioctl), ALLOW(sysinfo),
+    ALLOW(openat),
+    ALLOW(readlinkat),
+    ALLOW(newfstatat),
+    ALLOW(fstat),
+    ALLOW(clone),
+    ALLOW(ptrace),
+    ALLOW(wait4),
+    ALLOW(rt_sigaction),
+    ALLOW(sigaltstack),
+    ALLOW(prctl),
+    ALLOW(mmap),
+    ALLOW(lseek),
+    ALLOW(getdents64),
+    ALLOW(process_vm_readv),
+    ALLOW(getrlimit),
+    ALLOW(prlimit64),
+    ALLOW(getppid),
+    ALLOW(kill),
+    ALLOW(uname),
+    ALLOW(pipe2),
+    ALLOW(getuid),
+    ALLOW(ioctl),
+    ALLOW(sysinfo),
 #ifdef SYS_open
-    ALLOW(open), ALLOW(readlink), ALLOW(stat), ALLOW(fork),
+    ALLOW(open),
+    ALLOW(readlink),
+    ALLOW(stat),
+    ALLOW(fork),
 #endif
 #endif
     /* asked for in passing */
@@ -167,10 +198,18 @@ static const struct {
     uint32_t call;
     const char *name;
 } known[] = {
-    { SYS_bind, "bind" },         { SYS_listen, "listen" }, { SYS_socket, "socket" },
-    { SYS_setresuid, "setresuid" }, { SYS_setuid, "setuid" }, { SYS_kill, "kill" },
-    { SYS_unlinkat, "unlinkat" }, { SYS_mount, "mount" },   { SYS_bpf, "bpf" },
-    { SYS_unshare, "unshare" },   { SYS_prlimit64, "prlimit64" }, { SYS_memfd_create, "memfd_create" },
+    { SYS_bind, "bind" },
+    { SYS_listen, "listen" },
+    { SYS_socket, "socket" },
+    { SYS_setresuid, "setresuid" },
+    { SYS_setuid, "setuid" },
+    { SYS_kill, "kill" },
+    { SYS_unlinkat, "unlinkat" },
+    { SYS_mount, "mount" },
+    { SYS_bpf, "bpf" },
+    { SYS_unshare, "unshare" },
+    { SYS_prlimit64, "prlimit64" },
+    { SYS_memfd_create, "memfd_create" },
 };
 
 const char *guard_call_name(uint32_t number) {
@@ -198,8 +237,7 @@ struct programme {
 
 static void put(struct programme *p, unsigned code, unsigned yes, unsigned no, uint32_t k) {
     if (p->len < INSTRUCTIONS_MAX) {
-        p->code[p->len++] =
-            (struct sock_filter){ (uint16_t)code, (uint8_t)yes, (uint8_t)no, k };
+        p->code[p->len++] = (struct sock_filter){ (uint16_t)code, (uint8_t)yes, (uint8_t)no, k };
     }
 }
 

@@ -1,4 +1,5 @@
-/* Guard: takes away from a process what it does not need, so that whoever takes it over gets little.
+/* Guard: takes away from a process what it does not need, so that whoever takes it over gets
+ * little.
  *
  *   a worker        after it has its sockets and segments: another user, no capability, no way to
  *                   more privileges, no file, no new process, limits; a list of system calls

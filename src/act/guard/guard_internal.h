@@ -16,5 +16,5 @@
 #define GUARD_SANITIZED 0
 #endif
 
-int guard_forbid_files(void);                               /* files.c */
-int guard_list_calls(_Atomic uint32_t *refused_call);       /* calls.c */
+int guard_forbid_files(void);                         /* files.c */
+int guard_list_calls(_Atomic uint32_t *refused_call); /* calls.c */

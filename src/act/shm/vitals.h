@@ -123,9 +123,10 @@ struct vitals_endpoint { /* zeroed by its worker when the generation changes */
 };
 
 struct vitals_worker {
-    _Atomic uint32_t pid; /* 0: no such worker */
+    _Atomic uint32_t pid;   /* 0: no such worker */
     _Atomic uint32_t guard; /* parts in force, 1 << enum guard_part (act/guard/guard.h) */
-    _Atomic uint32_t refused_call; /* the system call that ended it, + 1; the supervisor clears it */
+    _Atomic uint32_t
+        refused_call; /* the system call that ended it, + 1; the supervisor clears it */
     _Atomic uint64_t heartbeat_us;
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;

@@ -54,11 +54,10 @@ static bool write_token(struct sqlite_store *s, const struct store_token_change 
                         struct error *err) {
     const struct store_token *token = &change->token;
     sqlite3_stmt *row =
-        change->gone ? sqlite_statement(s, STATEMENT_TOKEN_GONE, "DELETE FROM tokens WHERE id = ?",
-                                        err)
-                     : sqlite_statement(s, STATEMENT_TOKEN,
-                                        "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)",
-                                        err);
+        change->gone
+            ? sqlite_statement(s, STATEMENT_TOKEN_GONE, "DELETE FROM tokens WHERE id = ?", err)
+            : sqlite_statement(s, STATEMENT_TOKEN,
+                               "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", err);
     if (row == NULL) {
         return false;
     }

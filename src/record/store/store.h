@@ -134,9 +134,8 @@ bool store_read_instances(struct store *s, struct slice service, int64_t from_ms
                           void *self, struct error *err);
 
 /* All of them, oldest first. */
-bool store_read_tokens(struct store *s,
-                       bool (*each)(void *self, const struct store_token *token), void *self,
-                       struct error *err);
+bool store_read_tokens(struct store *s, bool (*each)(void *self, const struct store_token *token),
+                       void *self, struct error *err);
 
 struct store_chain {
     uint64_t rows;

@@ -6,7 +6,12 @@
 #define STORE_BATCH_SAMPLES 512 /* of one transaction */
 #define STORE_BATCH_EVENTS 64
 
-enum store_event_kind { STORE_EVENT_DECISION, STORE_EVENT_HEALED, STORE_EVENT_INSTANCE, STORE_EVENT_TOKEN };
+enum store_event_kind {
+    STORE_EVENT_DECISION,
+    STORE_EVENT_HEALED,
+    STORE_EVENT_INSTANCE,
+    STORE_EVENT_TOKEN
+};
 
 struct store_healed {
     int64_t decision_id;

@@ -31,9 +31,12 @@ struct token_request {
 enum choice { ROLE, NAME, EXPIRES, CONFIG, JSON, HELP };
 
 static const struct option options[] = {
-    { "role", required_argument, NULL, ROLE },       { "name", required_argument, NULL, NAME },
-    { "expires", required_argument, NULL, EXPIRES }, { "config", required_argument, NULL, CONFIG },
-    { "json", no_argument, NULL, JSON },             { "help", no_argument, NULL, HELP },
+    { "role", required_argument, NULL, ROLE },
+    { "name", required_argument, NULL, NAME },
+    { "expires", required_argument, NULL, EXPIRES },
+    { "config", required_argument, NULL, CONFIG },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
     { 0 },
 };
 

@@ -31,7 +31,8 @@
 
 /* First of all, before anything of OpenSSL is used: keys leave no trace where they were read. */
 void tls_init(void);
-/* Loads the library with its configuration (openssl.cnf): for a process that opens no file later. */
+/* Loads the library with its configuration (openssl.cnf): for a process that opens no file later.
+ */
 void tls_prepare(void);
 
 /* ---- certificates ---- */

@@ -508,10 +508,9 @@ static void a_restart_remembers(void **state) {
     }
     api_free(api);
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    struct api_options options = { .loop = loop,
-                                   .tcp_address = slice_from(address),
-                                   .anonymous_views = true,
-                                   .store = store };
+    struct api_options options = {
+        .loop = loop, .tcp_address = slice_from(address), .anonymous_views = true, .store = store
+    };
     api = api_new(&options, &err);
     assert_non_null(api);
     ask("/api/v1/status");

@@ -104,8 +104,8 @@ static int become_root(void) {
     return result(setuid(0));
 }
 static int make_executable(void) {
-    void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                    0);
+    void *at =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return at == MAP_FAILED ? errno : 0;
 }
 static int turn_executable(void) {
@@ -141,14 +141,15 @@ static int other_numbering(void) {
 /* ---- what must ---- */
 
 static int connect_out(void) {
-    struct sockaddr_in nobody = { .sin_family = AF_INET, .sin_port = htons(1),
+    struct sockaddr_in nobody = { .sin_family = AF_INET,
+                                  .sin_port = htons(1),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return fd < 0 ? errno
-                  : connect(fd, (struct sockaddr *)&nobody, sizeof nobody) < 0 &&
-                            errno != EINPROGRESS && errno != ECONNREFUSED
-                        ? errno
-                        : 0;
+           : connect(fd, (struct sockaddr *)&nobody, sizeof nobody) < 0 && errno != EINPROGRESS &&
+                   errno != ECONNREFUSED
+               ? errno
+               : 0;
 }
 static void *work(void *unused) {
     (void)unused;
@@ -240,7 +241,8 @@ static void nothing_but_what_is_listed(void **state) {
             int got = run(cases[i].attempt, as_root);
             uint32_t named = atomic_load(refused_call);
             if (got != cases[i].expected ||
-                (got == KILLED && named != (cases[i].call == 0 ? 0 : (uint32_t)cases[i].call + 1))) {
+                (got == KILLED &&
+                 named != (cases[i].call == 0 ? 0 : (uint32_t)cases[i].call + 1))) {
                 fail_msg("%s as %s: expected %d, got %d; it named %u", cases[i].name,
                          as_root ? "root" : "nobody", cases[i].expected, got, named);
             }
@@ -261,9 +263,12 @@ static void read_status(pid_t pid, char *out, size_t bytes) {
 }
 
 static void the_status_says_so(void **state) {
-    static const char *const lines[] = { "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000",
-                                         "CapInh:\t0000000000000000", "CapAmb:\t0000000000000000",
-                                         "NoNewPrivs:\t1", "Seccomp:\t2" };
+    static const char *const lines[] = { "CapEff:\t0000000000000000",
+                                         "CapPrm:\t0000000000000000",
+                                         "CapInh:\t0000000000000000",
+                                         "CapAmb:\t0000000000000000",
+                                         "NoNewPrivs:\t1",
+                                         "Seccomp:\t2" };
     char text[8192];
     int ready[2], go[2], status;
     char byte;
@@ -327,14 +332,16 @@ static void calls_have_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_but_what_is_listed), cmocka_unit_test(the_status_says_so),
-        cmocka_unit_test(off_is_off),                 cmocka_unit_test(users_are_found),
+        cmocka_unit_test(nothing_but_what_is_listed),
+        cmocka_unit_test(the_status_says_so),
+        cmocka_unit_test(off_is_off),
+        cmocka_unit_test(users_are_found),
         cmocka_unit_test(calls_have_names),
     };
     const struct rlimit no_core = { 0, 0 };
     setrlimit(RLIMIT_CORE, &no_core);
-    refused_call = mmap(NULL, sizeof *refused_call, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    refused_call =
+        mmap(NULL, sizeof *refused_call, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (GUARD_SANITIZED || refused_call == MAP_FAILED) {
         printf("1..0 # SKIP a sanitizer needs what is forbidden here\n");
         return 0;

@@ -59,11 +59,10 @@ static void the_restriction_stays(void **state) {
                                         .sqe_op = IORING_OP_OPENAT };
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     (void)state;
-    assert_true(io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, &all,
-                                  1) < 0);
-    assert_int_equal(io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_FILES, &null_fd,
-                                       1),
-                     -EACCES);
+    assert_true(
+        io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, &all, 1) < 0);
+    assert_int_equal(
+        io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_FILES, &null_fd, 1), -EACCES);
     close(null_fd);
     loop_backend_uring.close(u);
 }
