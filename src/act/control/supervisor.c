@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "wire/net/loop.h"
+#include "wire/net/tls.h"
 
 #define RESTART_QUICK_US 1000000 /* a child that lived shorter died quickly */
 #define RESTART_QUICK_FREE 3     /* so many quick deaths in a row are restarted at once */
@@ -465,6 +466,7 @@ static bool supervisor_init(struct supervisor *s, struct error *err) {
     if (!guard_find_user(s->shop->user, &s->user, err)) {
         return false;
     }
+    tls_prepare(); /* so that a worker that comes back need not */
     s->worker_count = child_worker_count((unsigned)s->shop->workers, PLAN_WORKERS_MAX);
     name_children(s);
     if (!state_folder_find(s->config_path, &s->state, err) || !take_lock(s, err)) {

@@ -256,7 +256,7 @@ static void put_rule(struct programme *p, const struct rule *r) {
         return;
     }
     /* Little endian: the low half of an argument comes first. */
-    uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8u * r->argument);
+    uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8ul * r->argument);
     bool lacks = r->test == TEST_LACKS;
     put(p, IF_EQUAL, 0, 4, r->call);
     put(p, LOAD, 0, 0, argument);

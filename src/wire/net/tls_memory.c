@@ -28,7 +28,11 @@ static void release(void *at, const char *file, int line) {
 }
 
 static void *reallocate(void *at, size_t bytes, const char *file, int line) {
-    if (!wiping || at == NULL || bytes == 0) {
+    if (bytes == 0) {
+        release(at, file, line);
+        return NULL;
+    }
+    if (!wiping || at == NULL) {
         return realloc(at, bytes);
     }
     size_t had = malloc_usable_size(at);
