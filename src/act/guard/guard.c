@@ -116,9 +116,10 @@ static int drop_capabilities(void) {
 
 /* ---- limits ---- */
 
-/* From cores and from others of the same user: /proc/PID belongs to root then. */
+/* From cores and from others of the same user: /proc/PID belongs to root then. A sanitizer traces
+ * us, which another user's process is not open to by itself. */
 static int hide_memory(void) {
-    return !GUARD_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? errno : 0;
+    return prctl(PR_SET_DUMPABLE, GUARD_SANITIZED, 0, 0, 0) < 0 ? errno : 0;
 }
 
 void guard_raise_descriptors(uint32_t most) {
