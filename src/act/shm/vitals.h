@@ -15,7 +15,7 @@
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 4u
+#define VITALS_LAYOUT 5u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
