@@ -64,7 +64,7 @@ void checks_probed(struct controller *c, struct member *m, bool well) {
 
 /* ---- decisions ---- */
 
-static void tell_change(struct controller *c, struct member *m) {
+static void tell_state_change(struct controller *c, struct member *m) {
     const struct instance *i = m->instance;
     char evidence[256];
     snprintf(evidence, sizeof evidence,
@@ -95,7 +95,7 @@ static bool may_tell(const struct controller *c, const struct member *m) {
 void checks_changed(struct controller *c, struct member *m) {
     m->check_changes++;
     if (may_tell(c, m)) {
-        tell_change(c, m);
+        tell_state_change(c, m);
     }
 }
 
@@ -103,7 +103,7 @@ void checks_tick(struct controller *c) {
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         struct member *m = &c->members[i];
         if (m->instance != NULL && m->check_changes > 0 && may_tell(c, m)) {
-            tell_change(c, m);
+            tell_state_change(c, m);
         }
     }
 }
