@@ -111,8 +111,14 @@ static uint16_t service_index(const void *of, const char *name) {
 }
 
 static bool fill_routes(const struct controller *c, struct plan *plan) {
-    struct route_planner planner = { .plan = plan, .services = c, .service_index = service_index };
-    if (!route_plan_pages(&planner, c->shop.pages, c->shop.page_count)) {
+    struct route_planner planner = { .plan = plan,
+                                     .services = c,
+                                     .service_index = service_index,
+                                     .rates = c->shop.rates,
+                                     .rate_count = c->shop.rate_count };
+    rate_table_resize(&c->config.vitals->rate_table, c->shop.rate_keys);
+    if (!route_plan_pages(&planner, c->shop.pages, c->shop.page_count) ||
+        !rate_plan_add(&planner)) {
         return false;
     }
     for (size_t i = 0; i < c->shop.route_count; i++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "act/shm/plan.h"
+#include "act/shm/rate_table.h"
 #include "record/store/store.h"
 #include "wire/net/network.h"
 
@@ -166,6 +167,8 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         if (route->service != NULL && shop_service(shop, slice_from(route->service)) == NULL) {
             report_no_service(&at, shop, route->service);
         }
+        rate_config_check_route(&at, shop->rates, shop->rate_count, route->policy.rate_limits,
+                                route->policy.rate_limit_count);
         for (size_t k = 0; k < route->rule.split_count; k++) {
             if (shop_service(shop, slice_from(route->rule.split[k].name)) == NULL) {
                 report_no_service(&at, shop, route->rule.split[k].name);
@@ -217,6 +220,7 @@ static void check_shop(const struct config_place *place, void *item) {
     check_trusted(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
+    rate_config_check_names(place, shop->rates, shop->rate_count);
     check_routes(place, shop);
     if (config_place_has(place, "jobs")) {
         config_place_warning(place, "jobs", "this version does not run jobs yet");
@@ -263,6 +267,12 @@ static const struct config_field shop_fields[] = {
       .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
     { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,
       .count_offset = SHOP(route_count), .required = true, .help = "what goes where" },
+    { "rate_limits", CONFIG_NAMED_BLOCKS, SHOP(rates), .table = &rate_config_table,
+      .count_offset = SHOP(rate_count), .help = "how often somebody may ask; see `rate_limit`" },
+    { "rate_limit_keys", CONFIG_COUNT, SHOP(rate_keys), .fallback = "65536",
+      .min = RATE_KEYS_MIN, .max = RATE_KEYS_MAX,
+      .help = "visitors, keys and so on that are remembered at once, of all limits together, up to "
+              "the next power of two: 16 bytes each, 1 MiB for 65536" },
     { "error_pages", CONFIG_BLOCKS, SHOP(pages), .table = &page_config_table,
       .count_offset = SHOP(page_count),
       .help = "of answers that we give ourselves, on every route that has none of its own" },

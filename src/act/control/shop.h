@@ -10,6 +10,7 @@
 #include "act/guard/guard.h"
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
+#include "act/proxy/rate_config.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
@@ -77,6 +78,9 @@ struct shop {
     size_t service_count;
     struct route_config *routes;
     size_t route_count;
+    struct rate_config *rates; /* `rate_limits` */
+    size_t rate_count;
+    uint32_t rate_keys;
     struct page_config *pages; /* for errors that we answer */
     size_t page_count;
     struct demand_config demand;

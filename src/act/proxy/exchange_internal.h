@@ -17,6 +17,8 @@ bool exchange_set_trace(struct exchange *x);
 
 /* exchange_start.c */
 void exchange_begin_record(struct exchange *x);
+/* As its service's demand: once, whatever becomes of it. */
+void exchange_count_offered(struct exchange *x);
 
 /* exchange_log.c: nothing unless the plan has an access log. */
 void exchange_log_request(struct exchange *x);
@@ -72,6 +74,12 @@ bool exchange_rewrite_response(struct exchange *x, struct http_head *head);
 uint64_t exchange_body_max(const struct exchange *x); /* 0: any */
 /* Whether it may go on. False: it has been answered, or waits for a password to be checked. */
 bool exchange_is_allowed(struct exchange *x);
+
+/* exchange_rate.c: takes a token of each of the route's limits. False: one had none, and it has been
+ * answered. */
+bool exchange_is_within_rates(struct exchange *x);
+/* False when the head is full. */
+bool exchange_rate_response(const struct exchange *x, struct http_head *head);
 
 /* exchange_cors.c: whether it was a preflight; what a browser is told. */
 bool exchange_answer_preflight(struct exchange *x);

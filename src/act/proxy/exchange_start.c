@@ -97,8 +97,14 @@ static const struct plan_route *find_route(struct exchange *x, struct slice path
     return route;
 }
 
-/* Counts the demand, whatever becomes of it. */
-static void offer(struct exchange *x, const struct plan_route *route) {
+void exchange_count_offered(struct exchange *x) {
+    if (x->service != NULL) {
+        vitals_add(&x->service->vitals->offered[x->record.stage], 1);
+        service_count_request(x->service);
+    }
+}
+
+static void find_service(struct exchange *x, const struct plan_route *route) {
     uint16_t service = x->rule == NULL ? route->service : exchange_choose_service(x, route);
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
     if (service == PLAN_NO_SERVICE) {
@@ -110,8 +116,6 @@ static void offer(struct exchange *x, const struct plan_route *route) {
     x->compression.on = route->compression == PLAN_DEFAULT ? x->service->plan.compression
                                                            : route->compression == PLAN_ON;
     worth_estimate(x);
-    vitals_add(&x->service->vitals->offered[x->record.stage], 1);
-    service_count_request(x->service);
 }
 
 static void admit(struct exchange *x) {
@@ -182,7 +186,11 @@ void exchange_start(struct exchange *x, struct slice raw) {
     if (route->rule != 0) {
         exchange_take_rule(x, route, path);
     }
-    offer(x, route);
+    find_service(x, route);
+    /* What a rate limit refuses is no demand: nobody shall start instances for it. */
+    if (x->rule == NULL || x->rule->rate_count == 0) {
+        exchange_count_offered(x);
+    }
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");

@@ -66,6 +66,9 @@ static void take_routes(struct worker *w) {
         log_error("plan_not_compiled", "version=%llu reason=memory action=answer_503",
                   (unsigned long long)w->plan->version);
     }
+    for (uint32_t i = 0; i < w->plan->rate_count; i++) {
+        vitals_adopt_rate(w->own, i, w->plan->rates[i].id);
+    }
 }
 
 /* Between two events: nothing holds a pointer into the old plan. */

@@ -252,6 +252,7 @@ static uint64_t hash_routes(const struct plan *plan) {
         { plan->changes, plan->change_count * sizeof *plan->changes },
         { plan->pages, plan->page_count * sizeof *plan->pages },
         { plan->jwts, plan->jwt_count * sizeof *plan->jwts },
+        { plan->rates, plan->rate_count * sizeof *plan->rates },
         { plan->text, plan->text_len },
     };
     uint64_t hash = plan->own_page_count;

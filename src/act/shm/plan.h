@@ -155,7 +155,7 @@ struct plan {
     uint32_t route_count; /* in order of the configuration */
     uint32_t condition_count, network_count, rule_count, share_count, change_count;
     uint32_t page_count; /* the first `own_page_count` are for all routes */
-    uint32_t own_page_count, jwt_count;
+    uint32_t own_page_count, jwt_count, rate_count;
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
@@ -179,6 +179,7 @@ struct plan {
     struct plan_change changes[PLAN_CHANGES_MAX];
     struct plan_page pages[PLAN_PAGES_MAX];
     struct plan_jwt jwts[PLAN_JWTS_MAX];
+    struct plan_rate rates[PLAN_RATES_MAX];
     struct plan_certificate certificates[PLAN_CERTIFICATES_MAX];
     struct plan_customer customers[PLAN_CUSTOMERS_MAX];
     char text[PLAN_TEXT_BYTES];

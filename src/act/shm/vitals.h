@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "act/shm/plan.h"
+#include "act/shm/rate_table.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "base/slice.h"
@@ -32,6 +33,7 @@ enum {
     RECORD_UPGRADED = 1 << 6,
     RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
     RECORD_HAS_QUERY = 1 << 8,   /* and RECORD_TEXT_QUERY has it */
+    RECORD_RATE_DRY_RUN = 1 << 9, /* a rate limit would have refused it, but only counts */
 };
 
 /* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
@@ -75,6 +77,7 @@ enum record_reason {
     REASON_UNAUTHORISED,    /* no password or token, or a wrong one */
     REASON_GUESSING,        /* too many wrong passwords */
     REASON_ENDPOINT_CLOSED, /* it was emptied for maintenance, and this took too long */
+    REASON_RATE_LIMITED,
     REASON_COUNT,
 };
 
@@ -122,6 +125,11 @@ struct vitals_endpoint { /* zeroed by its worker when the generation changes */
     struct histogram first_byte_us;
 };
 
+struct vitals_rate { /* of a rate limit; zeroed by its worker when the index gets another limit */
+    _Atomic uint64_t id; /* of the plan's; 0: none yet */
+    _Atomic uint64_t allowed, refused;
+};
+
 struct vitals_worker {
     _Atomic uint32_t pid;   /* 0: no such worker */
     _Atomic uint32_t guard; /* parts in force, 1 << enum guard_part (act/guard/guard.h) */
@@ -143,6 +151,10 @@ struct vitals_worker {
         coded_bytes_out[HTTP_CODINGS];
     _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
     _Atomic uint64_t encoders_open;
+    struct vitals_rate rates[PLAN_RATES_MAX];  /* of one that only counts, refused: would have been */
+    _Atomic uint64_t rate_keys_evicted;        /* keys that gave their place to others, bucket full */
+    _Atomic uint64_t rate_keys_evicted_early;  /* and not full */
+    _Atomic uint64_t rate_table_full;          /* requests let through because there was no place */
     _Atomic uint64_t password_checks;  /* slow ones, beyond what was remembered */
     _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
     _Atomic uint64_t handshakes_full, handshakes_resumed; /* TLS with clients */
@@ -177,6 +189,7 @@ struct vitals {
     uint32_t layout, worker_count;
     _Atomic uint32_t supervisor_pid;
     struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
+    struct rate_table rate_table; /* written by any worker, as `shared` */
     struct vitals_worker workers[PLAN_WORKERS_MAX];
 };
 
@@ -196,6 +209,9 @@ static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
  * known of the old one is forgotten, in the worker's block and in the shared estimate. */
 void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
                            uint32_t generation);
+
+/* Worker, for each limit of a new plan: counters of another one at this index begin anew. */
+void vitals_adopt_rate(struct vitals_worker *worker, unsigned index, uint64_t id);
 
 /* Worker: appends to its ring; a full ring drops and counts, never waits. */
 void vitals_record(struct vitals_worker *worker, const struct request_record *record);
@@ -226,4 +242,9 @@ uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint
                                   uint32_t generation);
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
+struct rate_counts {
+    uint64_t allowed, refused;
+};
+/* Of the limit with this id, over all workers. */
+struct rate_counts vitals_rate_counts(const struct vitals *vitals, unsigned index, uint64_t id);
 const char *record_reason_name(enum record_reason reason);
