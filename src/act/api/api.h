@@ -136,6 +136,17 @@ struct api_certificate {
     int64_t not_after_ms;
 };
 
+/* A rate limit. */
+struct api_rate {
+    uint64_t id; /* in the vitals */
+    char name[PLAN_NAME_BYTES], by[PLAN_NAME_BYTES];
+    double rate_rps;
+    uint32_t burst;
+    bool dry_run;              /* refused: would have been */
+    uint64_t allowed, refused; /* since the limit is known */
+    double allowed_rps, refused_rps;
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -157,6 +168,9 @@ struct api_view {
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
     struct api_ledger_row ledger[API_LEDGER_MAX];
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
+    uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
+    double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */
+    struct api_rate rates[PLAN_RATES_MAX];
 };
 
 /* ---- what control does for the API ---- */

@@ -44,6 +44,12 @@
     X(encoders_open, GAUGE, "tidegate_compression_encoders", "answers being compressed now")       \
     X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
       "request records lost because the controller did not keep up")                               \
+    X(rate_keys_evicted, COUNTER, "tidegate_rate_limit_keys_evicted_total",                        \
+      "keys of rate limits whose place was taken when their bucket was full again")                \
+    X(rate_keys_evicted_early, COUNTER, "tidegate_rate_limit_keys_evicted_early_total",            \
+      "keys of rate limits whose place was taken before")                                          \
+    X(rate_table_full, COUNTER, "tidegate_rate_limit_table_full_total",                            \
+      "requests that no rate limit counted because there was no place for their key")              \
     X(password_checks, COUNTER, "tidegate_password_checks_total",                                  \
       "passwords held against a bcrypt hash, beyond what was remembered")                          \
     X(patterns_gave_up, COUNTER, "tidegate_route_patterns_gave_up_total",                          \
@@ -363,6 +369,34 @@ static void write_each_instance(struct exposition *e, const struct api_view *vie
 #undef WRITE
 }
 
+#define RATE_METRICS(X)                                                                            \
+    X(allowed, "tidegate_rate_limit_allowed_total", "requests for which the limit had a token")    \
+    X(refused, "tidegate_rate_limit_refused_total",                                                \
+      "requests that the limit refused, or would have refused in a dry run")
+
+static void write_rates(struct exposition *e, const struct api *api) {
+    const struct api_view *view = api->view;
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    for (uint32_t i = 0; i < view->rate_count; i++) {                                              \
+        const struct api_rate *rate = &view->rates[i];                                             \
+        struct rate_counts counts = vitals_rate_counts(api->vitals, i, rate->id);                  \
+        exposition_value(e,                                                                        \
+                         LABELS({ "limit", slice_from(rate->name) },                               \
+                                { "dry_run", rate->dry_run ? SLICE("true") : SLICE("false") }),    \
+                         (double)counts.field);                                                     \
+    }
+    RATE_METRICS(WRITE)
+#undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_rate_limit_keys", METRIC_GAUGE,
+                                                 "places for keys of rate limits" });
+    exposition_value(e, METRIC_LABELS_NONE, view->rate_keys);
+    exposition_family(e, &(const struct metric){ "tidegate_rate_limit_table_used_ratio",
+                                                 METRIC_GAUGE,
+                                                 "share of them whose bucket is not full" });
+    exposition_value(e, METRIC_LABELS_NONE, view->rate_table_used_ratio);
+}
+
 static void write_view(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
@@ -423,6 +457,7 @@ void handle_metrics(struct api_connection *c) {
     exposition_begin(&e, &out, openmetrics);
     if (c->api->vitals != NULL) {
         write_vitals(&e, c->api);
+        write_rates(&e, c->api);
     }
     write_view(&e, c->api->view);
     write_ourselves(&e, c->api);

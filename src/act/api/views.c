@@ -173,6 +173,32 @@ static json_t *sandbox_json(const struct api_view *view) {
     return json;
 }
 
+static json_t *rates_json(const struct api_view *view) {
+    json_t *rates = json_array();
+    for (uint32_t i = 0; i < view->rate_count; i++) {
+        const struct api_rate *rate = &view->rates[i];
+        json_t *json = json_object();
+        json_put(json, "name", json_text(rate->name));
+        json_put(json, "by", json_text(rate->by));
+        json_put(json, "rate_rps", json_known(rate->rate_rps));
+        json_put(json, "burst", json_integer(rate->burst));
+        json_put(json, "dry_run", json_boolean(rate->dry_run));
+        json_put(json, "allowed", json_integer((json_int_t)rate->allowed));
+        json_put(json, "refused", json_integer((json_int_t)rate->refused));
+        json_put(json, "allowed_rps", json_known(rate->allowed_rps));
+        json_put(json, "refused_rps", json_known(rate->refused_rps));
+        json_array_append_new(rates, json);
+    }
+    return rates;
+}
+
+static json_t *rate_table_json(const struct api_view *view) {
+    json_t *json = json_object();
+    json_put(json, "keys", json_integer(view->rate_keys));
+    json_put(json, "used_ratio", json_known(view->rate_table_used_ratio));
+    return json;
+}
+
 json_t *view_status(struct api *api) {
     const struct api_view *view = api->view;
     json_t *json = json_object(), *workers = json_array();
@@ -194,6 +220,8 @@ json_t *view_status(struct api *api) {
     json_put(json, "verdict", verdict_json(api));
     json_put(json, "store", store_json(api->store));
     json_put(json, "services", services_json(view));
+    json_put(json, "rate_limits", rates_json(view));
+    json_put(json, "rate_limit_table", rate_table_json(view));
     json_put(json, "campaigns", view_campaigns(view));
     json_put(json, "ledger", ledger_json(view));
     return json;

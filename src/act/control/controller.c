@@ -359,6 +359,7 @@ static void on_second_tick(struct timer *timer) {
     c->now_us = loop_now_us(c->loop);
     timer_start(c->loop, &c->second_tick, CONTROLLER_SECOND_US, on_second_tick);
     fleet_sample(c->fleet);
+    rates_second(c);
     services_second(c, now_ms);
     access_second(c);
     const struct certificates_teller teller = tell_certificates(c);

@@ -8,6 +8,7 @@
  *   heal.c         who is ill: eject, replace
  *   checks.c       requests and probes: what each tells the other
  *   maintenance.c  instances that a person took out
+ *   rates.c        what rate limits refuse
  *   access.c       the access log, by a thread of its own
  *   tell.c         decisions to log, store and API
  *   view.c         what is, for the API */
@@ -87,6 +88,16 @@ struct fault {
     uint64_t plan_version; /* which heals it when all workers have it; 0: not built yet */
 };
 
+struct rate_watch { /* of a rate limit, at its index in the plan */
+    uint64_t id;
+    struct rate_counts now;
+    uint64_t at_us;
+    double allowed_rps, refused_rps; /* of the last second */
+    bool refusing;                   /* was told */
+    uint64_t told_us, much_us;       /* much_us: when much was refused last */
+    uint64_t refused_before;         /* when that began */
+};
+
 struct controller {
     struct controller_config config;
     struct loop *loop;
@@ -103,6 +114,8 @@ struct controller {
     struct controlled services[PLAN_SERVICES_MAX];
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;
+    struct rate_watch rates[PLAN_RATES_MAX];
+    uint64_t rate_table_full_told, rate_table_told_us;
     struct api_view view;
     bool plan_dirty, stopping;
     struct task publish;
@@ -190,6 +203,10 @@ bool maintenance_start(struct controller *c, const struct api_maintenance_order 
 bool maintenance_end(struct controller *c, const struct api_maintenance_order *order,
                      struct error *err);
 void maintenance_tick(struct controller *c);
+
+/* rates.c */
+void rates_second(struct controller *c);
+void rates_fill_view(const struct controller *c, struct api_view *view);
 
 /* tell.c */
 struct told {

@@ -232,4 +232,5 @@ void view_fill(struct controller *c, int64_t now_ms) {
     }
     fill_campaigns(c, now_ms, view);
     fill_certificates(c, view);
+    rates_fill_view(c, view);
 }

@@ -11,22 +11,16 @@
 /* In the order of enum plan_rate_by. */
 static const char *const whose_names[] = { "client", "customer", "header:", "cookie:", "route" };
 
-/* What follows the prefix; false: it does not begin with it. */
-static bool after(struct slice text, const char *prefix, struct slice *rest) {
-    size_t len = strlen(prefix);
-    *rest = slice_skip(text, len);
-    return text.len >= len && memcmp(text.data, prefix, len) == 0;
-}
-
 static bool parse_by(struct rate_config *r) {
     for (unsigned i = 0; i < sizeof whose_names / sizeof *whose_names; i++) {
+        struct slice prefix = slice_from(whose_names[i]);
         bool named = i == PLAN_RATE_HEADER || i == PLAN_RATE_COOKIE;
-        struct slice rest;
-        if (after(r->by, whose_names[i], &rest) && (named ? http_is_token(rest) : rest.len == 0)) {
-            r->whose = (enum plan_rate_by)i;
-            r->field = rest;
-            return true;
+        if (!slice_starts_with(r->by, prefix)) {
+            continue;
         }
+        r->whose = (enum plan_rate_by)i;
+        r->field = slice_skip(r->by, prefix.len);
+        return named ? http_is_token(r->field) : r->field.len == 0;
     }
     return false;
 }

@@ -242,6 +242,8 @@ static struct slice text_of(const struct access_entry *e, enum access_field fiel
         return e->outcome;
     case ACCESS_FIELD_REASON:
         return e->reason;
+    case ACCESS_FIELD_RATE_LIMIT:
+        return e->rate_limit;
     case ACCESS_FIELD_SERVICE:
         return e->service;
     case ACCESS_FIELD_ROUTE:
@@ -411,7 +413,7 @@ bool access_entry_write(const struct access_format *format, const struct access_
     const struct slice *texts[] = { &e->method,       &e->host,     &e->path,  &e->query,
                                     &e->request_line, &e->referer,  &e->agent, &e->service,
                                     &e->route,        &e->endpoint, &e->stage, &e->outcome,
-                                    &e->reason };
+                                    &e->reason,       &e->rate_limit };
     size_t text_bytes = 0;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         text_bytes += texts[i]->len;
