@@ -186,7 +186,7 @@ def test_it_is_told(limited):
     # What was refused is no demand: nobody starts instances for it.
     is_metric(limited, offered + 3, "tidegate_requests_offered_total", service="blue", stage="browse")
     is_metric(limited, 65536, "tidegate_rate_limit_keys")
-    assert 0 < metric(limited, "tidegate_rate_limit_table_used_ratio") < 0.01
+    wait_until(lambda: 0 < metric(limited, "tidegate_rate_limit_table_used_ratio") < 0.01, 20, "places are used")
     lines = log_lines(limited, lambda line: line["client"] == source and line["status"] == 429)
     assert lines[0]["reason"] == "rate_limited" and lines[0]["outcome"] == "bad_request"
     assert lines[0]["service"] == "blue"

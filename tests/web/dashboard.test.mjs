@@ -66,7 +66,9 @@ before(async () => {
     "services:",
     "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
     "    objective: { latency: 250ms, share: 99% }",
+    "rate_limits: { login: { rate: 1/h, burst: 2 } }",
     "routes:", "  - { path: /checkout, service: storefront, stage: checkout }",
+    "  - { path: /login, service: storefront, rate_limit: login }",
     "  - { path: /, service: storefront, stage: browse }",
     "demand: { campaigns: campaigns.csv }", ""].join("\n"));
   start();
@@ -118,6 +120,16 @@ test("draws what the API says", async () => {
   assert.match(await page.locator("#demand-chart").getAttribute("aria-label"), /requests per second offered/);
   assert.match(await page.locator("#coming").textContent(), /Spring sale/);
   assert.deepEqual(page.problems, [], "no error, nothing refused by the content security policy");
+  await page.close();
+});
+
+test("shows what rate limits refuse", async () => {
+  for (let i = 0; i < 5; i++) await (await fetch(`http://127.0.0.1:${ports.front}/login`)).text();
+  const page = await open();
+  await page.waitForFunction(() => document.querySelector("#rates tr")?.textContent.startsWith("loginclient") &&
+    document.querySelector("#rates td:last-child").textContent === "3", null, { timeout: PATIENCE_MS });
+  assert.match(await page.locator("#rates-table").textContent(), /of 65,536 places/);
+  assert.deepEqual(page.problems, []);
   await page.close();
 });
 

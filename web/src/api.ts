@@ -27,12 +27,17 @@ export interface Store {
   writing: boolean; trouble: string | null; queued_rows: number; written_rows: number; failed_attempts: number;
   dropped_samples: number; dropped_decisions: number; bytes: number;
 }
+export interface RateLimit {
+  name: string; by: string; rate_rps: number; burst: number; dry_run: boolean;
+  allowed: number; refused: number; allowed_rps: number; refused_rps: number;
+}
 export interface LedgerRow { policy: string; instance_hours: Maybe; cost: Maybe; unserved_requests: Maybe }
 export interface Status {
   release: string; time: string; started: string | null; supervisor: number; controller: number; workers: number[];
   plan: number; draining: boolean; currency: string | null;
   verdict: { state: "ok" | "attention" | "trouble"; text: string };
   store: Store | null; services: Service[]; campaigns: Campaign[];
+  rate_limits: RateLimit[]; rate_limit_table: { keys: number; used_ratio: number };
   ledger: { since: string | null; policies: LedgerRow[] };
 }
 export interface Demand {

@@ -7,6 +7,7 @@ import { byId, keyed, make, setAttribute, setText } from "./dom";
 import { bytes, count, milliseconds, money, percent, rate, span } from "./format";
 import { drawInstances } from "./instances";
 import { look, startLogin } from "./login";
+import { drawRates } from "./rates";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
 import "./style.css";
 
@@ -188,6 +189,7 @@ function draw(): void {
   drawPicker(now.services);
   drawVerdict(now, service);
   drawLedger(now);
+  drawRates(now);
   setAttribute(byId("main"), "data-phase", service === undefined ? "empty" : "ready");
   if (service === undefined || shown === null) return;
   drawTiles(service);

@@ -4,7 +4,7 @@
 
 #define CLASS_MASK 63ull
 #define SET_SHIFT 40 /* of a hash, the bits that choose the set */
-#define SAMPLED_SETS 256u
+#define SAMPLED_SETS 8192u /* 1 MiB: whoever looks at a page makes it */
 #define MOVING (1ull << 63) /* then 31 bits of the key that comes, 32 of the time in ms */
 
 _Static_assert(RATE_SETS_MAX <= 1u << (64 - SET_SHIFT), "the hash has bits for all sets");
@@ -233,12 +233,12 @@ void rate_table_give_back(const struct rate_taken *taken, const struct rate_limi
 
 double rate_table_used_ratio(const struct rate_table *t, uint64_t now_ns) {
     uint32_t sets = atomic_load_explicit(&t->set_mask, memory_order_relaxed) + 1;
-    uint32_t step = sets > SAMPLED_SETS ? sets / SAMPLED_SETS : 1;
-    uint32_t seen = 0, used = 0;
-    for (uint32_t i = 0; i < sets; i += step, seen += RATE_WAYS) {
+    uint32_t used = 0;
+    sets = sets < SAMPLED_SETS ? sets : SAMPLED_SETS;
+    for (uint32_t i = 0; i < sets; i++) {
         for (unsigned way = 0; way < RATE_WAYS; way++) {
             used += get(&t->sets[i].full_at[way]) > now_ns; /* MOVING as well */
         }
     }
-    return (double)used / (double)seen;
+    return (double)used / (double)(sets * RATE_WAYS);
 }

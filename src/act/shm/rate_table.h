@@ -83,5 +83,6 @@ enum rate_result rate_table_take(struct rate_table *table, uint64_t hash,
 /* The token back, if the place is still this key's. */
 void rate_table_give_back(const struct rate_taken *taken, const struct rate_limit *limit);
 
-/* The share of the places whose bucket is not full: of all, or of 256 sets spread evenly. */
+/* The share of the places whose bucket is not full. Of a table of more than 65,536 keys that of the
+ * first ones, which is as good: chance says where a key is. */
 double rate_table_used_ratio(const struct rate_table *table, uint64_t now_ns);

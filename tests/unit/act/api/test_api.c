@@ -89,6 +89,14 @@ static void fill_view(void) {
     i->pid = 4711;
     i->memory_bytes = NAN;
     i->cpu_ratio = 0.25;
+    view->rate_count = 1;
+    view->rate_keys = 65536;
+    view->rates[0] = (struct api_rate){ .name = "login",
+                                        .by = "client",
+                                        .rate_rps = 0.5,
+                                        .burst = 5,
+                                        .dry_run = true,
+                                        .refused = 12 };
     view->campaign_count = 1;
     strcpy(view->campaigns[0].name, "Spring \"sale\"");
     view->campaigns[0].start_ms = NOW_MS + 60000;
@@ -255,6 +263,8 @@ static void answers(void **state) {
         { "/api/v1/campaigns", 200, { "Spring \\\"sale\\\"", "\"multiplier\":3" } },
         { "/api/v1/openapi.json", 200, { "\"openapi\": \"3.1.0\"", "etag: " } },
         { "/metrics", 200, { "tidegate_instances{service=\"storefront\",state=\"serving\"} 1" } },
+        { "/metrics", 200, { "tidegate_rate_limit_keys 65536" } },
+        { "/api/v1/status", 200, { "\"rate_limits\":[{\"name\":\"login\",", "\"refused\":12" } },
         { "/healthz", 200, { "{\"status\":\"ok\"}" } },
         { "/", 200, { "<title>Tidegate</title>", "script-src 'self'" } },
         { "/assets/app.js", 200, { "text/javascript" } },
