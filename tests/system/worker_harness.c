@@ -5,7 +5,7 @@
  *                  [--route [HOST]PATH=SERVICE[:STAGE]]…
  *                  [--endpoint ADDRESS[,STATE][,SERVICE]]… [--customer ID=VALUE]… [--workers N]
  *                  [--tls CHAIN,KEY]… [--proxy-protocol] [--trusted NETWORK]…
- *                  [--many-routes N] [--in-process]
+ *                  [--many-routes N] [--rate-limit RATE,BURST] [--in-process]
  *
  * Prints "listening PORT" for each listener. Lines of standard input, each answered by one line:
  *   state SLOT STATE     endpoint ADDRESS[,STATE][,SERVICE]     replace SLOT ADDRESS
@@ -17,6 +17,7 @@
  *   rotate             a new ticket key in front of those that are there
  * The end of standard input drains the workers and ends the harness with their status.
  * --many-routes N: N routes /shop-I/articles to service 0 beside the others, for measuring.
+ * --rate-limit RATE,BURST: on each route, by client: RATE is a number per second.
  * --in-process: no commands, one worker runs in this very process (for valgrind and strace). */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,6 +31,7 @@
 
 #include "act/proxy/compression.h"
 #include "act/proxy/compression_config.h"
+#include "act/proxy/route_plan.h"
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
@@ -51,6 +53,8 @@ static struct {
         char text[256];
     } routes[64];
     uint32_t route_count, many_routes;
+    double rate_rps; /* 0: no rate limit */
+    uint32_t burst;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
     char customers[16][128]; /* "ID=VALUE", by the cookie `customer`; sessions by `sid` */
@@ -216,6 +220,27 @@ static void add_compression(struct plan *plan) {
     arena_fini(&arena);
 }
 
+static void add_rate_limit(struct plan *plan) {
+    struct slice name = SLICE("all");
+    const struct rate_config rate = { .name = "all",
+                                      .rate_rps = harness.rate_rps,
+                                      .burst = harness.burst,
+                                      .whose = PLAN_RATE_CLIENT,
+                                      .ipv4_prefix = 32,
+                                      .ipv6_prefix = 64,
+                                      .status = 429,
+                                      .headers = true };
+    const struct route_config route = { .policy = { .rate_limits = &name, .rate_limit_count = 1 } };
+    struct route_planner planner = { .plan = plan, .rates = &rate, .rate_count = 1 };
+    struct plan_rule *rule = &plan->rules[plan->rule_count++];
+    *rule = (struct plan_rule){ 0 };
+    rate_plan_add(&planner);
+    rate_plan_route(&planner, rule, &route);
+    for (unsigned i = 0; i < plan->route_count; i++) {
+        plan->routes[i].rule = plan->rule_count;
+    }
+}
+
 static bool publish(void) {
     struct plan *plan = plan_begin(harness.plans);
     if (plan == NULL) {
@@ -241,6 +266,9 @@ static bool publish(void) {
         char text[64];
         snprintf(text, sizeof text, "/shop-%u/articles=0", i);
         add_route(plan, text);
+    }
+    if (harness.rate_rps > 0) {
+        add_rate_limit(plan);
     }
     add_customers(plan);
     add_compression(plan);
@@ -525,6 +553,14 @@ static void read_arguments(int argc, char **argv) {
             snprintf(harness.customers[harness.customer_count++], 128, "%s", value);
         } else if (strcmp(argv[i], "--workers") == 0) {
             harness.worker_count = (unsigned)atoi(value) % (WORKERS_MAX + 1);
+        } else if (strcmp(argv[i], "--rate-limit") == 0) {
+            struct slice burst = slice_from(value), rate;
+            uint64_t tokens = 0;
+            slice_cut(&burst, ',', &rate);
+            if (!parse_double(rate, &harness.rate_rps) || !parse_uint(burst, &tokens)) {
+                harness_fail(value, "expected RATE,BURST");
+            }
+            harness.burst = (uint32_t)tokens;
         } else if (strcmp(argv[i], "--many-routes") == 0) {
             harness.many_routes = (uint32_t)atoi(value) % (PLAN_ROUTES_MAX - 64);
         } else if (strcmp(argv[i], "--route") == 0 && harness.route_count < 64) {
