@@ -35,7 +35,8 @@ struct slice slice_trim(struct slice s);
  * whole rest. Returns false when nothing is left: `while (slice_cut(&rest, ',', &item))`. */
 bool slice_cut(struct slice *rest, char separator, struct slice *head);
 
-/* Writes the bytes, or the digits of a number (at most 20), without a NUL; where the next one goes. */
+/* Writes the bytes, or the digits of a number (at most 20), without a NUL; where the next one goes.
+ */
 char *slice_put(char *at, struct slice s);
 char *slice_put_uint(char *at, uint64_t value);
 

@@ -384,16 +384,16 @@ static void write_rates(struct exposition *e, const struct api *api) {
         exposition_value(e,                                                                        \
                          LABELS({ "limit", slice_from(rate->name) },                               \
                                 { "dry_run", rate->dry_run ? SLICE("true") : SLICE("false") }),    \
-                         (double)counts.field);                                                     \
+                         (double)counts.field);                                                    \
     }
     RATE_METRICS(WRITE)
 #undef WRITE
     exposition_family(e, &(const struct metric){ "tidegate_rate_limit_keys", METRIC_GAUGE,
                                                  "places for keys of rate limits" });
     exposition_value(e, METRIC_LABELS_NONE, view->rate_keys);
-    exposition_family(e, &(const struct metric){ "tidegate_rate_limit_table_used_ratio",
-                                                 METRIC_GAUGE,
-                                                 "share of them whose bucket is not full" });
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_rate_limit_table_used_ratio", METRIC_GAUGE,
+                                              "share of them whose bucket is not full" });
     exposition_value(e, METRIC_LABELS_NONE, view->rate_table_used_ratio);
 }
 

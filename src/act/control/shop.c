@@ -269,8 +269,8 @@ static const struct config_field shop_fields[] = {
       .count_offset = SHOP(route_count), .required = true, .help = "what goes where" },
     { "rate_limits", CONFIG_NAMED_BLOCKS, SHOP(rates), .table = &rate_config_table,
       .count_offset = SHOP(rate_count), .help = "how often somebody may ask; see `rate_limit`" },
-    { "rate_limit_keys", CONFIG_COUNT, SHOP(rate_keys), .fallback = "65536",
-      .min = RATE_KEYS_MIN, .max = RATE_KEYS_MAX,
+    { "rate_limit_keys", CONFIG_COUNT, SHOP(rate_keys), .fallback = "65536", .min = RATE_KEYS_MIN,
+      .max = RATE_KEYS_MAX,
       .help = "visitors, keys and so on that are remembered at once, of all limits together, up to "
               "the next power of two: 16 bytes each, 1 MiB for 65536" },
     { "error_pages", CONFIG_BLOCKS, SHOP(pages), .table = &page_config_table,

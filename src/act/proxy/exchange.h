@@ -100,9 +100,9 @@ struct exchange {
     struct slice user, challenge; /* whose password it is; what is said with 401 */
     struct http_field *granted;   /* what the service is told of the visitor, in the arena */
     size_t granted_count;
-    uint32_t retry_after_s; /* 0: as the service is loaded */
+    uint32_t retry_after_s;                  /* 0: as the service is loaded */
     struct slice rate_policy, rate_standing; /* of the answer's RateLimit fields; empty: none */
-    bool preflight;         /* the answer says what scripts of another origin may */
+    bool preflight; /* the answer says what scripts of another origin may */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;

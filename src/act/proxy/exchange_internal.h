@@ -75,8 +75,8 @@ uint64_t exchange_body_max(const struct exchange *x); /* 0: any */
 /* Whether it may go on. False: it has been answered, or waits for a password to be checked. */
 bool exchange_is_allowed(struct exchange *x);
 
-/* exchange_rate.c: takes a token of each of the route's limits. False: one had none, and it has been
- * answered. */
+/* exchange_rate.c: takes a token of each of the route's limits. False: one had none, and it has
+ * been answered. */
 bool exchange_is_within_rates(struct exchange *x);
 /* False when the head is full. */
 bool exchange_rate_response(const struct exchange *x, struct http_head *head);

@@ -14,10 +14,9 @@ static bool add_policy(struct plan *plan, struct plan_rate *rate) {
     struct slice name = plan_slice(plan, rate->name);
     struct buffer text;
     buffer_init(&text, POLICY_BYTES_MAX);
-    bool good =
-        buffer_printf(&text, "\"%.*s\";q=%u;w=%llu", SLICE_ARG(name), rate->burst,
-                      (unsigned long long)((rate->span_ns + NS_PER_S - 1) / NS_PER_S)) &&
-        plan_add_text(plan, buffer_slice(&text), &rate->policy);
+    bool good = buffer_printf(&text, "\"%.*s\";q=%u;w=%llu", SLICE_ARG(name), rate->burst,
+                              (unsigned long long)((rate->span_ns + NS_PER_S - 1) / NS_PER_S)) &&
+                plan_add_text(plan, buffer_slice(&text), &rate->policy);
     buffer_fini(&text);
     return good;
 }

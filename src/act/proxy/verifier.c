@@ -16,7 +16,7 @@
 #include "wire/net/network.h"
 
 #define THREAD_STACK_BYTES 262144
-#define THREAD_NICE 10 /* requests that need no password go first */
+#define THREAD_NICE 10         /* requests that need no password go first */
 #define GUESS_ID 0x6775657373u /* in the table of rate limits, beside those of the plan */
 
 static const struct rate_limit guess_limit = {
@@ -221,10 +221,10 @@ static struct job *same_job(struct verifier *v, const struct verifier_digest *di
 static bool take_guess(struct verifier *v, const uint8_t ip[16], struct job *job) {
     uint8_t network[16];
     network_of(ip, 32, 64, network);
-    uint64_t hash = rate_table_hash(v->rates, GUESS_ID,
-                                    slice_of((const char *)network, sizeof network));
-    enum rate_result result = rate_table_take(v->rates, hash, &guess_limit,
-                                              loop_now_us(v->loop) * 1000, &job->guess);
+    uint64_t hash =
+        rate_table_hash(v->rates, GUESS_ID, slice_of((const char *)network, sizeof network));
+    enum rate_result result =
+        rate_table_take(v->rates, hash, &guess_limit, loop_now_us(v->loop) * 1000, &job->guess);
     job->guesses = result == RATE_PASSED;
     return result != RATE_REFUSED;
 }

@@ -1,7 +1,8 @@
 /* Passwords: bcrypt is slow on purpose (a tenth of a second), and a worker must never wait. So each
  * worker that needs it has one thread that does nothing else, fed and emptied by two rings without
  * locks, and a memory of what it found, so that a visitor's next request costs a hash of a
- * microsecond. Guessing is slowed down by network, whichever worker is asked. Why not the controller: docs/decisions/0019. */
+ * microsecond. Guessing is slowed down by network, whichever worker is asked. Why not the
+ * controller: docs/decisions/0019. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include "act/proxy/verifier.h"
 
-#define VERIFIER_ANSWERS 1024  /* power of two */
+#define VERIFIER_ANSWERS 1024 /* power of two */
 #define VERIFIER_KEY_BYTES 32
 
 struct verifier_answer {

@@ -97,13 +97,14 @@ struct plan_cors { /* as struct cors of act/proxy/cors.h */
 /* Who shares a bucket. */
 enum plan_rate_by {
     PLAN_RATE_CLIENT,   /* a network of visitors */
-    PLAN_RATE_CUSTOMER, /* a value of the customer's cookie; here and below without one: as client */
+    PLAN_RATE_CUSTOMER, /* a value of the customer's cookie; here and below without one: as client
+                         */
     PLAN_RATE_HEADER,
     PLAN_RATE_COOKIE,
     PLAN_RATE_ROUTE, /* all requests of a route */
 };
 
-struct plan_rate { /* a limit of `rate_limits` */
+struct plan_rate {                 /* a limit of `rate_limits` */
     struct plan_text name, policy; /* policy: as its item in RateLimit-Policy */
     struct plan_text field;        /* of a header or cookie: its name */
     uint64_t id;                   /* of its name: the same limit in plans, buckets and counters */

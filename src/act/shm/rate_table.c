@@ -3,8 +3,8 @@
 #include <sys/random.h>
 
 #define CLASS_MASK 63ull
-#define SET_SHIFT 40 /* of a hash, the bits that choose the set */
-#define SAMPLED_SETS 8192u /* 1 MiB: whoever looks at a page makes it */
+#define SET_SHIFT 40        /* of a hash, the bits that choose the set */
+#define SAMPLED_SETS 8192u  /* 1 MiB: whoever looks at a page makes it */
 #define MOVING (1ull << 63) /* then 31 bits of the key that comes, 32 of the time in ms */
 
 _Static_assert(RATE_SETS_MAX <= 1u << (64 - SET_SHIFT), "the hash has bits for all sets");
@@ -144,8 +144,7 @@ static void join(struct rate_set *set, unsigned places, uint64_t key, uint64_t n
     unsigned first = (unsigned)__builtin_ctz(places);
     unsigned second = (unsigned)__builtin_ctz(places & (places - 1));
     uint64_t was = get(&set->full_at[second]), mark = moving(0, now_ns);
-    if (was & MOVING || get(&set->key[second]) != key ||
-        !swap(&set->full_at[second], was, mark)) {
+    if (was & MOVING || get(&set->key[second]) != key || !swap(&set->full_at[second], was, mark)) {
         return;
     }
     (void)swap(&set->key[second], key, 0);

@@ -31,8 +31,8 @@ enum {
     RECORD_CLIENT_GONE = 1 << 4, /* the visitor left first */
     RECORD_KNOWN_CUSTOMER = 1 << 5,
     RECORD_UPGRADED = 1 << 6,
-    RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
-    RECORD_HAS_QUERY = 1 << 8,   /* and RECORD_TEXT_QUERY has it */
+    RECORD_BAD_REQUEST = 1 << 7,  /* refused by the parser or a limit of the client side */
+    RECORD_HAS_QUERY = 1 << 8,    /* and RECORD_TEXT_QUERY has it */
     RECORD_RATE_DRY_RUN = 1 << 9, /* a rate limit would have refused it, but only counts */
 };
 
@@ -151,11 +151,12 @@ struct vitals_worker {
         coded_bytes_out[HTTP_CODINGS];
     _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
     _Atomic uint64_t encoders_open;
-    struct vitals_rate rates[PLAN_RATES_MAX];  /* of one that only counts, refused: would have been */
-    _Atomic uint64_t rate_keys_evicted;        /* keys that gave their place to others, bucket full */
-    _Atomic uint64_t rate_keys_evicted_early;  /* and not full */
-    _Atomic uint64_t rate_table_full;          /* requests let through because there was no place */
-    _Atomic uint64_t password_checks;  /* slow ones, beyond what was remembered */
+    struct vitals_rate
+        rates[PLAN_RATES_MAX];          /* of one that only counts, refused: would have been */
+    _Atomic uint64_t rate_keys_evicted; /* keys that gave their place to others, bucket full */
+    _Atomic uint64_t rate_keys_evicted_early; /* and not full */
+    _Atomic uint64_t rate_table_full;         /* requests let through because there was no place */
+    _Atomic uint64_t password_checks;         /* slow ones, beyond what was remembered */
     _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
     _Atomic uint64_t handshakes_full, handshakes_resumed; /* TLS with clients */
     _Atomic uint64_t handshake_failures[TLS_FAILURE_COUNT];

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define RATE_LIMIT_BURST_MAX 1000000u
-#define RATE_LIMIT_SPAN_NS_MAX (30ull * 86400 * 1000000000) /* of an empty bucket until it is full */
+#define RATE_LIMIT_SPAN_NS_MAX                                                                     \
+    (30ull * 86400 * 1000000000) /* of an empty bucket until it is full */
 
 struct rate_limit {
     uint64_t interval_ns; /* one token more */

@@ -410,9 +410,9 @@ static char *put_common_line(char *at, const struct access_format *format,
 
 bool access_entry_write(const struct access_format *format, const struct access_entry *e,
                         struct buffer *out) {
-    const struct slice *texts[] = { &e->method,       &e->host,     &e->path,  &e->query,
-                                    &e->request_line, &e->referer,  &e->agent, &e->service,
-                                    &e->route,        &e->endpoint, &e->stage, &e->outcome,
+    const struct slice *texts[] = { &e->method,       &e->host,      &e->path,  &e->query,
+                                    &e->request_line, &e->referer,   &e->agent, &e->service,
+                                    &e->route,        &e->endpoint,  &e->stage, &e->outcome,
                                     &e->reason,       &e->rate_limit };
     size_t text_bytes = 0;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

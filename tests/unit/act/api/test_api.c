@@ -91,12 +91,9 @@ static void fill_view(void) {
     i->cpu_ratio = 0.25;
     view->rate_count = 1;
     view->rate_keys = 65536;
-    view->rates[0] = (struct api_rate){ .name = "login",
-                                        .by = "client",
-                                        .rate_rps = 0.5,
-                                        .burst = 5,
-                                        .dry_run = true,
-                                        .refused = 12 };
+    view->rates[0] = (struct api_rate){
+        .name = "login", .by = "client", .rate_rps = 0.5, .burst = 5, .dry_run = true, .refused = 12
+    };
     view->campaign_count = 1;
     strcpy(view->campaigns[0].name, "Spring \"sale\"");
     view->campaigns[0].start_ms = NOW_MS + 60000;

@@ -168,10 +168,8 @@ static void all_workers_count_the_same_guesses(void **state) {
         v6[15] = (uint8_t)i;
         v6[7] = i == VERIFIER_GUESSES_MAX + 1; /* the next /64 */
         w[i].owner = &w[i];
-        enum verdict verdict =
-            verifier_ask(i % 2 == 0 ? f->verifier : other.verifier, &q, &w[i]);
-        assert_int_equal(verdict,
-                         i == VERIFIER_GUESSES_MAX ? VERDICT_TOO_OFTEN : VERDICT_LATER);
+        enum verdict verdict = verifier_ask(i % 2 == 0 ? f->verifier : other.verifier, &q, &w[i]);
+        assert_int_equal(verdict, i == VERIFIER_GUESSES_MAX ? VERDICT_TOO_OFTEN : VERDICT_LATER);
     }
     settle(f, VERIFIER_GUESSES_MAX + 1);
     verifier_free(other.verifier);

@@ -140,7 +140,8 @@ static void who_has_to_leave(void **state) {
     uint64_t hash = rate_table_hash(t, 7, SLICE("new"));
     assert_int_equal(rate_table_take(t, hash, &limit, START, &taken), RATE_PASSED);
     assert_int_equal(taken.place, RATE_PLACE_EARLY);
-    assert_int_equal(taken.full_at_ns, START + SECOND); /* a bucket of its own, not the rest of one */
+    assert_int_equal(taken.full_at_ns,
+                     START + SECOND); /* a bucket of its own, not the rest of one */
     assert_int_equal(taken.full_at_word - t->sets[0].full_at, 1);
     /* Two seconds later the new one and key 2 are full: the new one longer. */
     hash = rate_table_hash(t, 7, SLICE("newer"));
@@ -278,7 +279,8 @@ static _Atomic uint64_t *shared_counters(size_t keys) {
     return memory;
 }
 
-/* Time stands still to the fraction of a token: each key passes exactly `burst` times, whoever asks. */
+/* Time stands still to the fraction of a token: each key passes exactly `burst` times, whoever
+ * asks. */
 static void exact_whoever_asks(void **state) {
     enum { KEYS = 3 };
     struct race race = { .table = *state,
