@@ -31,11 +31,11 @@
 
 #include "act/proxy/compression.h"
 #include "act/proxy/compression_config.h"
-#include "act/proxy/route_plan.h"
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
 #include "worker_harness_listen.h"
+#include "worker_harness_rate.h"
 
 #define LISTENERS_MAX 8
 #define LINE_BYTES 512
@@ -220,27 +220,6 @@ static void add_compression(struct plan *plan) {
     arena_fini(&arena);
 }
 
-static void add_rate_limit(struct plan *plan) {
-    struct slice name = SLICE("all");
-    const struct rate_config rate = { .name = "all",
-                                      .rate_rps = harness.rate_rps,
-                                      .burst = harness.burst,
-                                      .whose = PLAN_RATE_CLIENT,
-                                      .ipv4_prefix = 32,
-                                      .ipv6_prefix = 64,
-                                      .status = 429,
-                                      .headers = true };
-    const struct route_config route = { .policy = { .rate_limits = &name, .rate_limit_count = 1 } };
-    struct route_planner planner = { .plan = plan, .rates = &rate, .rate_count = 1 };
-    struct plan_rule *rule = &plan->rules[plan->rule_count++];
-    *rule = (struct plan_rule){ 0 };
-    rate_plan_add(&planner);
-    rate_plan_route(&planner, rule, &route);
-    for (unsigned i = 0; i < plan->route_count; i++) {
-        plan->routes[i].rule = plan->rule_count;
-    }
-}
-
 static bool publish(void) {
     struct plan *plan = plan_begin(harness.plans);
     if (plan == NULL) {
@@ -268,7 +247,7 @@ static bool publish(void) {
         add_route(plan, text);
     }
     if (harness.rate_rps > 0) {
-        add_rate_limit(plan);
+        harness_limit_routes(plan, harness.rate_rps, harness.burst);
     }
     add_customers(plan);
     add_compression(plan);
@@ -554,13 +533,9 @@ static void read_arguments(int argc, char **argv) {
         } else if (strcmp(argv[i], "--workers") == 0) {
             harness.worker_count = (unsigned)atoi(value) % (WORKERS_MAX + 1);
         } else if (strcmp(argv[i], "--rate-limit") == 0) {
-            struct slice burst = slice_from(value), rate;
-            uint64_t tokens = 0;
-            slice_cut(&burst, ',', &rate);
-            if (!parse_double(rate, &harness.rate_rps) || !parse_uint(burst, &tokens)) {
+            if (sscanf(value, "%lf,%u", &harness.rate_rps, &harness.burst) != 2) {
                 harness_fail(value, "expected RATE,BURST");
             }
-            harness.burst = (uint32_t)tokens;
         } else if (strcmp(argv[i], "--many-routes") == 0) {
             harness.many_routes = (uint32_t)atoi(value) % (PLAN_ROUTES_MAX - 64);
         } else if (strcmp(argv[i], "--route") == 0 && harness.route_count < 64) {
