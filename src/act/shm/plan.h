@@ -21,7 +21,7 @@
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 4u
+#define PLAN_LAYOUT 5u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
