@@ -55,7 +55,7 @@ struct plan_endpoint {
     bool elsewhere; /* not in the zone of this node */
     uint16_t weight;
     uint64_t sticky_tag;  /* what the cookie of a sticky service says; 0: it is not sticky */
-    bool cut; /* what is in flight there is ended now */
+    bool cut;             /* what is in flight there is ended now */
     uint32_t concurrency; /* requests in flight it carries within the objective; 0 not known yet */
     struct sockaddr_storage address;
     uint32_t address_len;
