@@ -80,6 +80,9 @@ void harness_fail(const char *what, const char *why) {
     X("connections", harness.limits.connections)                                                   \
     X("requests_per_connection", harness.limits.requests_per_connection)                           \
     X("streams", harness.limits.streams)                                                           \
+    X("connections_per_client", harness.limits.connections_per_client)                             \
+    X("requests_per_client", harness.limits.requests_per_client)                                   \
+    X("handshakes_per_client", harness.limits.handshakes_per_client)                               \
     X("client_head_ms", harness.limits.client_head_timeout_ms)                                     \
     X("client_idle_ms", harness.limits.client_idle_timeout_ms)                                     \
     X("client_body_ms", harness.limits.client_body_timeout_ms)                                     \
@@ -398,6 +401,9 @@ static void print_vitals(void) {
            (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
            total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened),
            total(&w->h2_connections), total(&w->h2_floods));
+    printf("\"client_refused\":%llu,\"client_gave_way\":%llu,\"client_handshakes_refused\":%llu,",
+           total(&w->client_refused), total(&w->client_gave_way),
+           total(&w->client_handshakes_refused));
     print_service();
     printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
            "\"handshake_failures\":{",

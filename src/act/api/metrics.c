@@ -31,6 +31,12 @@
     X(connections_accepted, COUNTER, "tidegate_connections_accepted_total", "client connections")  \
     X(connections_refused, COUNTER, "tidegate_connections_refused_total",                          \
       "client connections closed at a limit")                                                      \
+    X(client_refused, COUNTER, "tidegate_client_connections_refused_total",                        \
+      "connections closed because their address had as many as one may have")                      \
+    X(client_gave_way, COUNTER, "tidegate_client_connections_gave_way_total",                      \
+      "idle connections closed for a new one of the same address")                                 \
+    X(client_handshakes_refused, COUNTER, "tidegate_client_handshakes_refused_total",              \
+      "connections closed because their address began too many TLS handshakes")                    \
     X(connections_open, GAUGE, "tidegate_connections_open", "client connections now")              \
     X(h2_connections, COUNTER, "tidegate_h2_connections_total",                                    \
       "client connections that speak HTTP/2")                                                      \

@@ -178,19 +178,23 @@ static void check_routes(const struct config_place *place, const struct shop *sh
     route_config_warn_of_doubles(place, shop->routes, shop->route_count);
 }
 
-static void check_trusted(const struct config_place *place, const struct shop *shop) {
+static void check_networks(const struct config_place *place, const char *key,
+                           const struct slice *texts, size_t count) {
     struct network network;
     struct error err;
-    if (shop->trusted_proxy_count > PLAN_TRUSTED_MAX) {
-        config_place_error(place, "trusted_proxies", "trusted_proxies: expected at most %d",
-                           PLAN_TRUSTED_MAX);
+    if (count > PLAN_TRUSTED_MAX) {
+        config_place_error(place, key, "%s: expected at most %d", key, PLAN_TRUSTED_MAX);
     }
-    for (size_t i = 0; i < shop->trusted_proxy_count; i++) {
-        if (!network_parse(shop->trusted_proxies[i], &network, &err)) {
-            struct config_place at = config_place_item(place, "trusted_proxies", i);
-            config_place_error(&at, NULL, "trusted_proxies: %s", err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!network_parse(texts[i], &network, &err)) {
+            struct config_place at = config_place_item(place, key, i);
+            config_place_error(&at, NULL, "%s: %s", key, err.text);
         }
     }
+}
+
+static void check_trusted(const struct config_place *place, const struct shop *shop) {
+    check_networks(place, "trusted_proxies", shop->trusted_proxies, shop->trusted_proxy_count);
     for (size_t i = 0; i < shop->listen_count; i++) {
         const struct listen_config *l = &shop->listen[i];
         if (l->proxy_protocol && l->address.storage.ss_family != AF_UNIX &&
@@ -201,6 +205,17 @@ static void check_trusted(const struct config_place *place, const struct shop *s
                                "headers are believed");
         }
     }
+}
+
+/* Who runs here is no stranger, and load tests come from here. */
+static void check_unlimited(const struct config_place *place, struct shop *shop) {
+    static struct slice here[] = { { "127.0.0.0/8", 11 }, { "::1", 3 } };
+    if (!config_place_has(place, "unlimited_clients")) {
+        shop->unlimited_clients = here;
+        shop->unlimited_client_count = sizeof here / sizeof *here;
+    }
+    check_networks(place, "unlimited_clients", shop->unlimited_clients,
+                   shop->unlimited_client_count);
 }
 
 static void check_shop(const struct config_place *place, void *item) {
@@ -218,6 +233,7 @@ static void check_shop(const struct config_place *place, void *item) {
         config_place_error(place, "user", "user: %s", err.text);
     }
     check_trusted(place, shop);
+    check_unlimited(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
     rate_config_check_names(place, shop->rates, shop->rate_count);
@@ -243,6 +259,11 @@ static const struct config_field shop_fields[] = {
       .count_offset = SHOP(trusted_proxy_count),
       .help = "networks such as 10.0.0.0/8 whose word about the visitor is believed: PROXY headers "
               "and the field of `forwarded_by`; of others it is replaced" },
+    { "unlimited_clients", CONFIG_SLICE, SHOP(unlimited_clients), .many = true,
+      .count_offset = SHOP(unlimited_client_count),
+      .help = "networks for which limits of one client do not hold, beside trusted_proxies: a load "
+              "balancer that says nothing of its visitors, an office behind one address; default: "
+              "127.0.0.0/8 and ::1" },
     { "forwarded_by", CONFIG_CHOICE, SHOP(forwarded_by), .choices = forwarded_choices,
       .fallback = "x-forwarded-for",
       .help = "in which field they say it; the other one is made anew" },

@@ -60,6 +60,8 @@ struct shop {
     size_t listen_count;
     struct slice *trusted_proxies; /* networks */
     size_t trusted_proxy_count;
+    struct slice *unlimited_clients; /* networks */
+    size_t unlimited_client_count;
     int forwarded_by; /* 0: X-Forwarded-For, 1: Forwarded */
     struct {
         const char *address; /* NULL: none */

@@ -6,7 +6,8 @@
  *                      ▲               │  no connection      │ no answer      │ 101
  *                      └───────────────┴────── retry ────────┘                ▼
  *                                                                          TUNNEL ──▶ ENDED
- *   A password that must be checked makes NEW to VERIFYING first, which goes on like NEW.
+ *   A password that must be checked makes NEW to VERIFYING first, a body of known length GATHERING:
+ *   both go on like NEW.
  *   Any state ends with ENDED: answered by ourselves, client gone, upstream cut in mid-body. */
 #pragma once
 #include <stdbool.h>
@@ -24,6 +25,11 @@
 
 #define EXCHANGE_ARENA_BYTES 262144
 #define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
+#define EXCHANGE_GATHER_US 1000000u /* the service hears of it then, whatever is here */
+#define EXCHANGE_UPLOAD_US                                                                         \
+    100000u                         /* who still uploads after that holds no place in the service  \
+                                     */
+#define EXCHANGE_READ_LEAST_BPS 256 /* who takes less of an answer is not reading it */
 #define EXCHANGE_TRIED_MAX 4
 #define EXCHANGE_LOG_LINE_BYTES 512
 #define EXCHANGE_GRANTED_MAX 16
@@ -34,6 +40,7 @@
 enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_VERIFYING, /* a password is being checked */
+    EXCHANGE_GATHERING, /* the body, or its first part, is awaited */
     EXCHANGE_WAITING,
     EXCHANGE_CONNECTING, /* an endpoint is chosen, its stream cannot be written yet */
     EXCHANGE_AWAITING,   /* the request is on its way */
@@ -53,7 +60,8 @@ struct client_info {
     uint16_t local_port;
     uint8_t protocol; /* 11, 20 */
     bool tls;
-    bool trusted; /* its word about those before it is believed */
+    bool trusted;          /* its word about those before it is believed */
+    struct client *client; /* who has the connection (clients.h) */
 };
 
 struct exchange {
@@ -71,6 +79,7 @@ struct exchange {
     bool idempotent;      /* the route promises it, whatever the method */
     bool body_overflowed; /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
+    bool counted;           /* in its client's requests */
     bool admitted;          /* counted in the service's in-flight number */
     bool response_begun;    /* the final head went to the client */
     bool reused_connection; /* of this attempt */
@@ -80,15 +89,15 @@ struct exchange {
     uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];
     uint64_t started_us, waiting_since_us, dispatched_us, awaiting_since_us, activity_us;
-    uint64_t deadline_us;      /* the client will not wait longer; 0: it did not say */
-    uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
-    size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
-    struct list in_flight;         /* in endpoint->in_flight */
-    struct list awaiting;          /* in endpoint->awaiting */
-    struct admission_item waiting; /* in service->queue; also: what it is worth */
-    uint64_t session_key;          /* 0: no session */
-    uint64_t sticky_tag;           /* of the cookie that the visitor brought; 0: none */
-    struct http_head *trailers;    /* of the request, in the arena; NULL: none */
+    uint64_t deadline_us;               /* the client will not wait longer; 0: it did not say */
+    uint64_t leaving_since_us;          /* the client ended its direction; 0: it did not */
+    uint64_t taken_seen, taken_seen_us; /* by the client, at the last look of the timer */
+    struct list in_flight;              /* in endpoint->in_flight */
+    struct list awaiting;               /* in endpoint->awaiting */
+    struct admission_item waiting;      /* in service->queue; also: what it is worth */
+    uint64_t session_key;               /* 0: no session */
+    uint64_t sticky_tag;                /* of the cookie that the visitor brought; 0: none */
+    struct http_head *trailers;         /* of the request, in the arena; NULL: none */
     struct compression_wish compression;
     struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */
     /* Of a route that does more than going to its service; the table is kept for it. */
@@ -106,7 +115,7 @@ struct exchange {
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;
-    struct http_field request_fields[HTTP_FIELDS_MAX];
+    struct http_field *request_fields;     /* HTTP_FIELDS_MAX of them; NULL: in a tunnel */
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena;                    /* the request's head and what we add to it */
     struct buffer body;                    /* of the request: not yet sent, or kept for a retry */
@@ -125,6 +134,8 @@ void client_info_set_ip(struct client_info *who, const uint8_t ip[16]);
 /* A fresh exchange whose `request` is to be parsed into; NULL when memory is out. */
 struct exchange *exchange_new(struct worker *worker, struct stream *client,
                               const struct client_info *who);
+/* A spare one's memory. */
+void exchange_free(struct exchange *exchange);
 /* Not started after all: the head is not complete yet. */
 void exchange_discard(struct exchange *exchange);
 /* The head is complete; its slices point into `raw`, which is copied. */

@@ -48,8 +48,12 @@ void exchange_on_request_data(struct exchange *x, struct slice data) {
         keep_body(x, data);
     }
     if (!sending) {
-        if (buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES) {
+        bool full = buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES;
+        if (full) {
             pause_client(x);
+        }
+        if (full && x->state == EXCHANGE_GATHERING) {
+            exchange_admit(x);
         }
         return;
     }
@@ -89,6 +93,10 @@ void exchange_on_request_end(struct exchange *x, const struct http_head *trailer
     x->request_ended = true;
     if (trailers != NULL && trailers->field_count > 0) {
         x->trailers = exchange_copy_trailers(x, trailers);
+    }
+    if (x->state == EXCHANGE_GATHERING) {
+        exchange_admit(x);
+        return;
     }
     if (x->state >= EXCHANGE_AWAITING) {
         x->upstream->ops->send_end(x->upstream, x->trailers);
@@ -140,6 +148,19 @@ void exchange_on_upstream_drained(struct exchange *x) {
 
 /* ---- the response ---- */
 
+void exchange_leave_room(struct exchange *x) {
+    if (x->admitted) {
+        x->admitted = false;
+        waiting_done(x->service);
+    }
+}
+
+void exchange_pause_upstream(struct exchange *x) {
+    x->upstream_paused = true;
+    x->upstream->ops->pause(x->upstream);
+    exchange_leave_room(x);
+}
+
 static void begin_response(struct exchange *x, struct http_head *head) {
     x->response_begun = true;
     x->record.status = head->status;
@@ -153,9 +174,10 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     exchange_move(x, tunnel ? EXCHANGE_TUNNEL : EXCHANGE_ANSWERING);
     x->client->ops->send_head(x->client, head);
     x->request_ended = tunnel ? false : x->request_ended;
-    if (tunnel && x->admitted) { /* an open WebSocket is no work: others may go on */
-        x->admitted = false;
-        waiting_done(x->service);
+    if (tunnel) { /* an open WebSocket is no work: others may go on */
+        exchange_release_client(x);
+        exchange_leave_room(x);
+        exchange_slim(x);
     }
     exchange_arm(x);
 }
@@ -181,8 +203,7 @@ void exchange_on_response_head(struct exchange *x, struct http_head *head) {
 static void count_response(struct exchange *x, size_t bytes) {
     x->record.bytes_out += bytes;
     if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
-        x->upstream_paused = true;
-        x->upstream->ops->pause(x->upstream);
+        exchange_pause_upstream(x);
     }
 }
 

@@ -92,8 +92,11 @@ bool exchange_is_authenticated(struct exchange *x); /* false: as exchange_is_all
 bool exchange_tell_who(const struct exchange *x, struct http_head *head);
 void exchange_clean_trailers(const struct exchange *x, struct http_head *trailers);
 
-/* exchange_start.c: it is allowed: answered by the route itself, or admitted. */
+/* exchange_start.c: it is allowed: answered by the route itself, or admitted when as much of its
+ * body is here as is gathered. */
 void exchange_proceed(struct exchange *x);
+/* Enough of the body is here. */
+void exchange_admit(struct exchange *x);
 
 /* exchange_grpc.c */
 
@@ -113,6 +116,10 @@ void exchange_fail(struct exchange *x, enum record_reason reason);
 
 /* exchange_flow.c */
 
+/* It is the visitor who takes time, not the service: its place there is another one's. */
+void exchange_leave_room(struct exchange *x);
+/* The service need not wait for a visitor who reads slowly: others may go on. */
+void exchange_pause_upstream(struct exchange *x);
 /* If it was told to pause. */
 void exchange_resume_client(struct exchange *x);
 /* In the exchange's arena; NULL when it is full: trailers may be dropped (RFC 9110 6.5.1). */
@@ -124,6 +131,10 @@ void exchange_move(struct exchange *x, enum exchange_state next); /* asserts an 
 /* Lets go of the service's stream, if there is one, and counts the endpoint as left. */
 void exchange_leave_endpoint(struct exchange *x, bool complete);
 
+/* A tunnel has begun, which may last for hours: the request's head is of no use any more. */
+void exchange_slim(struct exchange *x);
+/* It counts no more among what its client has under way. */
+void exchange_release_client(struct exchange *x);
 /* Over: streams released, numbers counted, record written, memory reused. `complete`: the client
  * got a whole response. */
 void exchange_finish(struct exchange *x, bool complete);

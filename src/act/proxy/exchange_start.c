@@ -118,13 +118,13 @@ static void find_service(struct exchange *x, const struct plan_route *route) {
     worth_estimate(x);
 }
 
-static void admit(struct exchange *x) {
+void exchange_admit(struct exchange *x) {
     switch (waiting_admit(x->service, x)) {
     case ADMISSION_GO:
         exchange_go(x);
         break;
     case ADMISSION_WAIT:
-        x->state = EXCHANGE_WAITING;
+        exchange_move(x, EXCHANGE_WAITING);
         x->record.flags |= RECORD_WAITED;
         x->waiting_since_us = exchange_now_us(x);
         exchange_arm(x);
@@ -149,10 +149,43 @@ static bool is_refused(struct exchange *x) {
     return false;
 }
 
+/* A body of known length is awaited, or its first part, before the service hears of the request:
+ * who uploads slowly holds none of its places, and what is here whole can be sent again. Streams
+ * have no length, and who asks whether to send at all must hear the service first. */
+static bool is_to_be_gathered(const struct exchange *x) {
+    const struct http_head *head = &x->request;
+    return !x->request_ended && head->has_content_length && !head->upgrade &&
+           !head->expect_continue && buffer_len(&x->body) < EXCHANGE_REPLAY_BYTES;
+}
+
 void exchange_proceed(struct exchange *x) {
-    if (x->rule == NULL || !exchange_answer_by_rule(x)) {
-        admit(x);
+    if (x->rule != NULL && exchange_answer_by_rule(x)) {
+        return;
     }
+    if (is_to_be_gathered(x)) {
+        exchange_move(x, EXCHANGE_GATHERING);
+        exchange_resume_client(x); /* it may have been held back while a password was checked */
+        exchange_arm(x);
+    } else {
+        exchange_admit(x);
+    }
+}
+
+/* True when it has been refused for all that its client has under way. */
+static bool is_one_too_many(struct exchange *x) {
+    struct client *client = x->peer->client;
+    uint32_t most = x->worker->limits.requests_per_client;
+    if (most == 0 || !client_is_limited(&x->worker->clients, client)) {
+        return false;
+    }
+    if (client->requests >= most) {
+        x->retry_after_s = 1;
+        exchange_answer(x, 429, REASON_CLIENT_LIMIT, "Too many requests at once from here.");
+        return true;
+    }
+    client->requests++;
+    x->counted = true;
+    return false;
 }
 
 void exchange_start(struct exchange *x, struct slice raw) {
@@ -164,6 +197,9 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     exchange_log_request(x);
+    if (is_one_too_many(x)) {
+        return;
+    }
     if (!normalise(x, &path)) {
         x->record.flags |= RECORD_BAD_REQUEST;
         exchange_answer_and_close(x, 400, REASON_BAD_REQUEST, "The path is not a path.");

@@ -6,7 +6,7 @@
 
 /* Queued for the client on all streams of a connection: from here on a stream that has more than
  * the low water mark waits until it has less. */
-#define SESSION_H2_UNSENT_BYTES_MAX 2097152
+#define SESSION_H2_UNSENT_BYTES_MAX 262144
 #define SESSION_H2_SPARES_MAX 16 /* streams kept on a connection while it is in use */
 
 struct session_h2 {

@@ -126,13 +126,23 @@ static void count_request(struct session_h2 *c) {
     }
 }
 
+/* An answer would cost more than the refusal, which may be asked again (RFC 9113 8.7). */
+static bool has_too_many(const struct session_h2 *c) {
+    struct worker *w = c->session->worker;
+    const struct client *client = c->session->who.client;
+    uint32_t most = w->limits.requests_per_client;
+    bool full = most > 0 && client->requests >= most && client_is_limited(&w->clients, client);
+    vitals_add(&w->own->reasons[REASON_CLIENT_LIMIT], full);
+    return full;
+}
+
 static void on_head(struct h2_stream *s, bool ended) {
     struct session_stream *st = of(s);
     struct session_h2 *c = st->owner;
     struct worker *w = c->session->worker;
     struct h1_problem problem;
     struct slice raw;
-    struct exchange *x = exchange_new(w, &st->stream, &c->session->who);
+    struct exchange *x = has_too_many(c) ? NULL : exchange_new(w, &st->stream, &c->session->who);
     c->head_since_us = 0;
     if (x == NULL) {
         h2_reset(s, H2_REFUSED_STREAM);

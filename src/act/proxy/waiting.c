@@ -4,6 +4,8 @@
 #include "act/proxy/worker_internal.h"
 
 #define DONE_WINDOW_US 1000000
+#define CLIENT_SHARE 4 /* of a service's places at this worker: a quarter */
+#define CLIENT_SHARE_LEAST 16
 
 static struct exchange *exchange_of(struct admission_item *item) {
     return (struct exchange *)((char *)item - offsetof(struct exchange, waiting));
@@ -140,17 +142,27 @@ void waiting_leave(struct service *s, struct exchange *x) {
     }
 }
 
+/* Who has a quarter of the places already does not queue for more while others wait. */
+static bool has_its_share(const struct service *s, const struct exchange *x) {
+    uint32_t share =
+        atomic_load_explicit(&s->vitals->concurrency_limit, memory_order_relaxed) / CLIENT_SHARE;
+    share = share < CLIENT_SHARE_LEAST ? CLIENT_SHARE_LEAST : share;
+    return x->counted && x->peer->client->requests > share;
+}
+
 enum admission_verdict waiting_admit(struct service *s, struct exchange *x) {
     if (admission_queue_len(&s->queue) == 0 && has_room(s) && service_has_endpoint(s)) {
         go(s, x);
         return ADMISSION_GO;
     }
-    return enqueue(s, x) ? ADMISSION_WAIT : ADMISSION_REFUSE;
+    return !has_its_share(s, x) && enqueue(s, x) ? ADMISSION_WAIT : ADMISSION_REFUSE;
 }
 
 void waiting_return(struct service *s, struct exchange *x) {
-    waiting_done(s);
-    x->admitted = false;
+    if (x->admitted) {
+        x->admitted = false;
+        waiting_done(s);
+    }
     if (!enqueue(s, x)) {
         exchange_refuse_overload(x);
     }

@@ -21,7 +21,7 @@
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 5u
+#define PLAN_LAYOUT 6u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -127,7 +127,9 @@ struct plan_limits {
     uint32_t head_bytes, fields, target_bytes;
     uint64_t body_bytes; /* 0: unlimited */
     uint32_t connections, requests_per_connection;
-    uint32_t streams; /* of one HTTP/2 connection, at once */
+    uint32_t streams;                                     /* of one HTTP/2 connection, at once */
+    uint32_t connections_per_client, requests_per_client; /* at one worker; 0: any number */
+    double handshakes_per_client;                         /* a second */
     uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
     uint32_t drain_timeout_ms, pool_idle_timeout_ms;
     uint32_t upgrade_timeout_ms; /* an older worker may finish what it carries for so long */
@@ -163,11 +165,12 @@ struct plan {
     struct plan_text customer_cookie, session_cookie, via_name;
     double customer_value_mean;
     bool log_texts, log_query; /* records carry their texts, and queries */
-    uint32_t listener_count, certificate_count, trusted_count;
+    uint32_t listener_count, certificate_count, trusted_count, unlimited_count;
     bool forwarded_field; /* trusted proxies speak Forwarded, else X-Forwarded-For */
     struct tls_tickets tickets;
-    int64_t tickets_made_ms;                       /* the newest of them, unix */
-    struct plan_network trusted[PLAN_TRUSTED_MAX]; /* whose word about visitors is believed */
+    int64_t tickets_made_ms;                         /* the newest of them, unix */
+    struct plan_network trusted[PLAN_TRUSTED_MAX];   /* whose word about visitors is believed */
+    struct plan_network unlimited[PLAN_TRUSTED_MAX]; /* whom limits of one client do not hold for */
     struct plan_listener listeners[PLAN_LISTENERS_MAX];
     struct plan_service services[PLAN_SERVICES_MAX];
     struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
@@ -214,6 +217,8 @@ const struct plan_listener *plan_find_listener(const struct plan *plan,
                                                const struct address *address);
 /* Whether the peer may speak for others. */
 bool plan_trusts(const struct plan *plan, const uint8_t ip[16]);
+/* Whether limits of one client do not hold for it: it is trusted, or named as such. */
+bool plan_sets_no_limit(const struct plan *plan, const uint8_t ip[16]);
 /* Makes an empty table for `count` customers; false beyond half of PLAN_CUSTOMERS_MAX. */
 bool plan_begin_customers(struct plan *plan, uint32_t count);
 /* At most as many as were announced. The same id again replaces its value. */

@@ -323,6 +323,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_GUESSING] = "guessing",
         [REASON_ENDPOINT_CLOSED] = "endpoint_closed",
         [REASON_RATE_LIMITED] = "rate_limited",
+        [REASON_CLIENT_LIMIT] = "client_limit",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }

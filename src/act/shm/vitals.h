@@ -16,7 +16,7 @@
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 5u
+#define VITALS_LAYOUT 6u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -78,6 +78,7 @@ enum record_reason {
     REASON_GUESSING,        /* too many wrong passwords */
     REASON_ENDPOINT_CLOSED, /* it was emptied for maintenance, and this took too long */
     REASON_RATE_LIMITED,
+    REASON_CLIENT_LIMIT, /* its address has too much under way */
     REASON_COUNT,
 };
 
@@ -139,6 +140,8 @@ struct vitals_worker {
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
+    /* Limits of one client: connections that were closed for them, idle ones that gave way. */
+    _Atomic uint64_t client_refused, client_gave_way, client_handshakes_refused;
     _Atomic uint64_t upstream_open, upstream_opened;
     _Atomic uint64_t bytes_in, bytes_out;
     _Atomic uint64_t h2_connections; /* that went over to HTTP/2 */
