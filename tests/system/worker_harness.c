@@ -34,6 +34,7 @@
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
+#include "worker_harness_evidence.h"
 #include "worker_harness_listen.h"
 #include "worker_harness_rate.h"
 
@@ -385,12 +386,13 @@ static void print_endpoints(void) {
         const struct vitals_endpoint *e = &w->endpoints[i];
         uint32_t generation = harness.endpoints[i].generation;
         printf("%s{\"requests\":%llu,\"answers\":%llu,\"failures\":%llu,\"connect_failures\":%llu,"
-               "\"in_flight\":%u,\"awaiting\":%u,\"oldest_awaiting_us\":%llu}",
+               "\"status_5xx\":%llu,\"in_flight\":%u,\"awaiting\":%u,\"oldest_awaiting_us\":%llu",
                i == 0 ? "" : ",", total(&e->requests), total(&e->answers), total(&e->failures),
-               total(&e->connect_failures),
+               total(&e->connect_failures), total(&e->status_5xx),
                vitals_endpoint_in_flight(harness.vitals, i, generation),
                vitals_endpoint_awaiting(harness.vitals, i, generation),
                (number)vitals_endpoint_oldest_us(harness.vitals, i, generation));
+        harness_print_endpoint(harness.vitals, i);
     }
 }
 
@@ -419,7 +421,9 @@ static void print_vitals(void) {
     for (unsigned i = 0; i < REASON_COUNT; i++) {
         printf("%s\"%s\":%llu", i == 0 ? "" : ",", record_reason_name(i), total(&w->reasons[i]));
     }
-    printf("},\"endpoints\":[");
+    printf("},");
+    harness_print_workers(harness.vitals);
+    printf("\"endpoints\":[");
     print_endpoints();
     printf("]}\n");
 }
@@ -475,6 +479,10 @@ static void obey(char *line) {
         harness_rotate_tickets();
     } else if (strcmp(word, "vitals") == 0) {
         print_vitals();
+        fflush(stdout);
+        return;
+    } else if (strcmp(word, "events") == 0) {
+        harness_print_events(harness.vitals);
         fflush(stdout);
         return;
     } else if (strcmp(word, "records") == 0) {

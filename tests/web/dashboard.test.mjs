@@ -22,7 +22,7 @@ const FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-
   "--disable-component-update", "--disable-sync", "--no-first-run"];
 const PATIENCE_MS = 20000;
 
-let folder, backend, tidegate, browser, load, log = "";
+let folder, backend, searches, failing = false, tidegate, browser, load, log = "";
 const ports = {};
 
 const listening = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
@@ -54,6 +54,11 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidegate-web-"));
   backend = createServer((request, answer) => { setTimeout(() => answer.end("fine"), 5); });
   ports.backend = await listening(backend);
+  searches = [false, true].map((mayFail) => createServer((request, answer) => {
+    answer.statusCode = mayFail && failing ? 500 : 200;
+    setTimeout(() => answer.end("found"), 2);
+  }));
+  const found = await Promise.all(searches.map(listening));
   ports.front = await freePort();
   ports.admin = await freePort();
   const campaign = (minutes) => new Date(Date.now() + minutes * 60000).toISOString().replace(/\.\d+/, "");
@@ -66,8 +71,9 @@ before(async () => {
     "services:",
     "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
     "    objective: { latency: 250ms, share: 99% }",
+    "  search:", "    fleet: static", `    endpoints: [${found.map((port) => `"127.0.0.1:${port}"`).join(", ")}]`,
     "rate_limits: { login: { rate: 1/h, burst: 2 } }",
-    "routes:", "  - { path: /checkout, service: storefront, stage: checkout }",
+    "routes:", "  - { path: /search, service: search }", "  - { path: /checkout, service: storefront, stage: checkout }",
     "  - { path: /login, service: storefront, rate_limit: login }",
     "  - { path: /, service: storefront, stage: browse }",
     "demand: { campaigns: campaigns.csv }", ""].join("\n"));
@@ -89,8 +95,10 @@ after(async () => {
     tidegate.kill("SIGTERM");
     await Promise.race([new Promise((done) => tidegate.once("exit", done)), sleep(10000).then(() => tidegate.kill("SIGKILL"))]);
   }
-  backend?.closeAllConnections();
-  backend?.close();
+  for (const server of [backend, ...(searches ?? [])]) {
+    server?.closeAllConnections();
+    server?.close();
+  }
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -177,6 +185,26 @@ test("decisions carry reasons, and are filtered", async () => {
   assert.equal(await page.locator("#log-empty").textContent(), "No decision fits the filter.");
   await page.fill("#filter-text", "");
   assert.ok(await page.locator("#log .decision").count() > 0);
+  await page.close();
+});
+
+test("what the workers decide by themselves is among the decisions, with its evidence", async () => {
+  const search = setInterval(() => {
+    for (let i = 0; i < 5; i++) fetch(`http://127.0.0.1:${ports.front}/search`).then((a) => a.text(), () => undefined);
+  }, 20);
+  await sleep(500);
+  failing = true;
+  const eject = await until("an endpoint is left alone", async () => {
+    const { decisions } = await api("/api/v1/decisions?kind=balance");
+    return decisions.find((one) => one.action === "eject");
+  });
+  failing = false;
+  clearInterval(search);
+  assert.ok(["failures", "errors"].includes(eject.evidence.cause), JSON.stringify(eject));
+  const page = await open();
+  await page.selectOption("#filter-kind", "balance");
+  await page.waitForSelector('#log .decision .kind[data-kind="balance"]');
+  assert.ok((await page.locator("#log .reason").allTextContents()).includes(eject.reason));
   await page.close();
 });
 

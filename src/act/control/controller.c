@@ -344,6 +344,7 @@ static void on_heal_tick(struct timer *timer) {
         (struct controller *)((char *)timer - offsetof(struct controller, heal_tick));
     c->now_us = loop_now_us(c->loop);
     plan_heartbeat(c->config.plans, c->now_us);
+    hear_workers(c);
     heal_tick(c);
     members_tick(c);
     checks_tick(c);
@@ -361,6 +362,7 @@ static void on_second_tick(struct timer *timer) {
     fleet_sample(c->fleet);
     rates_second(c);
     services_second(c, now_ms);
+    hear_second(c);
     access_second(c);
     const struct certificates_teller teller = tell_certificates(c);
     if (certificates_look(&c->certificates, now_ms, &teller)) {

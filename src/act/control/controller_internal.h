@@ -10,6 +10,7 @@
  *   maintenance.c  instances that a person took out
  *   rates.c        what rate limits refuse
  *   access.c       the access log, by a thread of its own
+ *   hear.c         what the workers decided by themselves
  *   tell.c         decisions to log, store and API
  *   view.c         what is, for the API */
 #pragma once
@@ -35,6 +36,13 @@
 #define FAULTS_MAX 64                /* open at a time */
 #define OBJECTIVE_SECONDS 60
 
+/* How often something is told (hear.c). */
+struct told_rate {
+    uint32_t told;     /* places of the burst that are taken */
+    uint64_t since_us; /* when one of them last became free */
+    uint32_t untold;   /* that were too many, since the last that was told */
+};
+
 /* An instance in a slot of the plan. */
 struct member {
     struct instance *instance; /* NULL: the slot is free */
@@ -44,6 +52,7 @@ struct member {
     bool leaving;         /* draining, ejected for good, or stopping: never back in rotation */
     enum finding finding; /* for which it was ejected */
     bool retire;          /* told by a person to be replaced */
+    struct told_rate heard; /* of workers, about it */
     char note[API_TEXT_BYTES];
     struct api_maintenance *maintenance; /* in the book; NULL: none. Not `leaving` then */
     bool cut;                            /* draining took too long: what is left there is ended */
@@ -75,6 +84,8 @@ struct controlled {
     uint32_t told_instances; /* of the last decision that was told */
     enum autoscale_reason told_reason;
     bool told;
+    struct told_rate panics, refusals; /* told of */
+    uint64_t retries_refused;          /* at the last look */
     /* answers within the objective in the last minute */
     uint64_t answers[OBJECTIVE_SECONDS], late[OBJECTIVE_SECONDS];
     unsigned minute_at;
@@ -117,6 +128,7 @@ struct controller {
     struct rate_watch rates[PLAN_RATES_MAX];
     uint64_t rate_table_full_told, rate_table_told_us;
     struct api_view view;
+    struct told_rate heard; /* of workers, in all */
     bool plan_dirty, stopping;
     struct task publish;
     struct timer heal_tick, second_tick, follow_tick;
@@ -207,6 +219,12 @@ void maintenance_tick(struct controller *c);
 /* rates.c */
 void rates_second(struct controller *c);
 void rates_fill_view(const struct controller *c, struct api_view *view);
+
+/* hear.c */
+/* Makes decisions of what workers did by themselves; with each tick of the healing. */
+void hear_workers(struct controller *c);
+/* Once a second: retries that the budget refused. */
+void hear_second(struct controller *c);
 
 /* tell.c */
 struct told {

@@ -151,6 +151,21 @@ static void bring_back(struct controller *c, struct member *m) {
 
 /* ---- finding what is ill ---- */
 
+/* What the workers hold against it, if they leave it alone. */
+static void gather_left_alone(const struct controller *c, unsigned slot, uint32_t generation,
+                              struct remedy_evidence *e) {
+    const struct vitals_shared_endpoint *shared = &c->config.vitals->shared[slot];
+    uint64_t since_us = vitals_get(&shared->changed_us);
+    if (atomic_load(&shared->generation) != generation ||
+        vitals_get(&shared->ejected_until_us) == 0 || since_us > c->now_us) {
+        return;
+    }
+    e->left_alone = (enum ejection_cause)atomic_load(&shared->cause);
+    e->left_alone_ms = (uint32_t)((c->now_us - since_us) / 1000);
+    e->left_alone_times = atomic_load(&shared->ejections);
+    e->left_alone_latency_ms = atomic_load(&shared->ewma_us) / 1000.0;
+}
+
 static void gather(struct controller *c, struct member *m, struct remedy_evidence *e) {
     static struct endpoint_reading now;
     struct endpoint_window window;
@@ -175,7 +190,9 @@ static void gather(struct controller *c, struct member *m, struct remedy_evidenc
         .failures = window.failures,
         .status_5xx = window.status_5xx,
         .latency_ms_p50 = window.answers > 0 ? window.latency_us_p50 / 1000.0 : NAN,
+        .fixed = m->instance->pid == 0,
     };
+    gather_left_alone(c, slot, m->generation, e);
 }
 
 static void follow_slowness(struct controller *c, const struct controlled *s,
@@ -201,7 +218,8 @@ static void hold_back(struct controller *c, struct member *m, const struct remed
 
 static uint64_t happened_us(const struct controller *c, const struct remedy *remedy,
                             const struct remedy_evidence *e) {
-    uint64_t ago_ms = remedy->finding == FINDING_HUNG     ? e->oldest_age_ms
+    uint64_t hung_ms = e->left_alone_ms > e->oldest_age_ms ? e->left_alone_ms : e->oldest_age_ms;
+    uint64_t ago_ms = remedy->finding == FINDING_HUNG     ? hung_ms
                       : remedy->finding == FINDING_SLOW   ? e->slow_since_ms
                       : remedy->finding == FINDING_ERRORS ? e->window_ms
                                                           : 0;

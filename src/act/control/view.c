@@ -6,6 +6,8 @@
 
 #include "act/control/controller_internal.h"
 
+#define LEFT_ALONE_SHOWN_US 500000
+
 static double ms_of(uint32_t us, uint64_t answers) {
     return answers > 0 ? us / 1000.0 : NAN;
 }
@@ -106,6 +108,16 @@ static const struct api_maintenance *find_maintenance(const struct controller *c
     return NULL;
 }
 
+/* By the workers, and for more than a moment: then it is out of rotation too, though the plan knows
+ * nothing of it. */
+static bool is_left_alone(const struct controller *c, const struct member *m,
+                          const struct vitals_shared_endpoint *shared) {
+    return m->state == ENDPOINT_SERVING &&
+           atomic_load_explicit(&shared->generation, memory_order_relaxed) == m->generation &&
+           vitals_get(&shared->ejected_until_us) != 0 &&
+           vitals_get(&shared->changed_us) + LEFT_ALONE_SHOWN_US < c->now_us;
+}
+
 static void fill_instance(const struct controller *c, const struct member *m,
                           struct api_instance *out) {
     const struct instance *i = m->instance;
@@ -115,11 +127,12 @@ static void fill_instance(const struct controller *c, const struct member *m,
         atomic_load_explicit(&shared->generation, memory_order_relaxed) == m->generation
             ? atomic_load_explicit(&shared->ewma_us, memory_order_relaxed)
             : 0;
+    bool left_alone = is_left_alone(c, m, shared);
     char address[ADDRESS_TEXT_BYTES];
     address_format(&i->address, address);
     *out = (struct api_instance){
         .service = (uint16_t)i->service,
-        .state = (uint8_t)m->state,
+        .state = (uint8_t)(left_alone ? ENDPOINT_EJECTED : m->state),
         .weight = i->weight > 0 ? i->weight : 1,
         .pid = i->pid,
         .in_flight = vitals_endpoint_in_flight(c->config.vitals, slot, m->generation),
@@ -140,7 +153,12 @@ static void fill_instance(const struct controller *c, const struct member *m,
     memcpy(out->version, i->version, sizeof out->version);
     memcpy(out->zone, i->zone, sizeof out->zone);
     snprintf(out->address, sizeof out->address, "%.63s", address);
-    snprintf(out->note, sizeof out->note, "%s", m->note);
+    if (left_alone) {
+        snprintf(out->note, sizeof out->note, "left alone by the workers: %s",
+                 ejection_cause_name((enum ejection_cause)atomic_load(&shared->cause)));
+    } else {
+        snprintf(out->note, sizeof out->note, "%s", m->note);
+    }
 }
 
 /* Those whose instance is not there (yet) among them. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 #include "act/proxy/worker_internal.h"
@@ -16,12 +17,15 @@ static uint32_t in_flight(const struct worker *w, uint16_t slot) {
     return vitals_endpoint_in_flight(w->vitals, slot, w->endpoints[slot].generation);
 }
 
-static bool is_held_back(const struct worker *w, const struct endpoint *e) {
-    return endpoint_is_ejected(w, e) || endpoint_is_refused(w, e);
+static bool is_held_back(const struct service *s, const struct endpoint *e) {
+    bool by_load = s->plan.balance.policy == BALANCE_FASTEST ||
+                   s->plan.balance.policy == BALANCE_LEAST_REQUESTS;
+    return evidence_is_out(s, e) || endpoint_is_refused(s->worker, e) ||
+           (!by_load && evidence_is_cold(s, e));
 }
 
 bool choice_is_good(const struct service *s, const struct exchange *x, uint16_t slot) {
-    return !is_held_back(s->worker, &s->worker->endpoints[slot]) && !exchange_has_tried(x, slot);
+    return !is_held_back(s, &s->worker->endpoints[slot]) && !exchange_has_tried(x, slot);
 }
 
 static uint32_t usual_us(const struct vitals_shared_endpoint *shared) {
@@ -31,22 +35,23 @@ static uint32_t usual_us(const struct vitals_shared_endpoint *shared) {
 
 /* For balance_pick: the endpoints of a list, as this exchange sees them. */
 struct view {
-    const struct worker *worker;
+    const struct service *service;
     const uint16_t *slots;
     const struct exchange *exchange;
 };
 
 static struct balance_candidate look(const void *self, uint32_t position) {
     const struct view *view = self;
+    const struct worker *w = view->service->worker;
     uint16_t slot = view->slots[position];
-    const struct endpoint *e = &view->worker->endpoints[slot];
+    const struct endpoint *e = &w->endpoints[slot];
     return (struct balance_candidate){
-        .in_flight = in_flight(view->worker, slot),
+        .in_flight = evidence_load(view->service, e, in_flight(w, slot)),
         .usual_us = usual_us(e->shared),
         .error_ppm = atomic_load_explicit(&e->shared->error_ppm, memory_order_relaxed),
-        .idle_us = endpoint_silence_us(e, loop_now_us(view->worker->loop)),
+        .idle_us = endpoint_silence_us(e, loop_now_us(w->loop)),
         .weight = e->weight,
-        .ejected = is_held_back(view->worker, e),
+        .ejected = is_held_back(view->service, e),
         .tried = exchange_has_tried(view->exchange, slot),
     };
 }
@@ -60,7 +65,7 @@ struct found {
 
 static struct found pick(struct service *s, struct balance *memory, const uint16_t *slots,
                          uint32_t count, const struct exchange *x) {
-    struct view view = { s->worker, slots, x };
+    struct view view = { s, slots, x };
     struct balance_request request = {
         .policy =
             s->plan.balance.policy == BALANCE_MAGLEV ? BALANCE_FASTEST : s->plan.balance.policy,
@@ -92,7 +97,7 @@ static float local_share(struct service *s) {
     }
     for (uint32_t i = 0; i < s->local_count; i++) {
         const struct endpoint *e = &w->endpoints[s->serving[i]];
-        available += !is_held_back(w, e) && in_flight(w, s->serving[i]) < full;
+        available += !is_held_back(s, e) && in_flight(w, s->serving[i]) < full;
     }
     s->choice.local_share_us = now_us;
     s->choice.local_share = locality_share(available, s->local_count);
@@ -181,7 +186,12 @@ uint16_t service_choose_endpoint(struct service *s, struct exchange *x) {
     uint16_t slot = NO_ENDPOINT;
     if (s->plan.balance.cookie.len > 0) {
         slot = choice_by_cookie(s, x);
-    } else if (s->plan.balance.policy == BALANCE_MAGLEV) {
+    }
+    if (slot == NO_ENDPOINT) {
+        slot = evidence_trial(s, x);
+    }
+    if (slot == NO_ENDPOINT && s->plan.balance.policy == BALANCE_MAGLEV &&
+        s->plan.balance.cookie.len == 0) {
         slot = pick_by_key(s, x);
     }
     return slot != NO_ENDPOINT ? slot : pick_best(s, x);

@@ -85,6 +85,7 @@ struct exchange {
     bool reused_connection; /* of this attempt */
     bool logged;            /* `texts` are the access log's */
     bool rescued;           /* taken off an ejected endpoint once already */
+    bool on_trial;          /* its endpoint is: it was ejected a moment ago */
     bool grpc;              /* answers of our own are said as gRPC says them */
     uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
     uint16_t tried[EXCHANGE_TRIED_MAX];

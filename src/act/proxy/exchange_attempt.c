@@ -1,5 +1,6 @@
 /* Attempts: an endpoint is chosen, the request is sent to it, and when no answer comes it is
  * sent to another one, as often as that is safe and the budget allows. */
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/upstream.h"
 #include "act/proxy/waiting.h"
@@ -59,6 +60,7 @@ static void choose(struct exchange *x, uint16_t slot) {
         x->tried[x->tried_count++] = slot;
     }
     endpoint_begin(x->worker, x, slot);
+    x->on_trial = evidence_is_on_trial(&x->worker->endpoints[slot]);
 }
 
 void exchange_go(struct exchange *x) {
@@ -142,6 +144,17 @@ void exchange_attempt_failed(struct exchange *x, enum record_reason reason) {
         return;
     }
     exchange_answer(x, is_timeout(reason) ? 504 : 502, reason, text_of(reason));
+}
+
+bool exchange_trial_failed(struct exchange *x, uint16_t status) {
+    if (!x->on_trial || status < 500 || !may_send_again(x)) {
+        return false;
+    }
+    endpoint_answered(x->worker, x, status);
+    exchange_leave_endpoint(x, false);
+    count_retry(x);
+    exchange_go(x);
+    return true;
 }
 
 /* The service says that it has not begun: any request may go once more, if we still have all of it.

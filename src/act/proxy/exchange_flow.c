@@ -1,6 +1,7 @@
 /* Bytes on their way: the request's body to the service, the response to the client, each side held
  * back by how much the other one has not taken yet. */
 #include "act/proxy/compression_flow.h"
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
 
@@ -192,6 +193,9 @@ void exchange_on_response_head(struct exchange *x, struct http_head *head) {
     head->upgrade = upgrade;
     if (head->status < 200 && !upgrade) {
         x->client->ops->send_head(x->client, head);
+        return;
+    }
+    if (x->on_trial && exchange_trial_failed(x, head->status)) {
         return;
     }
     if (x->compression.on && !upgrade) {

@@ -111,6 +111,9 @@ void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why);
 bool exchange_is_repeatable(const struct exchange *x);
 /* No answer came (or none that makes sense): once more, elsewhere, or the visitor is told. */
 void exchange_attempt_failed(struct exchange *x, enum record_reason reason);
+/* An endpoint that was under trial has failed it: the visitor, who did not ask for that, gets
+ * another one's answer. False: it is the visitor's after all. */
+bool exchange_trial_failed(struct exchange *x, uint16_t status);
 /* A time limit was reached: as if the service had failed. */
 void exchange_fail(struct exchange *x, enum record_reason reason);
 

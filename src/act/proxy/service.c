@@ -4,13 +4,12 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange.h"
 #include "act/proxy/upstream.h"
 #include "act/proxy/waiting.h"
 #include "act/proxy/worker_internal.h"
-#include "base/log.h"
 #include "decide/balance/balance.h"
-#include "decide/balance/ejection.h"
 
 /* ---- life ---- */
 
@@ -19,6 +18,7 @@ void service_init(struct service *service, struct worker *worker, uint16_t index
     admission_queue_init(&service->queue, OVERLOAD_BY_VALUE, 0, 0);
     service->retry_tokens = RETRY_BUDGET_MAX;
     service->vitals = &worker->own->services[index];
+    service->shared = &worker->vitals->shared_services[index];
 }
 
 void service_fini(struct service *service) {
@@ -47,7 +47,7 @@ static bool may_keep_idle(uint8_t state) {
 }
 
 /* Another endpoint takes the slot: what is in flight at the old one is nobody's any more. */
-static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t generation) {
+static void endpoint_replace(struct worker *w, struct endpoint *e, const struct plan_endpoint *p) {
     upstream_close_idle(w, e, UINT64_MAX);
     LIST_EACH(&e->in_flight, link, saved) {
         struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
@@ -56,29 +56,39 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
         x->endpoint = NO_ENDPOINT;
     }
     unsigned slot = (unsigned)(e - w->endpoints);
-    e->generation = generation;
+    e->generation = p->generation;
     e->refusals = 0;
     e->refused_until_us = 0;
     e->h2_streams = 0;
-    vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
+    e->passed_by = 0;
+    e->tried_us = 0;
+    vitals_adopt_endpoint(w->vitals, w->config->index, slot, p->generation,
+                          evidence_cold_steps(w, p->service));
     store_in_flight(e, 0);
     store_awaiting(e, 0);
 }
 
-/* True when it was just ejected. */
-static bool endpoint_refresh(struct worker *w, unsigned slot) {
+/* What became of an endpoint with a new plan. */
+struct refreshed {
+    bool ejected, serves; /* from now on */
+};
+
+static struct refreshed endpoint_refresh(struct worker *w, unsigned slot) {
     static const struct plan_endpoint nobody = { .state = ENDPOINT_NONE };
     struct endpoint *e = &w->endpoints[slot];
     const struct plan_endpoint *p =
         slot < w->plan->endpoint_count ? &w->plan->endpoints[slot] : &nobody;
     if (p->state == ENDPOINT_NONE && e->state == ENDPOINT_NONE) {
-        return false;
+        return (struct refreshed){ 0 };
     }
     bool same = e->state != ENDPOINT_NONE && e->generation == p->generation;
     if (!same && p->state != ENDPOINT_NONE) {
-        endpoint_replace(w, e, p->generation);
+        endpoint_replace(w, e, p);
     }
-    bool ejected = same && p->state == ENDPOINT_EJECTED && e->state != ENDPOINT_EJECTED;
+    struct refreshed changed = {
+        .ejected = same && p->state == ENDPOINT_EJECTED && e->state != ENDPOINT_EJECTED,
+        .serves = p->state == ENDPOINT_SERVING && !(same && e->state == ENDPOINT_SERVING),
+    };
     e->state = p->state;
     if (!may_keep_idle(e->state)) {
         upstream_close_idle(w, e, UINT64_MAX);
@@ -91,7 +101,7 @@ static bool endpoint_refresh(struct worker *w, unsigned slot) {
     e->id = XXH3_64bits(p->id, strnlen(p->id, sizeof p->id));
     e->address = p->address;
     e->address_len = p->address_len;
-    return ejected;
+    return changed;
 }
 
 /* Writes the slots of the service in that state; returns how many. */
@@ -138,29 +148,33 @@ static void cut_in_flight(struct worker *w, unsigned slot) {
     e->cut = cut;
 }
 
-static void rescue_in_flight(struct endpoint *e) {
+void endpoint_rescue(struct endpoint *e) {
     LIST_EACH(&e->in_flight, link, saved) {
         exchange_rescue(LIST_ITEM(link, struct exchange, in_flight));
     }
 }
 
 void services_refresh(struct worker *w) {
-    bool ejected[PLAN_ENDPOINTS_MAX];
+    struct refreshed changed[PLAN_ENDPOINTS_MAX];
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         bool used = i < w->plan->service_count;
         w->services[i].plan = used ? w->plan->services[i] : (struct plan_service){ 0 };
     }
     for (unsigned slot = 0; slot < PLAN_ENDPOINTS_MAX; slot++) {
-        ejected[slot] = endpoint_refresh(w, slot);
+        changed[slot] = endpoint_refresh(w, slot);
     }
     list_endpoints(w);
-    for (unsigned slot = 0; slot < PLAN_ENDPOINTS_MAX; slot++) {
-        if (ejected[slot]) {
-            rescue_in_flight(&w->endpoints[slot]);
+    for (uint16_t slot = 0; slot < PLAN_ENDPOINTS_MAX; slot++) {
+        if (changed[slot].serves) {
+            upstream_open_ahead(w, slot);
+        }
+        if (changed[slot].ejected) {
+            endpoint_rescue(&w->endpoints[slot]);
         }
         cut_in_flight(w, slot);
     }
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        evidence_refresh(&w->services[i]);
         waiting_refresh(&w->services[i]);
         waiting_pump(&w->services[i]);
     }
@@ -170,11 +184,6 @@ void services_refresh(struct worker *w) {
 
 bool endpoint_is_refused(const struct worker *w, const struct endpoint *e) {
     return e->refused_until_us > loop_now_us(w->loop);
-}
-
-bool endpoint_is_ejected(const struct worker *w, const struct endpoint *e) {
-    return atomic_load_explicit(&e->shared->ejected_until_us, memory_order_relaxed) >
-           loop_now_us(w->loop);
 }
 
 uint64_t endpoint_silence_us(const struct endpoint *e, uint64_t now_us) {
@@ -230,10 +239,11 @@ void endpoint_owes(struct worker *w, struct exchange *x) {
         x->awaiting_since_us = loop_now_us(w->loop);
         list_append(&e->awaiting, &x->awaiting);
         store_awaiting(e, awaiting_now(e) + 1);
+        evidence_owed(w, e);
     }
 }
 
-static void owes_no_more(struct endpoint *e, struct exchange *x) {
+void endpoint_owes_no_more(struct endpoint *e, struct exchange *x) {
     if (list_linked(&x->awaiting)) {
         list_remove(&x->awaiting);
         store_awaiting(e, awaiting_now(e) - 1);
@@ -245,128 +255,8 @@ void endpoint_end(struct worker *w, struct exchange *x) {
         return; /* none chosen, or its slot has another endpoint now */
     }
     struct endpoint *e = &w->endpoints[x->endpoint];
-    owes_no_more(e, x);
+    endpoint_owes_no_more(e, x);
     list_remove(&x->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);
     x->endpoint = NO_ENDPOINT;
-}
-
-/* ---- what was seen ---- */
-
-static struct endpoint *endpoint_of(struct worker *w, const struct exchange *x) {
-    return x->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[x->endpoint];
-}
-
-static uint32_t count_ejected(const struct service *s) {
-    uint32_t ejected = 0;
-    for (uint32_t i = 0; i < s->serving_count; i++) {
-        ejected += endpoint_is_ejected(s->worker, &s->worker->endpoints[s->serving[i]]);
-    }
-    return ejected;
-}
-
-/* The words are copied out and in: a worker that does the same at the same moment may be forgotten,
- * which costs one failure of the count. */
-static void observe(struct worker *w, const struct exchange *x, struct endpoint *e,
-                    enum ejection_event event) {
-    struct vitals_shared_endpoint *shared = e->shared;
-    struct ejection known = {
-        .connect_failures = atomic_load(&shared->connect_failures),
-        .failures = atomic_load(&shared->failures),
-        .ejections = atomic_load(&shared->ejections),
-        .until_us = atomic_load(&shared->ejected_until_us),
-    };
-    bool clean = known.connect_failures == 0 && known.failures == 0 && known.ejections == 0;
-    if (event == EJECTION_SUCCESS && clean) {
-        return; /* the usual case writes nothing that others must fetch */
-    }
-    if (ejection_observe(&known, event, count_ejected(x->service), x->service->serving_count,
-                         loop_now_us(w->loop))) {
-        log_warn("endpoint_ejected", "service=%s slot=%u failures_in_a_row=%s until_ms=%llu",
-                 x->service->plan.name, x->endpoint,
-                 event == EJECTION_CONNECT_FAILED ? "connect" : "answer",
-                 (unsigned long long)((known.until_us - loop_now_us(w->loop)) / 1000));
-    }
-    atomic_store(&shared->connect_failures, known.connect_failures);
-    atomic_store(&shared->failures, known.failures);
-    atomic_store(&shared->ejections, known.ejections);
-    atomic_store(&shared->ejected_until_us, known.until_us);
-}
-
-static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed, uint64_t idle_us) {
-    uint32_t before = atomic_load_explicit(&shared->error_ppm, memory_order_relaxed);
-    if (before > 0 || failed) {
-        atomic_store_explicit(&shared->error_ppm, balance_add_error(before, failed, idle_us),
-                              memory_order_relaxed);
-    }
-}
-
-static void add_usual_sample(struct vitals_shared_endpoint *shared, uint64_t latency_us,
-                             uint64_t idle_us) {
-    uint32_t usual_us = atomic_load_explicit(&shared->usual_us, memory_order_relaxed);
-    uint32_t trials = atomic_load_explicit(&shared->trials, memory_order_relaxed);
-    atomic_store_explicit(&shared->usual_us,
-                          balance_add_usual(usual_us, trials, latency_us, idle_us),
-                          memory_order_relaxed);
-    if (trials < BALANCE_TRIALS) {
-        atomic_store_explicit(&shared->trials, trials + 1, memory_order_release);
-    }
-}
-
-void endpoint_connected(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
-    if (e != NULL) {
-        e->refusals = 0;
-        e->refused_until_us = 0;
-    }
-}
-
-void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
-    if (e == NULL) {
-        return;
-    }
-    vitals_add(&e->vitals->connect_failures, 1);
-    if (!endpoint_is_refused(w, e)) { /* several that fail at one moment are one refusal */
-        uint32_t doublings = e->refusals++;
-        uint64_t pause_us = (uint64_t)REFUSED_FIRST_US << (doublings > 8 ? 8 : doublings);
-        e->refused_until_us =
-            loop_now_us(w->loop) + (pause_us > REFUSED_MAX_US ? REFUSED_MAX_US : pause_us);
-    }
-    observe(w, x, e, EJECTION_CONNECT_FAILED);
-}
-
-void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
-    struct endpoint *e = endpoint_of(w, x);
-    if (e == NULL) {
-        return;
-    }
-    owes_no_more(e, x);
-    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - x->dispatched_us;
-    uint64_t idle_us = endpoint_silence_us(e, now_us);
-    uint32_t ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed);
-    vitals_add(&e->vitals->answers, 1);
-    vitals_add(&e->vitals->latency_us_sum, latency_us);
-    vitals_add(&e->vitals->status_5xx, status >= 500);
-    histogram_record(&e->vitals->first_byte_us, latency_us);
-    atomic_store_explicit(&e->shared->ewma_us, balance_add_latency(ewma_us, latency_us, idle_us),
-                          memory_order_relaxed);
-    if (status < 500) { /* how long a failure takes says nothing of an answer */
-        add_usual_sample(e->shared, latency_us, idle_us);
-    }
-    atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
-    add_error_sample(e->shared, status >= 500, idle_us);
-    observe(w, x, e, status >= 500 ? EJECTION_FAILED : EJECTION_SUCCESS);
-    waiting_observe(x->service, latency_us, status == 503 || status == 504);
-}
-
-void endpoint_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
-    if (e != NULL) {
-        uint64_t now_us = loop_now_us(w->loop);
-        vitals_add(&e->vitals->failures, 1);
-        add_error_sample(e->shared, true, endpoint_silence_us(e, now_us));
-        atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
-        observe(w, x, e, EJECTION_FAILED);
-    }
 }

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "decide/admission/admission.h"
 #include "decide/admission/limit.h"
+#include "decide/balance/hang.h"
 #include "wire/net/loop.h"
 
 #define NO_ENDPOINT UINT16_MAX
@@ -34,6 +35,8 @@
 
 #define WAITING_TICK_US 2000 /* waiting requests look for what others and time have freed */
 
+#define SERVICE_TRIALS_MAX 16 /* endpoints of a service that get requests on purpose, at a time */
+
 struct endpoint {
     uint32_t generation;
     uint16_t service;
@@ -54,6 +57,8 @@ struct endpoint {
     uint32_t h2_streams;       /* it allows on one, as it said last; 0: not known */
     uint32_t refusals;         /* connects that failed in a row */
     uint64_t refused_until_us; /* no connects from this worker before that */
+    uint32_t passed_by;        /* requests of its service since the last that a cold one got */
+    uint64_t tried_us;         /* when that was */
     struct vitals_endpoint *vitals;
     struct vitals_shared_endpoint *shared;
 };
@@ -66,6 +71,9 @@ struct service {
     uint32_t serving_count, warm_count;
     uint32_t local_count; /* of those serving: the first, those in our own zone */
     struct choice choice;
+    uint16_t trials[SERVICE_TRIALS_MAX]; /* slots: on probation, silent, or cold */
+    uint32_t trial_count, cold_count;
+    struct tail tail; /* of the time to first byte, as this worker sees it */
     struct admission_queue queue;
     struct admission_limit limit; /* learned; of this worker */
     uint32_t limit_endpoints;     /* for which it was set; 0: not yet */
@@ -76,6 +84,7 @@ struct service {
     double retry_tokens;
     uint64_t retry_refilled_us;
     struct vitals_service *vitals;
+    struct vitals_shared_service *shared;
 };
 
 void service_init(struct service *service, struct worker *worker, uint16_t index);
@@ -87,7 +96,6 @@ void services_refresh(struct worker *worker);
 
 /* Not to be asked now: it refused a connection of this worker; any worker has seen it fail. */
 bool endpoint_is_refused(const struct worker *worker, const struct endpoint *endpoint);
-bool endpoint_is_ejected(const struct worker *worker, const struct endpoint *endpoint);
 /* Time since it was last heard of; 0 when it never was, or is right now elsewhere. */
 uint64_t endpoint_silence_us(const struct endpoint *endpoint, uint64_t now_us);
 
@@ -99,10 +107,8 @@ void service_count_request(struct service *service);
 void endpoint_begin(struct worker *worker, struct exchange *exchange, uint16_t slot);
 /* The request was sent whole: from now on the endpoint owes an answer. */
 void endpoint_owes(struct worker *worker, struct exchange *exchange);
+/* An answer has come. */
+void endpoint_owes_no_more(struct endpoint *endpoint, struct exchange *exchange);
 void endpoint_end(struct worker *worker, struct exchange *exchange);
-
-/* What an exchange saw of its endpoint. */
-void endpoint_connected(struct worker *worker, const struct exchange *exchange);
-void endpoint_connect_failed(struct worker *worker, const struct exchange *exchange);
-void endpoint_answered(struct worker *worker, struct exchange *exchange, uint16_t status);
-void endpoint_failed(struct worker *worker, const struct exchange *exchange);
+/* What waits there for an answer goes elsewhere, if that is safe. */
+void endpoint_rescue(struct endpoint *endpoint);

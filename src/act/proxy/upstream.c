@@ -13,6 +13,33 @@ enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exch
     }
 }
 
+/* What the others have, of connections in use and idle, on the average. */
+static uint32_t used_by_peers(const struct worker *w, const struct service *s, uint16_t slot) {
+    uint32_t sum = 0, peers = 0;
+    for (uint32_t i = 0; i < s->serving_count; i++) {
+        const struct endpoint *peer = &w->endpoints[s->serving[i]];
+        if (s->serving[i] != slot) {
+            sum += peer->idle_count +
+                   atomic_load_explicit(&peer->vitals->in_flight, memory_order_relaxed);
+            peers++;
+        }
+    }
+    return peers == 0 ? 0 : (sum + peers - 1) / peers;
+}
+
+void upstream_open_ahead(struct worker *w, uint16_t slot) {
+    const struct service *s = &w->services[w->endpoints[slot].service];
+    uint32_t count = used_by_peers(w, s, slot);
+    if (count == 0 || s->plan.proxy_protocol > 0 || w->draining) {
+        return;
+    }
+    if (s->plan.protocol == PLAN_PROTOCOL_H2) {
+        upstream_h2_open_ahead(w, slot);
+    } else {
+        upstream_h1_open_ahead(w, slot, count < UPSTREAM_AHEAD_MAX ? count : UPSTREAM_AHEAD_MAX);
+    }
+}
+
 void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_since_us) {
     (void)w;
     upstream_h1_close_idle(e, idle_since_us);

@@ -25,6 +25,11 @@ enum upstream_opening {
 enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct exchange *exchange,
                                     bool fresh);
 
+/* To a new endpoint, before its first request: as many as its peers use on the average, at most
+ * UPSTREAM_AHEAD_MAX. None where a connection belongs to a visitor (PROXY header). */
+#define UPSTREAM_AHEAD_MAX 8
+void upstream_open_ahead(struct worker *worker, uint16_t slot);
+
 /* Closes idle connections of an endpoint: those idle since before `idle_since_us`, UINT64_MAX:
  * all. */
 void upstream_close_idle(struct worker *worker, struct endpoint *endpoint, uint64_t idle_since_us);

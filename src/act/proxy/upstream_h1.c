@@ -145,11 +145,21 @@ static void resume_reading(struct stream *stream) {
     socket_resume(&upstream_of(stream)->socket);
 }
 
-static bool is_reusable(const struct upstream *u) {
+static bool is_wanted(const struct upstream *u) {
     const struct endpoint *e = endpoint_of(u);
-    bool wanted = e != NULL && (e->state == ENDPOINT_SERVING || e->state == ENDPOINT_WARM) &&
-                  e->idle_count < UPSTREAM_IDLE_MAX && !u->worker->draining;
-    return wanted && u->keep_alive && u->request_ended && u->response_ended;
+    return e != NULL && (e->state == ENDPOINT_SERVING || e->state == ENDPOINT_WARM) &&
+           e->idle_count < UPSTREAM_IDLE_MAX && !u->worker->draining;
+}
+
+static bool is_reusable(const struct upstream *u) {
+    return is_wanted(u) && u->keep_alive && u->request_ended && u->response_ended;
+}
+
+static void rest(struct upstream *u, struct endpoint *e) {
+    u->state = UPSTREAM_STATE_IDLE;
+    u->idle_since_us = loop_now_us(u->worker->loop);
+    list_prepend(&e->idle, &u->idle);
+    e->idle_count++;
 }
 
 static void release(struct stream *stream, bool complete) {
@@ -160,11 +170,7 @@ static void release(struct stream *stream, bool complete) {
         socket_finish(&u->socket);
         socket_set_timeout(&u->socket, CLOSING_US);
     } else if (complete && is_reusable(u)) {
-        struct endpoint *e = endpoint_of(u);
-        u->state = UPSTREAM_STATE_IDLE;
-        u->idle_since_us = loop_now_us(u->worker->loop);
-        list_prepend(&e->idle, &u->idle);
-        e->idle_count++;
+        rest(u, endpoint_of(u));
         socket_resume(&u->socket);
     } else {
         socket_close(&u->socket);
@@ -350,10 +356,17 @@ static void on_drained(struct socket *socket) {
     }
 }
 
+/* One that was opened ahead waits for its first request. */
 static void on_connected(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     dial_count(u->worker, socket, true);
-    exchange_on_connected(u->stream.exchange);
+    if (u->stream.exchange != NULL) {
+        exchange_on_connected(u->stream.exchange);
+    } else if (is_wanted(u)) {
+        rest(u, endpoint_of(u));
+    } else {
+        socket_close(socket);
+    }
 }
 
 static void on_failed(struct socket *socket, int system_errno) {
@@ -451,23 +464,18 @@ static struct upstream *take_idle(struct worker *w, struct endpoint *e, const st
     return NULL;
 }
 
-enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct exchange *x,
-                                       bool fresh) {
+/* NULL when it is hopeless from the start. `who`: whom a PROXY header names. */
+static struct upstream *connect_to(struct worker *w, uint16_t slot, uint64_t timeout_us,
+                                   const struct client_info *who) {
     struct endpoint *e = &w->endpoints[slot];
-    struct upstream *u = fresh ? NULL : take_idle(w, e, x);
-    if (u != NULL) {
-        attach(u, x);
-        return UPSTREAM_READY;
-    }
-    u = dial_is_ready(w, e->service) ? upstream_new(w) : NULL;
+    struct upstream *u = dial_is_ready(w, e->service) ? upstream_new(w) : NULL;
     if (u == NULL) {
-        return UPSTREAM_FAILED;
+        return NULL;
     }
-    uint64_t timeout_us = (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000;
     if (!socket_connect(&u->socket, w->loop, (const struct sockaddr *)&e->address, e->address_len,
                         timeout_us, &service_handler, NULL)) {
         free(u);
-        return UPSTREAM_FAILED;
+        return NULL;
     }
     u->worker = w;
     u->slot = slot;
@@ -476,14 +484,35 @@ enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct e
     u->stream.ops = &service_ops;
     upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
-    memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
-    u->visitor_port = x->who->port;
-    if (!dial_begin(w, e->service, slot, &u->socket, x->who)) {
+    if (!dial_begin(w, e->service, slot, &u->socket, who)) {
         socket_close(&u->socket);
+        return NULL;
+    }
+    return u;
+}
+
+enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct exchange *x,
+                                       bool fresh) {
+    struct upstream *u = fresh ? NULL : take_idle(w, &w->endpoints[slot], x);
+    if (u != NULL) {
+        attach(u, x);
+        return UPSTREAM_READY;
+    }
+    u = connect_to(w, slot, (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, x->who);
+    if (u == NULL) {
         return UPSTREAM_FAILED;
     }
+    memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
+    u->visitor_port = x->who->port;
     attach(u, x);
     return UPSTREAM_CONNECTING;
+}
+
+void upstream_h1_open_ahead(struct worker *w, uint16_t slot, uint32_t count) {
+    uint64_t timeout_us =
+        (uint64_t)w->services[w->endpoints[slot].service].plan.connect_timeout_ms * 1000;
+    while (count-- > 0 && connect_to(w, slot, timeout_us, NULL) != NULL) {
+    }
 }
 
 void upstream_h1_close_idle(struct endpoint *e, uint64_t idle_since_us) {

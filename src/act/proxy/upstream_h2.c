@@ -262,7 +262,8 @@ static bool make(struct upstream_h2 *u, const struct worker *w, const struct end
     return u->h2 != NULL;
 }
 
-static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, const struct exchange *x) {
+static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, uint64_t timeout_us,
+                                      const struct client_info *who) {
     struct endpoint *e = &w->endpoints[slot];
     struct upstream_h2 *u = dial_is_ready(w, e->service) ? calloc(1, sizeof *u) : NULL;
     if (u == NULL || !make(u, w, e)) {
@@ -270,8 +271,7 @@ static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, const str
         return NULL;
     }
     if (!socket_connect(&u->socket, w->loop, (const struct sockaddr *)&e->address, e->address_len,
-                        (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, &service_handler,
-                        NULL)) {
+                        timeout_us, &service_handler, NULL)) {
         h2_free(u->h2);
         free(u);
         return NULL;
@@ -284,7 +284,7 @@ static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, const str
     list_append(&e->h2, &u->link);
     upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
-    if (!dial_begin(w, e->service, slot, &u->socket, x->who)) {
+    if (!dial_begin(w, e->service, slot, &u->socket, who)) {
         socket_close(&u->socket);
         upstream_h2_retire(u);
         return NULL;
@@ -341,7 +341,7 @@ static struct upstream_stream *stream_new(struct upstream_h2 *u) {
 enum upstream_opening upstream_h2_open(struct worker *w, uint16_t slot, struct exchange *x) {
     struct upstream_h2 *u = choose(w, &w->endpoints[slot]);
     if (u == NULL) {
-        u = connect_to(w, slot, x);
+        u = connect_to(w, slot, (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, x->who);
     }
     struct upstream_stream *st = u == NULL ? NULL : stream_new(u);
     if (st == NULL) {
@@ -355,6 +355,12 @@ enum upstream_opening upstream_h2_open(struct worker *w, uint16_t slot, struct e
     list_append(&u->waiting, &st->waiting);
     u->waiting_count++;
     return UPSTREAM_CONNECTING;
+}
+
+void upstream_h2_open_ahead(struct worker *w, uint16_t slot) {
+    (void)connect_to(
+        w, slot, (uint64_t)w->services[w->endpoints[slot].service].plan.connect_timeout_ms * 1000,
+        NULL);
 }
 
 void upstream_h2_close_idle(struct endpoint *e, uint64_t idle_since_us) {

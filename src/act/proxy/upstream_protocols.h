@@ -4,11 +4,13 @@
 
 enum upstream_opening upstream_h1_open(struct worker *worker, uint16_t slot,
                                        struct exchange *exchange, bool fresh);
+void upstream_h1_open_ahead(struct worker *worker, uint16_t slot, uint32_t count);
 void upstream_h1_close_idle(struct endpoint *endpoint, uint64_t idle_since_us);
 void upstream_h1_free_spares(struct worker *worker);
 
 enum upstream_opening upstream_h2_open(struct worker *worker, uint16_t slot,
                                        struct exchange *exchange);
+void upstream_h2_open_ahead(struct worker *worker, uint16_t slot); /* one is enough */
 /* UINT64_MAX: those that carry something are left out of the endpoint's list, and close when they
  * are through with it. */
 void upstream_h2_close_idle(struct endpoint *endpoint, uint64_t idle_since_us);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "act/proxy/entrance.h"
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange.h"
 #include "act/proxy/session.h"
 #include "act/proxy/upstream.h"
@@ -349,6 +350,7 @@ static void worker_fini(struct worker *w) {
     loop_turn(w->loop, 0, NULL); /* what was closed comes back as spare */
     free_spares(w);
     verifier_free(w->verifier);
+    evidence_fini(w);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         service_fini(&w->services[i]);
     }

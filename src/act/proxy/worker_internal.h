@@ -57,6 +57,9 @@ struct worker {
     struct watch wake, signals, supervisor, control;
     int signal_fd;
     struct timer heartbeat, sweep, drain_over, retire_look;
+    struct timer look; /* evidence: runs while requests are on their way */
+    uint64_t look_us;
+    bool watching, begun; /* it runs; something was sent since it last did */
 
     struct exchange *spare_exchanges;
     struct spare_connection *spare_connections;

@@ -67,7 +67,7 @@ void vitals_free(struct vitals *vitals) {
 }
 
 void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
-                           uint32_t generation) {
+                           uint32_t generation, uint32_t cold_steps) {
     struct vitals_endpoint *own = &vitals->workers[worker].endpoints[endpoint];
     struct vitals_shared_endpoint *shared = &vitals->shared[endpoint];
     if (atomic_load(&own->generation) != generation) {
@@ -81,15 +81,9 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
         atomic_compare_exchange_strong(&shared->generation, &before, generation)) {
         /* The worker that swapped the generation clears; what another one adds in these few
          * nanoseconds is lost, which an estimate can bear. */
-        atomic_store(&shared->ewma_us, 0);
-        atomic_store(&shared->usual_us, 0);
-        atomic_store(&shared->trials, 0);
-        atomic_store(&shared->error_ppm, 0);
-        atomic_store(&shared->connect_failures, 0);
-        atomic_store(&shared->failures, 0);
-        atomic_store(&shared->answered_us, 0);
-        atomic_store(&shared->ejected_until_us, 0);
-        atomic_store(&shared->ejections, 0);
+        memset((char *)shared + sizeof shared->generation, 0,
+               sizeof *shared - sizeof shared->generation);
+        atomic_store(&shared->cold_steps, cold_steps);
     }
 }
 
@@ -101,6 +95,30 @@ void vitals_adopt_rate(struct vitals_worker *worker, unsigned index, uint64_t id
         atomic_store(&rate->refused, 0);
         atomic_store(&rate->id, id);
     }
+}
+
+/* ---- the ring of events ---- */
+
+void vitals_tell(struct vitals_worker *worker, const struct vitals_event *event) {
+    uint64_t head = atomic_load_explicit(&worker->events_head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->events_tail, memory_order_acquire);
+    if (head - tail >= VITALS_EVENTS) {
+        vitals_add(&worker->events_dropped, 1);
+        return;
+    }
+    worker->events[head % VITALS_EVENTS] = *event;
+    atomic_store_explicit(&worker->events_head, head + 1, memory_order_release);
+}
+
+bool vitals_hear(struct vitals_worker *worker, struct vitals_event *out) {
+    uint64_t head = atomic_load_explicit(&worker->events_head, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&worker->events_tail, memory_order_relaxed);
+    if (tail == head) {
+        return false;
+    }
+    *out = worker->events[tail % VITALS_EVENTS];
+    atomic_store_explicit(&worker->events_tail, tail + 1, memory_order_release);
+    return true;
 }
 
 /* ---- the ring of request records ---- */

@@ -15,11 +15,13 @@
 #include "base/error.h"
 #include "base/histogram.h"
 #include "base/slice.h"
+#include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 6u
+#define VITALS_LAYOUT 7u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
+#define VITALS_EVENTS 256 /* power of two: of a worker, between two looks of the controller */
 #define VITALS_COMPRESSION_REASONS 9 /* enum compression_reason */
 
 /* Flags of a request record. */
@@ -131,6 +133,30 @@ struct vitals_rate { /* of a rate limit; zeroed by its worker when the index get
     _Atomic uint64_t allowed, refused;
 };
 
+/* What a worker has decided by itself; the controller makes decisions of it, for the audit. */
+enum vitals_event_kind {
+    EVENT_EJECTED,
+    EVENT_RETURNED,
+    EVENT_PANIC,
+    EVENT_PANIC_OVER,
+    EVENT_WARM, /* a new endpoint has its whole share */
+    EVENT_KINDS,
+};
+
+/* With the numbers that it came from; 0 where they have no part in it. */
+struct vitals_event {
+    uint64_t at_us, happened_us; /* monotonic; happened: when what was seen began */
+    uint32_t generation;         /* of the endpoint */
+    uint16_t service, endpoint;  /* UINT16_MAX: none */
+    uint8_t kind, cause;         /* enum vitals_event_kind, enum ejection_cause */
+    uint16_t out, total;         /* of the service's endpoints in rotation */
+    uint32_t answers, failures;  /* of the last second */
+    uint32_t peers_answers, peers_failures;
+    uint32_t latency_us, peers_latency_us; /* geometric mean; their median */
+    uint32_t awaiting, silent_us;
+    uint32_t in_a_row; /* failures, or ejections when it returns */
+};
+
 struct vitals_worker {
     _Atomic uint32_t pid;   /* 0: no such worker */
     _Atomic uint32_t guard; /* parts in force, 1 << enum guard_part (act/guard/guard.h) */
@@ -168,6 +194,9 @@ struct vitals_worker {
     _Atomic uint64_t service_handshake_failures[TLS_FAILURE_COUNT];
     struct vitals_service services[PLAN_SERVICES_MAX];
     struct vitals_endpoint endpoints[PLAN_ENDPOINTS_MAX];
+    _Atomic uint64_t events_head, events_tail; /* as of the ring below */
+    _Atomic uint64_t events_dropped;
+    struct vitals_event events[VITALS_EVENTS];
     _Atomic uint64_t ring_head; /* next to write, by the worker */
     _Atomic uint64_t ring_tail; /* next to read, by the controller */
     struct request_record ring[VITALS_RING_RECORDS];
@@ -176,23 +205,42 @@ struct vitals_worker {
     char text[VITALS_TEXT_BYTES];
 };
 
-/* One estimate for all workers; a cache line each, because they are written with every answer. */
+struct vitals_bucket { /* struct outlier_bucket */
+    _Atomic uint64_t counts, logs;
+};
+
+/* One estimate for all workers; cache lines of its own, because they are written with every answer.
+ * The words of struct ejection, hang and warmth (decide/balance), and the window of outlier.h. */
 struct vitals_shared_endpoint {
     _Alignas(64) _Atomic uint32_t generation;
-    _Atomic uint32_t ewma_us;                    /* peak-EWMA of time to first byte; 0 not known */
-    _Atomic uint32_t usual_us;                   /* its running median, of so many answers, */
-    _Atomic uint32_t trials;                     /* counted to BALANCE_TRIALS: then it is known */
-    _Atomic uint32_t error_ppm;                  /* EWMA of failures, parts per million */
-    _Atomic uint32_t connect_failures, failures; /* consecutive */
-    _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */
-    _Atomic uint32_t ejections;                  /* in a row: the back-off doubles */
+    _Atomic uint32_t ewma_us;     /* peak-EWMA of time to first byte; 0 not known */
+    _Atomic uint32_t usual_us;    /* its running median, of so many answers, */
+    _Atomic uint32_t trials;      /* counted to BALANCE_TRIALS: then it is known */
+    _Atomic uint32_t error_ppm;   /* EWMA of failures, parts per million */
+    _Atomic uint32_t unanswered;  /* whole requests in a row without an answer */
     _Atomic uint64_t answered_us; /* the last answer or failure, monotonic; 0: none yet */
+    _Atomic uint64_t silent_since_us, marked_us;
+    _Atomic uint32_t marked;
+    _Atomic uint32_t cold_steps, cold_answers;   /* 0 steps: it is warm */
+    _Atomic uint32_t connect_failures, failures; /* consecutive */
+    _Atomic uint32_t ejections;                  /* in a row: the back-off doubles */
+    _Atomic uint32_t cause, passed;
+    _Atomic uint64_t ejected_until_us, changed_us;
+    _Atomic uint64_t trial_until_us; /* on probation: a trial is on its way until then */
+    struct vitals_bucket window[OUTLIER_BUCKETS];
+};
+
+/* Of a service, for all workers. */
+struct vitals_shared_service {
+    _Alignas(64) _Atomic uint64_t panic_until_us; /* 0: none */
+    _Atomic uint64_t judged_us;                   /* when its endpoints were last compared */
 };
 
 struct vitals {
     uint32_t layout, worker_count;
     _Atomic uint32_t supervisor_pid;
     struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
+    struct vitals_shared_service shared_services[PLAN_SERVICES_MAX];
     struct rate_table rate_table; /* written by any worker, as `shared` */
     struct vitals_worker workers[PLAN_WORKERS_MAX];
 };
@@ -210,9 +258,10 @@ static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
 }
 
 /* Worker, before it counts for an endpoint slot: when another endpoint has taken the slot, what was
- * known of the old one is forgotten, in the worker's block and in the shared estimate. */
+ * known of the old one is forgotten, in the worker's block and in the shared estimate. The new one
+ * has `cold_steps` to its whole share. */
 void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
-                           uint32_t generation);
+                           uint32_t generation, uint32_t cold_steps);
 
 /* Worker, for each limit of a new plan: counters of another one at this index begin anew. */
 void vitals_adopt_rate(struct vitals_worker *worker, unsigned index, uint64_t id);
@@ -223,6 +272,11 @@ void vitals_record(struct vitals_worker *worker, const struct request_record *re
  * without, and that is counted. */
 void vitals_record_with_texts(struct vitals_worker *worker, struct request_record *record,
                               const struct slice *texts);
+
+/* Worker: tells the controller what it has decided; full means dropped and counted. */
+void vitals_tell(struct vitals_worker *worker, const struct vitals_event *event);
+/* Controller: the next one; false when there is none. */
+bool vitals_hear(struct vitals_worker *worker, struct vitals_event *out);
 
 /* Controller, without copying: the record at `position` (from ring_tail on), NULL when it is not
  * written yet. Valid until vitals_release. */

@@ -8,6 +8,7 @@
 
 #define HANG_LEAST_MS 500
 #define SLOW_DISTANCE_LEAST_MS 100
+#define HANG_EJECTIONS_LEAST 3 /* two trials have gone unanswered */
 
 struct remedy_policy remedy_policy_for(uint32_t objective_ms) {
     uint32_t twice = objective_ms < UINT32_MAX / 2 ? 2 * objective_ms : UINT32_MAX;
@@ -22,6 +23,7 @@ struct remedy_policy remedy_policy_for(uint32_t objective_ms) {
             objective_ms / 2 > SLOW_DISTANCE_LEAST_MS ? objective_ms / 2 : SLOW_DISTANCE_LEAST_MS,
         .slow_answers_least = 5,
         .slow_for_ms = 2000,
+        .errors_for_ms = 2000,
         .blast_ratio = 0.34,
     };
 }
@@ -87,6 +89,27 @@ static bool has_error_burst(const struct remedy_policy *policy,
            error_ratio(e) >= policy->error_ratio && peers < policy->error_ratio / 2;
 }
 
+/* The workers have found it out long before, and keep finding it so: that is an illness. */
+static enum finding find_left_alone(const struct remedy_policy *policy,
+                                    const struct remedy_evidence *e) {
+    switch (e->left_alone) {
+    case EJECTION_HUNG:
+        return e->left_alone_ms >= policy->hang_ms && e->left_alone_times >= HANG_EJECTIONS_LEAST
+                   ? FINDING_HUNG
+                   : FINDING_NONE;
+    case EJECTION_FAILURES:
+    case EJECTION_ERRORS:
+        return e->left_alone_ms >= policy->errors_for_ms ? FINDING_ERRORS : FINDING_NONE;
+    case EJECTION_SLOW:
+        return e->left_alone_ms >= policy->slow_for_ms &&
+                       e->left_alone_latency_ms >= policy->slow_distance_ms
+                   ? FINDING_SLOW
+                   : FINDING_NONE;
+    default: /* one that takes no connections fails its probes too */
+        return FINDING_NONE;
+    }
+}
+
 static enum finding find(const struct remedy_policy *policy, const struct remedy_evidence *evidence,
                          size_t count, size_t index) {
     const struct remedy_evidence *e = &evidence[index];
@@ -96,17 +119,37 @@ static enum finding find(const struct remedy_policy *policy, const struct remedy
     if (e->unhealthy) {
         return FINDING_UNHEALTHY;
     }
+    if (e->fixed) {
+        return FINDING_NONE;
+    }
     if (is_hung(policy, evidence, count, index)) {
         return FINDING_HUNG;
     }
     if (has_error_burst(policy, evidence, count, index)) {
         return FINDING_ERRORS;
     }
-    return e->slow_since_ms >= policy->slow_for_ms ? FINDING_SLOW : FINDING_NONE;
+    return e->slow_since_ms >= policy->slow_for_ms ? FINDING_SLOW : find_left_alone(policy, e);
+}
+
+static bool explain_left_alone(const struct remedy_policy *policy, const struct remedy_evidence *e,
+                               struct remedy *r) {
+    if (find_left_alone(policy, e) != r->finding || r->finding == FINDING_NONE) {
+        return false;
+    }
+    const char *what = r->finding == FINDING_HUNG     ? "it hangs"
+                       : r->finding == FINDING_ERRORS ? "it answers with errors"
+                                                      : "it is far slower than its peers";
+    snprintf(r->reason, sizeof r->reason,
+             "%s: it has been left alone for %u ms, and none of %u tries was good", what,
+             e->left_alone_ms, e->left_alone_times - 1);
+    return true;
 }
 
 static void explain(const struct remedy_policy *policy, const struct remedy_evidence *e,
                     struct remedy *r) {
+    if (explain_left_alone(policy, e, r)) {
+        return;
+    }
     switch (r->finding) {
     case FINDING_NONE:
         r->reason[0] = '\0';

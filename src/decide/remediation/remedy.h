@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decide/balance/ejection.h"
+
 #define REMEDY_REASON_BYTES 256
 #define REMEDY_ENDPOINTS_MAX 512 /* of one service */
 
@@ -33,7 +35,8 @@ struct remedy_policy {
     uint32_t slow_distance_ms; /* and so much above it */
     uint32_t slow_answers_least;
     uint32_t slow_for_ms; /* before that is an illness */
-    double blast_ratio;   /* of the instances in rotation, at least one */
+    uint32_t errors_for_ms; /* left alone by the workers for so long, for its errors */
+    double blast_ratio;     /* of the instances in rotation, at least one */
 };
 
 /* Made for a service whose answers are good within `objective_ms`. */
@@ -48,6 +51,11 @@ struct remedy_evidence {
     uint64_t answers, failures, status_5xx;
     double latency_ms_p50;  /* NaN: no answer in the window */
     uint32_t slow_since_ms; /* for how long remedy_is_slow has been true; the caller's to count */
+    /* The workers leave it alone, so that the numbers above have little to say. */
+    enum ejection_cause left_alone;
+    uint32_t left_alone_ms, left_alone_times; /* since the first of so many ejections in a row */
+    double left_alone_latency_ms;             /* of the few that were sent there */
+    bool fixed; /* nobody can replace it: the workers know best when to use it */
 };
 
 struct remedy {

@@ -28,6 +28,9 @@ class Load:
             sent = due
             time.sleep(0.002)
 
+    def fields(self):
+        return {}
+
     def visit(self):
         connection = None
         while True:
@@ -37,7 +40,7 @@ class Load:
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
             try:
-                connection.request(self.method, self.path)
+                connection.request(self.method, self.path, headers=self.fields())
                 answer = connection.getresponse()
                 answer.read()
                 outcome = answer.status

@@ -135,6 +135,10 @@ class Proxy:
     def records(self):
         return json.loads(self.command("records"))
 
+    def events(self):
+        """What the workers have told since it was last asked."""
+        return json.loads(self.command("events"))
+
     def wait(self, condition, seconds=5.0):
         """Waits until condition(vitals) holds; returns the vitals."""
         deadline = time.monotonic() + seconds

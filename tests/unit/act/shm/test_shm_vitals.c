@@ -181,7 +181,7 @@ static void texts_hold_under_a_race(void **state) {
 static void endpoints_are_summed_over_workers_of_their_generation(void **state) {
     struct vitals *v = *state;
     for (unsigned worker = 0; worker < 2; worker++) {
-        vitals_adopt_endpoint(v, worker, 7, 1);
+        vitals_adopt_endpoint(v, worker, 7, 1, 0);
         atomic_store(&v->workers[worker].endpoints[7].in_flight, 3 + worker);
         atomic_store(&v->workers[worker].endpoints[7].awaiting, 1 + worker);
         atomic_store(&v->workers[worker].endpoints[7].oldest_awaiting_us, 1000 + worker);
@@ -189,7 +189,7 @@ static void endpoints_are_summed_over_workers_of_their_generation(void **state) 
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 1), 7);
     assert_int_equal(vitals_endpoint_awaiting(v, 7, 1), 3);
     assert_int_equal(vitals_endpoint_oldest_us(v, 7, 1), 1000);
-    vitals_adopt_endpoint(v, 0, 7, 2); /* one worker has the new plan already */
+    vitals_adopt_endpoint(v, 0, 7, 2, 0); /* one worker has the new plan already */
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 2), 0);
     assert_int_equal(vitals_endpoint_in_flight(v, 7, 1), 4);
     vitals_clear_in_flight(&v->workers[1]);
@@ -200,19 +200,37 @@ static void endpoints_are_summed_over_workers_of_their_generation(void **state) 
 
 static void a_new_generation_starts_unknown(void **state) {
     struct vitals *v = *state;
-    vitals_adopt_endpoint(v, 0, 9, 4);
+    vitals_adopt_endpoint(v, 0, 9, 4, 0);
     vitals_add(&v->workers[0].endpoints[9].requests, 5);
     histogram_record(&v->workers[0].endpoints[9].first_byte_us, 100);
     atomic_store(&v->shared[9].ewma_us, 777);
     atomic_store(&v->shared[9].ejected_until_us, 777);
-    vitals_adopt_endpoint(v, 0, 9, 4); /* the same one: nothing is lost */
+    vitals_adopt_endpoint(v, 0, 9, 4, 0); /* the same one: nothing is lost */
     assert_int_equal(vitals_get(&v->workers[0].endpoints[9].requests), 5);
     assert_int_equal(atomic_load(&v->shared[9].ewma_us), 777);
-    vitals_adopt_endpoint(v, 0, 9, 5);
+    vitals_adopt_endpoint(v, 0, 9, 5, 7);
     assert_int_equal(vitals_get(&v->workers[0].endpoints[9].requests), 0);
     assert_int_equal(histogram_quantile(&v->workers[0].endpoints[9].first_byte_us, 0.5), 0);
     assert_int_equal(atomic_load(&v->shared[9].ewma_us), 0);
     assert_int_equal(atomic_load(&v->shared[9].ejected_until_us), 0);
+    assert_int_equal(atomic_load(&v->shared[9].cold_steps), 7);
+}
+
+static void a_full_ring_of_events_drops_and_counts(void **state) {
+    struct vitals *v = *state;
+    struct vitals_worker *w = &v->workers[0];
+    struct vitals_event e;
+    for (uint32_t i = 0; i < VITALS_EVENTS + 3; i++) {
+        vitals_tell(w, &(struct vitals_event){ .in_a_row = i });
+    }
+    assert_int_equal(vitals_get(&w->events_dropped), 3);
+    for (uint32_t i = 0; i < VITALS_EVENTS; i++) {
+        assert_true(vitals_hear(w, &e));
+        assert_int_equal(e.in_a_row, i);
+    }
+    assert_false(vitals_hear(w, &e));
+    vitals_tell(w, &(struct vitals_event){ .in_a_row = 9 });
+    assert_true(vitals_hear(w, &e) && e.in_a_row == 9);
 }
 
 static void every_reason_has_a_name(void **state) {
@@ -230,6 +248,7 @@ static void every_reason_has_a_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_full_ring_drops_and_counts),
+        CASE(a_full_ring_of_events_drops_and_counts),
         CASE(the_ring_holds_under_a_race),
         CASE(texts_are_cut_and_come_back),
         CASE(texts_without_room_are_counted),
