@@ -28,8 +28,8 @@ def build(bench):
 class Backend:
     """One origin server; bench/proxy/backend.c says what its options do."""
 
-    def __init__(self, bench, name, **options):
-        self.bench, self.name, self.port = bench, name, free_port()
+    def __init__(self, bench, name, port=None, **options):
+        self.bench, self.name, self.port = bench, name, port or free_port()
         command = [bench.dir / "backend", "--port", self.port, "--name", name]
         for option, value in options.items():
             command += [f"--{option.replace('_', '-')}", value]
@@ -38,10 +38,16 @@ class Backend:
         wait_for_answer(self.process, self.port)
 
     def requests(self):
+        return self.stats()["requests"]
+
+    def running(self):
+        return self.stats()["running"]
+
+    def stats(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/_stats")
-            return json.loads(connection.getresponse().read())["requests"]
+            return json.loads(connection.getresponse().read())
         finally:
             connection.close()
 
@@ -72,9 +78,7 @@ class Proxy:
         self.dir.chmod(0o777)
         self.values = {"BINARY": binary, "DIR": self.dir, "PORT": self.port,
                        "ADMIN_PORT": self.admin_port, "VERSION": 1}
-        for target, source in PEERS[name]["files"].items():
-            text = (HERE / "peers" / source).read_text()
-            (self.dir / target).write_text(self.render(text, backends))
+        self.configure(backends)
         with open(self.dir / "output.log", "ab") as stream:
             command = [self.fill(part) for part in PEERS[name]["command"]]
             self.process = bench.spawn(command, bench.proxy_cpu, self.dir, stdout=stream,
@@ -84,6 +88,19 @@ class Proxy:
         except RuntimeError as error:
             log = (self.dir / "output.log").read_text(errors="replace")[-1500:]
             raise RuntimeError(f"{self.label}: {error}\n{log}") from None
+
+    def configure(self, backends):
+        """Each file appears whole: Envoy watches for that."""
+        self.values["VERSION"] += 1
+        for target, source in PEERS[self.name]["files"].items():
+            text = (HERE / "peers" / source).read_text()
+            (self.dir / f"{target}.new").write_text(self.render(text, backends))
+            (self.dir / f"{target}.new").rename(self.dir / target)
+
+    def reload(self, backends):
+        self.configure(backends)
+        if number := PEERS[self.name].get("reload"):
+            os.kill(self.process.pid, getattr(signal, f"SIG{number}"))
 
     @property
     def label(self):

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WARMTH_REQUESTS 200    /* of the service for one of the coldest */
+#define WARMTH_REQUESTS 300    /* of the service for one of the coldest */
 #define WARMTH_STEPS 9         /* doublings to all of them, and one */
 #define WARMTH_NEAR 1.5        /* times its peers' latency is as fast */
 #define WARMTH_NEAR_US 1000    /* and so much more, whatever they take */
