@@ -131,7 +131,7 @@ def test_the_controller_replaces_what_hangs(tidegate):
     one.wait_serving(3)
     load = Load(one.port, 120, timeout=20).start()
     wait_until(lambda: len(load.results) > 100, PATIENCE_S, "the load runs")
-    victim = one.instances()[0]
+    victim = next(each for each in one.instances() if each["state"] == "serving")
     os.kill(victim["pid"], signal.SIGSTOP)
     healed = wait_until(lambda: [each for each in one.decisions() if each["kind"] == "heal" and
                                  each["action"] == "eject" and each["subject"] == victim["id"]],

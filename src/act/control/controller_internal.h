@@ -49,9 +49,9 @@ struct member {
     uint32_t generation;       /* of the slot; grows with each new instance in it */
     enum endpoint_state state;
     uint64_t state_since_us;
-    bool leaving;         /* draining, ejected for good, or stopping: never back in rotation */
-    enum finding finding; /* for which it was ejected */
-    bool retire;          /* told by a person to be replaced */
+    bool leaving;           /* draining, ejected for good, or stopping: never back in rotation */
+    enum finding finding;   /* for which it was ejected */
+    bool retire;            /* told by a person to be replaced */
     struct told_rate heard; /* of workers, about it */
     char note[API_TEXT_BYTES];
     struct api_maintenance *maintenance; /* in the book; NULL: none. Not `leaving` then */

@@ -29,8 +29,8 @@ void hang_mark(struct hang *hang, uint64_t now_us);
 /* How long nothing may come, of a service whose 99th percentile is `tail_us`; 0: not known. */
 uint64_t hang_patience_us(uint64_t tail_us);
 
-/* `awaiting`: requests for whose answer somebody still waits; `peers_answers`: since silent_since_us,
- * of those of the others that have answered since marked_us too. */
+/* `awaiting`: requests for whose answer somebody still waits; `peers_answers`: since
+ * silent_since_us, of those of the others that have answered since marked_us too. */
 bool hang_is_certain(const struct hang *hang, uint64_t tail_us, uint32_t awaiting,
                      uint32_t peers_answers, uint64_t now_us);
 /* It is silent for half of that, and too few requests would tell. */

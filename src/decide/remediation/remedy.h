@@ -34,7 +34,7 @@ struct remedy_policy {
     double slow_ratio;         /* times its peers' median latency */
     uint32_t slow_distance_ms; /* and so much above it */
     uint32_t slow_answers_least;
-    uint32_t slow_for_ms; /* before that is an illness */
+    uint32_t slow_for_ms;   /* before that is an illness */
     uint32_t errors_for_ms; /* left alone by the workers for so long, for its errors */
     double blast_ratio;     /* of the instances in rotation, at least one */
 };
