@@ -45,7 +45,7 @@ struct endpoint {
     bool elsewhere; /* in another zone */
     uint64_t sticky_tag;
     uint64_t id; /* a hash of what it is called */
-    bool cut;      /* what was in flight there was ended */
+    bool cut;    /* what was in flight there was ended */
     uint32_t concurrency;
     struct sockaddr_storage address;
     uint32_t address_len;
