@@ -18,7 +18,7 @@ void planner_change(struct controller *c) {
     loop_defer(c->loop, &c->publish, on_publish);
 }
 
-static void fill_services(const struct controller *c, struct plan *plan) {
+static bool fill_services(const struct controller *c, struct plan *plan) {
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         const struct controlled *s = &c->services[i];
         if (!s->used) {
@@ -39,9 +39,16 @@ static void fill_services(const struct controller *c, struct plan *plan) {
             .floor_ratio = c->shop.value.floor_ratio,
             .compression = compression_plan_service(&c->shop.compression, s->config->compression),
         };
-        memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
+        struct plan_service *service = &plan->services[i];
+        retry_plan_service(&s->config->retry, &s->config->hedge, &s->config->circuit,
+                           c->shop.limits.retries, service);
+        memcpy(service->name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
+        if (!plan_add_text(plan, t->deadline_field, &service->deadline_field)) {
+            return false;
+        }
     }
+    return true;
 }
 
 static void fill_endpoints(const struct controller *c, struct plan *plan) {
@@ -145,9 +152,8 @@ void planner_publish(struct controller *c) {
     plan->limits = proxy_plan_limits(&c->shop.limits, &c->shop.timeouts);
     plan->log_texts = c->shop.access_log.file != NULL;
     plan->log_query = c->shop.access_log.query;
-    fill_services(c, plan);
     fill_endpoints(c, plan);
-    if (!fill_routes(c, plan) || !fill_value(c, plan) ||
+    if (!fill_services(c, plan) || !fill_routes(c, plan) || !fill_value(c, plan) ||
         !compression_plan(&c->shop.compression, plan) || !fill_certificates(c, plan)) {
         log_error("plan_too_large", "action=keep_the_old_one");
         c->plan_dirty = false;

@@ -13,7 +13,7 @@ void sense_read_service(const struct vitals *vitals, unsigned index, struct serv
             out->failed[stage] += vitals_get(&from->failed[stage]);
             histogram_add(&out->latency_us[stage], &from->latency_us[stage]);
         }
-        out->retries += vitals_get(&from->retries);
+        out->retries += vitals_retries(from);
     }
 }
 

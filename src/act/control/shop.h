@@ -9,6 +9,7 @@
 #include "act/fleet/fleet_config.h"
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
+#include "act/proxy/retry_config.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
@@ -30,6 +31,9 @@ struct service_config {
     struct upstream_config timeouts;
     int compression; /* enum plan_switch */
     struct dial_config dial;
+    struct retry_config retry;
+    struct hedge_config hedge;
+    struct circuit_config circuit;
 };
 
 struct job_config { /* read and checked; carried out by a later version */

@@ -62,7 +62,11 @@ struct exchange *exchange_new(struct worker *w, struct stream *client,
     x->worker = w;
     x->client = client;
     x->peer = x->who = who;
-    x->endpoint = NO_ENDPOINT;
+    x->attempt = &x->pair[0];
+    for (unsigned i = 0; i < 2; i++) {
+        x->pair[i].exchange = x;
+        x->pair[i].endpoint = NO_ENDPOINT;
+    }
     http_head_init(&x->request, x->request_fields, HTTP_FIELDS_MAX);
     return x;
 }
@@ -117,14 +121,16 @@ uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us) {
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-void exchange_leave_endpoint(struct exchange *x, bool complete) {
-    if (x->upstream != NULL) {
-        struct stream *upstream = x->upstream;
-        x->upstream = NULL;
-        upstream->exchange = NULL;
+void attempt_leave(struct attempt *a, bool complete) {
+    if (a->upstream != NULL) {
+        struct stream *upstream = a->upstream;
+        a->upstream = NULL;
+        upstream->attempt = NULL;
         upstream->ops->release(upstream, complete);
     }
-    endpoint_end(x->worker, x);
+    endpoint_end(a->exchange->worker, a);
+    list_remove(&a->exchange->hedgeable);
+    a->sent = false;
 }
 
 void exchange_finish(struct exchange *x, bool complete) {
@@ -139,7 +145,10 @@ void exchange_finish(struct exchange *x, bool complete) {
     if (x->coder != NULL) {
         compression_leave(x);
     }
-    exchange_leave_endpoint(x, complete && x->response_ended);
+    if (attempt_rival(x->attempt)->upstream != NULL) {
+        attempt_leave(attempt_rival(x->attempt), false);
+    }
+    attempt_leave(x->attempt, complete && x->response_ended);
     if (x->client != NULL) {
         struct stream *client = x->client;
         x->client = NULL;

@@ -27,7 +27,7 @@ static void keep_body(struct exchange *x, struct slice data) {
         return;
     }
     bool too_much = buffer_len(&x->body) + data.len > EXCHANGE_REPLAY_BYTES;
-    bool once = sent_already && !exchange_is_repeatable(x) && !x->upstream->may_refuse;
+    bool once = sent_already && !exchange_is_repeatable(x) && !x->attempt->upstream->may_refuse;
     bool useless = once || (sent_already && too_much);
     if (useless || !buffer_append(&x->body, data)) {
         x->body_overflowed = true;
@@ -53,8 +53,9 @@ void exchange_on_request_data(struct exchange *x, struct slice data) {
         }
         return;
     }
-    x->upstream->ops->send_data(x->upstream, data);
-    if (x->upstream->ops->pending(x->upstream) > STREAM_PENDING_BYTES_MAX) {
+    struct stream *upstream = x->attempt->upstream;
+    upstream->ops->send_data(upstream, data);
+    if (upstream->ops->pending(upstream) > STREAM_PENDING_BYTES_MAX) {
         pause_client(x);
     }
 }
@@ -91,9 +92,9 @@ void exchange_on_request_end(struct exchange *x, const struct http_head *trailer
         x->trailers = exchange_copy_trailers(x, trailers);
     }
     if (x->state >= EXCHANGE_AWAITING) {
-        x->upstream->ops->send_end(x->upstream, x->trailers);
+        x->attempt->upstream->ops->send_end(x->attempt->upstream, x->trailers);
         if (x->state == EXCHANGE_AWAITING) {
-            endpoint_owes(x->worker, x);
+            endpoint_owes(x->worker, x->attempt);
         }
         exchange_arm(x); /* from now on it is the service's turn */
     }
@@ -127,13 +128,14 @@ void exchange_on_client_drained(struct exchange *x) {
     x->activity_us = exchange_now_us(x);
     if (x->coder != NULL) {
         compression_on_drained(x);
-    } else if (x->upstream_paused && x->upstream != NULL) {
+    } else if (x->upstream_paused && x->attempt->upstream != NULL) {
         x->upstream_paused = false;
-        x->upstream->ops->resume(x->upstream);
+        x->attempt->upstream->ops->resume(x->attempt->upstream);
     }
 }
 
-void exchange_on_upstream_drained(struct exchange *x) {
+void attempt_on_drained(struct attempt *a) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     exchange_resume_client(x);
 }
@@ -144,7 +146,7 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     x->response_begun = true;
     x->record.status = head->status;
     x->record.first_byte_us = exchange_since_us(x, x->started_us);
-    endpoint_answered(x->worker, x, head->status);
+    endpoint_answered(x->worker, x->attempt, head->status);
     x->record.flags |= head->status >= 500 ? RECORD_FAILED : 0;
     buffer_clear(&x->body); /* there will be no second sending */
     x->body_overflowed = true;
@@ -160,25 +162,44 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     exchange_arm(x);
 }
 
-void exchange_on_response_head(struct exchange *x, struct http_head *head) {
+/* Of the first attempt; what a hedge has to say before its answer nobody needs. */
+static void pass_on_interim(struct attempt *a, struct http_head *head) {
+    struct exchange *x = a->exchange;
+    if (a == x->attempt && exchange_prepare_response(x, head)) {
+        head->upgrade = false;
+        x->client->ops->send_head(x->client, head);
+    }
+}
+
+void attempt_on_response_head(struct attempt *a, struct http_head *head) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     bool upgrade = head->status == 101;
-    if ((upgrade && !x->request.upgrade) || !exchange_prepare_response(x, head)) {
-        exchange_attempt_failed(x, REASON_UPSTREAM_BAD);
+    if (head->status < 200 && !upgrade) {
+        pass_on_interim(a, head);
+        return;
+    }
+    if (upgrade && !x->request.upgrade) {
+        attempt_failed(a, REASON_UPSTREAM_BAD);
+        return;
+    }
+    if ((head->status >= 500 || x->grpc) && attempt_is_retried(a, head)) {
+        return;
+    }
+    attempt_wins(a);
+    if (!exchange_prepare_response(x, head)) {
+        attempt_failed(a, REASON_UPSTREAM_BAD);
         return;
     }
     head->upgrade = upgrade;
-    if (head->status < 200 && !upgrade) {
-        x->client->ops->send_head(x->client, head);
-        return;
-    }
     if (x->compression.on && !upgrade) {
         compression_on_response(x, head);
     }
     begin_response(x, head);
 }
 
-void exchange_on_response_data(struct exchange *x, struct slice data) {
+void attempt_on_response_data(struct attempt *a, struct slice data) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     if (x->coder != NULL) {
         compression_on_data(x, data);
@@ -188,11 +209,12 @@ void exchange_on_response_data(struct exchange *x, struct slice data) {
     x->client->ops->send_data(x->client, data);
     if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
         x->upstream_paused = true;
-        x->upstream->ops->pause(x->upstream);
+        x->attempt->upstream->ops->pause(x->attempt->upstream);
     }
 }
 
-void exchange_on_response_end(struct exchange *x, const struct http_head *trailers) {
+void attempt_on_response_end(struct attempt *a, const struct http_head *trailers) {
+    struct exchange *x = a->exchange;
     x->response_ended = true;
     if (x->coder != NULL) {
         compression_on_end(x, trailers);

@@ -4,7 +4,7 @@
 #include "wire/http/date.h"
 #include "wire/http/grpc.h"
 
-void exchange_read_deadline(struct exchange *x) {
+void exchange_read_grpc(struct exchange *x) {
     const struct http_field *timeout;
     uint64_t us;
     if (!grpc_is_request(&x->request)) {

@@ -16,12 +16,13 @@
 void service_init(struct service *service, struct worker *worker, uint16_t index) {
     *service = (struct service){ .worker = worker, .index = index };
     admission_queue_init(&service->queue, OVERLOAD_BY_VALUE, 0, 0);
-    service->retry_tokens = RETRY_BUDGET_MAX;
+    list_init(&service->hedgeable);
     service->vitals = &worker->own->services[index];
 }
 
 void service_fini(struct service *service) {
     timer_stop(service->worker->loop, &service->tick);
+    timer_stop(service->worker->loop, &service->hedge);
     admission_queue_fini(&service->queue);
 }
 
@@ -36,7 +37,7 @@ static void store_awaiting(struct endpoint *e, uint32_t count) {
     atomic_store_explicit(&e->vitals->awaiting, count, memory_order_relaxed);
     atomic_store_explicit(
         &e->vitals->oldest_awaiting_us,
-        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct exchange, awaiting)->awaiting_since_us,
+        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct attempt, awaiting)->awaiting_since_us,
         memory_order_relaxed);
 }
 
@@ -48,16 +49,17 @@ static bool may_keep_idle(uint8_t state) {
 static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t generation) {
     upstream_close_idle(w, e, UINT64_MAX);
     LIST_EACH(&e->in_flight, link, saved) {
-        struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
+        struct attempt *a = LIST_ITEM(link, struct attempt, in_flight);
         list_remove(link);
-        list_remove(&x->awaiting);
-        x->endpoint = NO_ENDPOINT;
+        list_remove(&a->awaiting);
+        a->endpoint = NO_ENDPOINT;
     }
     unsigned slot = (unsigned)(e - w->endpoints);
     e->generation = generation;
     e->refusals = 0;
     e->refused_until_us = 0;
     e->h2_streams = 0;
+    e->connections = 0;
     vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
     store_in_flight(e, 0);
     store_awaiting(e, 0);
@@ -110,7 +112,7 @@ static void list_endpoints(struct worker *w) {
 
 static void rescue_in_flight(struct endpoint *e) {
     LIST_EACH(&e->in_flight, link, saved) {
-        exchange_rescue(LIST_ITEM(link, struct exchange, in_flight));
+        attempt_rescue(LIST_ITEM(link, struct attempt, in_flight));
     }
 }
 
@@ -209,40 +211,17 @@ bool service_has_endpoint(const struct service *s) {
     return first_reachable(s) != NO_ENDPOINT;
 }
 
-/* ---- retries ---- */
-
-void service_count_request(struct service *s) {
-    s->retry_tokens += RETRY_BUDGET_RATIO;
-    if (s->retry_tokens > RETRY_BUDGET_MAX) {
-        s->retry_tokens = RETRY_BUDGET_MAX;
-    }
-}
-
-bool service_take_retry(struct service *s) {
-    uint64_t now_us = loop_now_us(s->worker->loop);
-    double seconds = (double)(now_us - s->retry_refilled_us) / 1e6;
-    s->retry_refilled_us = now_us;
-    s->retry_tokens += seconds * RETRY_BUDGET_PER_SECOND;
-    s->retry_tokens = s->retry_tokens > RETRY_BUDGET_MAX ? RETRY_BUDGET_MAX : s->retry_tokens;
-    if (s->retry_tokens < 1) {
-        vitals_add(&s->vitals->retries_refused, 1);
-        return false;
-    }
-    s->retry_tokens -= 1;
-    return true;
-}
-
 /* ---- in flight ---- */
 
 static uint32_t in_flight_now(const struct endpoint *e) {
     return atomic_load_explicit(&e->vitals->in_flight, memory_order_relaxed);
 }
 
-void endpoint_begin(struct worker *w, struct exchange *x, uint16_t slot) {
+void endpoint_begin(struct worker *w, struct attempt *a, uint16_t slot) {
     struct endpoint *e = &w->endpoints[slot];
-    assert(x->endpoint == NO_ENDPOINT);
-    x->endpoint = slot;
-    list_append(&e->in_flight, &x->in_flight);
+    assert(a->endpoint == NO_ENDPOINT);
+    a->endpoint = slot;
+    list_append(&e->in_flight, &a->in_flight);
     store_in_flight(e, in_flight_now(e) + 1);
     vitals_add(&e->vitals->requests, 1);
 }
@@ -251,37 +230,37 @@ static uint32_t awaiting_now(const struct endpoint *e) {
     return atomic_load_explicit(&e->vitals->awaiting, memory_order_relaxed);
 }
 
-void endpoint_owes(struct worker *w, struct exchange *x) {
-    if (x->endpoint != NO_ENDPOINT && !list_linked(&x->awaiting)) {
-        struct endpoint *e = &w->endpoints[x->endpoint];
-        x->awaiting_since_us = loop_now_us(w->loop);
-        list_append(&e->awaiting, &x->awaiting);
+void endpoint_owes(struct worker *w, struct attempt *a) {
+    if (a->endpoint != NO_ENDPOINT && !list_linked(&a->awaiting)) {
+        struct endpoint *e = &w->endpoints[a->endpoint];
+        a->awaiting_since_us = loop_now_us(w->loop);
+        list_append(&e->awaiting, &a->awaiting);
         store_awaiting(e, awaiting_now(e) + 1);
     }
 }
 
-static void owes_no_more(struct endpoint *e, struct exchange *x) {
-    if (list_linked(&x->awaiting)) {
-        list_remove(&x->awaiting);
+static void owes_no_more(struct endpoint *e, struct attempt *a) {
+    if (list_linked(&a->awaiting)) {
+        list_remove(&a->awaiting);
         store_awaiting(e, awaiting_now(e) - 1);
     }
 }
 
-void endpoint_end(struct worker *w, struct exchange *x) {
-    if (x->endpoint == NO_ENDPOINT) {
+void endpoint_end(struct worker *w, struct attempt *a) {
+    if (a->endpoint == NO_ENDPOINT) {
         return; /* none chosen, or its slot has another endpoint now */
     }
-    struct endpoint *e = &w->endpoints[x->endpoint];
-    owes_no_more(e, x);
-    list_remove(&x->in_flight);
+    struct endpoint *e = &w->endpoints[a->endpoint];
+    owes_no_more(e, a);
+    list_remove(&a->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);
-    x->endpoint = NO_ENDPOINT;
+    a->endpoint = NO_ENDPOINT;
 }
 
 /* ---- what was seen ---- */
 
-static struct endpoint *endpoint_of(struct worker *w, const struct exchange *x) {
-    return x->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[x->endpoint];
+static struct endpoint *endpoint_of(struct worker *w, const struct attempt *a) {
+    return a->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[a->endpoint];
 }
 
 static uint32_t count_ejected(const struct service *s) {
@@ -294,7 +273,7 @@ static uint32_t count_ejected(const struct service *s) {
 
 /* The words are copied out and in: a worker that does the same at the same moment may be forgotten,
  * which costs one failure of the count. */
-static void observe(struct worker *w, const struct exchange *x, struct endpoint *e,
+static void observe(struct worker *w, const struct attempt *a, struct endpoint *e,
                     enum ejection_event event) {
     struct vitals_shared_endpoint *shared = e->shared;
     struct ejection known = {
@@ -307,10 +286,10 @@ static void observe(struct worker *w, const struct exchange *x, struct endpoint 
     if (event == EJECTION_SUCCESS && clean) {
         return; /* the usual case writes nothing that others must fetch */
     }
-    if (ejection_observe(&known, event, count_ejected(x->service), x->service->serving_count,
+    if (ejection_observe(&known, event, count_ejected(a->exchange->service), a->exchange->service->serving_count,
                          loop_now_us(w->loop))) {
         log_warn("endpoint_ejected", "service=%s slot=%u failures_in_a_row=%s until_ms=%llu",
-                 x->service->plan.name, x->endpoint,
+                 a->exchange->service->plan.name, a->endpoint,
                  event == EJECTION_CONNECT_FAILED ? "connect" : "answer",
                  (unsigned long long)((known.until_us - loop_now_us(w->loop)) / 1000));
     }
@@ -328,16 +307,16 @@ static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
     }
 }
 
-void endpoint_connected(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_connected(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e != NULL) {
         e->refusals = 0;
         e->refused_until_us = 0;
     }
 }
 
-void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_connect_failed(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e == NULL) {
         return;
     }
@@ -348,16 +327,16 @@ void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
         e->refused_until_us =
             loop_now_us(w->loop) + (pause_us > REFUSED_MAX_US ? REFUSED_MAX_US : pause_us);
     }
-    observe(w, x, e, EJECTION_CONNECT_FAILED);
+    observe(w, a, e, EJECTION_CONNECT_FAILED);
 }
 
-void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_answered(struct worker *w, struct attempt *a, uint16_t status) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e == NULL) {
         return;
     }
-    owes_no_more(e, x);
-    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - x->dispatched_us;
+    owes_no_more(e, a);
+    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - a->dispatched_us;
     uint64_t idle_us = silence_us(e->shared, now_us);
     uint32_t ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed);
     vitals_add(&e->vitals->answers, 1);
@@ -368,17 +347,17 @@ void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
                           memory_order_relaxed);
     atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
     add_error_sample(e->shared, status >= 500, idle_us);
-    observe(w, x, e, status >= 500 ? EJECTION_FAILED : EJECTION_SUCCESS);
-    waiting_observe(x->service, latency_us, status == 503 || status == 504);
+    observe(w, a, e, status >= 500 ? EJECTION_FAILED : EJECTION_SUCCESS);
+    waiting_observe(a->exchange->service, latency_us, status == 503 || status == 504);
 }
 
-void endpoint_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_failed(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e != NULL) {
         uint64_t now_us = loop_now_us(w->loop);
         vitals_add(&e->vitals->failures, 1);
         add_error_sample(e->shared, true, silence_us(e->shared, now_us));
         atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
-        observe(w, x, e, EJECTION_FAILED);
+        observe(w, a, e, EJECTION_FAILED);
     }
 }

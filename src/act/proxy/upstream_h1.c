@@ -40,6 +40,7 @@ struct upstream {
     uint8_t out_framing; /* enum http_framing of the request */
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
+    bool counted; /* in endpoint->connections */
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
     uint16_t visitor_port;
@@ -57,6 +58,14 @@ static struct upstream *upstream_of(struct stream *stream) {
 static struct endpoint *endpoint_of(const struct upstream *u) {
     struct endpoint *e = &u->worker->endpoints[u->slot];
     return e->generation == u->generation ? e : NULL;
+}
+
+static void count(struct upstream *u, bool counts) {
+    struct endpoint *e = endpoint_of(u);
+    if (e != NULL && counts != u->counted) {
+        e->connections += counts ? 1 : -1u;
+    }
+    u->counted = counts;
 }
 
 /* ---- the request, from the exchange ---- */
@@ -181,16 +190,16 @@ static const struct stream_ops service_ops = {
 
 /* Lets go of the exchange before it hears of it: it may go elsewhere at once. */
 static void fail(struct upstream *u, enum record_reason reason) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     socket_close(&u->socket);
-    u->stream.exchange = NULL;
-    if (x != NULL) {
-        exchange_on_upstream_failed(x, reason);
+    u->stream.attempt = NULL;
+    if (a != NULL) {
+        attempt_on_failed(a, reason);
     }
 }
 
 static size_t read_head(struct upstream *u, struct slice data) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     struct http_head head;
     struct h1_problem problem;
     size_t consumed = 0;
@@ -212,34 +221,35 @@ static size_t read_head(struct upstream *u, struct slice data) {
     }
     if (head.status == 101) {
         u->state = UPSTREAM_STATE_TUNNEL;
+        count(u, false);
     } else if (head.status >= 200) {
         u->state = UPSTREAM_STATE_BODY;
         u->keep_alive = head.keep_alive;
         h1_body_init(&u->body, &head, &u->worker->h1_limits);
     }
-    exchange_on_response_head(x, &head);
+    attempt_on_response_head(a, &head);
     return consumed;
 }
 
 static void end_response(struct upstream *u, bool nothing_follows, struct http_head *trailers) {
     u->response_ended = true;
     u->keep_alive = u->keep_alive && nothing_follows;
-    exchange_on_response_end(u->stream.exchange, trailers);
+    attempt_on_response_end(u->stream.attempt, trailers);
 }
 
 static size_t read_body(struct upstream *u, struct slice data) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     struct http_head trailers;
     size_t used = 0;
     http_head_init(&trailers, u->worker->scratch_fields, HTTP_FIELDS_MAX);
-    while (u->stream.exchange == x) {
+    while (u->stream.attempt == a) {
         struct h1_body_event event = h1_body_next(&u->body, slice_skip(data, used), &trailers);
         used += event.consumed;
         switch (event.kind) {
         case H1_BODY_MORE:
             return used;
         case H1_BODY_DATA:
-            exchange_on_response_data(x, event.data);
+            attempt_on_response_data(a, event.data);
             break;
         case H1_BODY_TRAILERS:
             break;
@@ -256,20 +266,20 @@ static size_t read_body(struct upstream *u, struct slice data) {
 
 static size_t on_data(struct socket *socket, struct slice data) {
     struct upstream *u = (struct upstream *)socket;
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     size_t used = 0;
     if (u->state == UPSTREAM_STATE_IDLE) {
         socket_close(socket); /* nobody has asked */
         return data.len;
     }
-    while (u->state == UPSTREAM_STATE_HEAD && x != NULL && u->stream.exchange == x) {
+    while (u->state == UPSTREAM_STATE_HEAD && a != NULL && u->stream.attempt == a) {
         size_t taken = read_head(u, slice_skip(data, used));
         if (taken == 0) {
             return used;
         }
         used += taken;
     }
-    if (x == NULL || u->stream.exchange != x) {
+    if (a == NULL || u->stream.attempt != a) {
         return data.len;
     }
     struct slice rest = slice_skip(data, used);
@@ -278,7 +288,7 @@ static size_t on_data(struct socket *socket, struct slice data) {
     } else if (u->state == UPSTREAM_STATE_TUNNEL) {
         used = data.len;
         if (rest.len > 0) {
-            exchange_on_response_data(x, rest);
+            attempt_on_response_data(a, rest);
         }
     }
     return used;
@@ -295,7 +305,7 @@ static void on_end(struct socket *socket) {
         }
         break;
     case UPSTREAM_STATE_TUNNEL:
-        exchange_on_response_end(u->stream.exchange, NULL);
+        attempt_on_response_end(u->stream.attempt, NULL);
         break;
     case UPSTREAM_STATE_CLOSING:
         if (socket_finished(socket)) {
@@ -309,8 +319,8 @@ static void on_end(struct socket *socket) {
 
 static void on_drained(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
-    if (u->stream.exchange != NULL) {
-        exchange_on_upstream_drained(u->stream.exchange);
+    if (u->stream.attempt != NULL) {
+        attempt_on_drained(u->stream.attempt);
     } else if (u->state == UPSTREAM_STATE_CLOSING && socket_finished(socket)) {
         socket_close(socket);
     }
@@ -319,7 +329,7 @@ static void on_drained(struct socket *socket) {
 static void on_connected(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     dial_count(u->worker, socket, true);
-    exchange_on_connected(u->stream.exchange);
+    attempt_on_connected(u->stream.attempt);
 }
 
 static void on_failed(struct socket *socket, int system_errno) {
@@ -348,10 +358,11 @@ static void leave_idle(struct upstream *u) {
 static void on_closed(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     struct worker *w = u->worker;
-    if (u->stream.exchange != NULL) { /* closed while writing, for want of memory */
+    if (u->stream.attempt != NULL) { /* closed while writing, for want of memory */
         fail(u, REASON_UPSTREAM_CLOSED);
     }
     leave_idle(u);
+    count(u, false);
     upstream_count(w, -1);
     if (w->spare_upstream_count < WORKER_SPARES_MAX) {
         u->next_spare = w->spare_upstreams;
@@ -383,9 +394,9 @@ static struct upstream *upstream_new(struct worker *w) {
     return u;
 }
 
-static void attach(struct upstream *u, struct exchange *x) {
-    u->stream.exchange = x;
-    x->upstream = &u->stream;
+static void attach(struct upstream *u, struct attempt *a) {
+    u->stream.attempt = a;
+    a->upstream = &u->stream;
 }
 
 /* Whether the PROXY header that the connection began with, if any, names this visitor. */
@@ -415,13 +426,17 @@ static struct upstream *take_idle(struct worker *w, struct endpoint *e, const st
     return NULL;
 }
 
-enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct exchange *x,
+enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct attempt *a,
                                        bool fresh) {
+    const struct exchange *x = a->exchange;
     struct endpoint *e = &w->endpoints[slot];
     struct upstream *u = fresh ? NULL : take_idle(w, e, x);
     if (u != NULL) {
-        attach(u, x);
+        attach(u, a);
         return UPSTREAM_READY;
+    }
+    if (!upstream_may_connect(w, e)) {
+        return UPSTREAM_FULL;
     }
     u = dial_is_ready(w, e->service) ? upstream_new(w) : NULL;
     if (u == NULL) {
@@ -438,6 +453,7 @@ enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct e
     u->generation = e->generation;
     u->state = UPSTREAM_STATE_CONNECTING;
     u->stream.ops = &service_ops;
+    count(u, true);
     upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
     memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
@@ -446,7 +462,7 @@ enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct e
         socket_close(&u->socket);
         return UPSTREAM_FAILED;
     }
-    attach(u, x);
+    attach(u, a);
     return UPSTREAM_CONNECTING;
 }
 

@@ -78,6 +78,7 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
         atomic_store(&shared->connect_failures, 0);
         atomic_store(&shared->failures, 0);
         atomic_store(&shared->answered_us, 0);
+        atomic_store(&shared->unanswered_us, 0);
         atomic_store(&shared->ejected_until_us, 0);
         atomic_store(&shared->ejections, 0);
     }
@@ -289,6 +290,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_DENIED] = "denied",
         [REASON_UNAUTHORISED] = "unauthorised",
         [REASON_GUESSING] = "guessing",
+        [REASON_CONNECTIONS] = "connections",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }

@@ -15,7 +15,7 @@
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 3u
+#define VITALS_LAYOUT 4u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -32,6 +32,7 @@ enum {
     RECORD_UPGRADED = 1 << 6,
     RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
     RECORD_HAS_QUERY = 1 << 8,   /* and RECORD_TEXT_QUERY has it */
+    RECORD_HEDGED = 1 << 9,      /* two attempts raced */
 };
 
 /* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
@@ -74,6 +75,7 @@ enum record_reason {
     REASON_DENIED,       /* by network or origin */
     REASON_UNAUTHORISED, /* no password or token, or a wrong one */
     REASON_GUESSING,     /* too many wrong passwords */
+    REASON_CONNECTIONS,  /* the limit of connections to each instance is reached */
     REASON_COUNT,
 };
 
@@ -104,7 +106,12 @@ struct vitals_service {
     _Atomic uint64_t served[STAGE_COUNT];  /* answered by an endpoint, below 500 */
     _Atomic uint64_t refused[STAGE_COUNT]; /* 503 by admission */
     _Atomic uint64_t failed[STAGE_COUNT];  /* RECORD_FAILED */
-    _Atomic uint64_t retries, retries_refused;
+    _Atomic uint64_t retried[RETRY_CAUSES];
+    _Atomic uint64_t retries_refused; /* by the budget */
+    _Atomic uint64_t retries_late;    /* not tried: the deadline would have passed */
+    _Atomic uint64_t retry_storms;    /* times that the budget was spent after a quiet second */
+    _Atomic uint64_t hedges_sent, hedges_won, hedges_lost, hedges_refused;
+    _Atomic uint64_t connections_full; /* attempts that found an endpoint's limit reached */
     _Atomic uint32_t in_flight, waiting;
     _Atomic uint32_t concurrency_limit;       /* of this worker, now */
     struct histogram latency_us[STAGE_COUNT]; /* whole request, of those served */
@@ -165,12 +172,20 @@ struct vitals_shared_endpoint {
     _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */
     _Atomic uint32_t ejections;                  /* in a row: the back-off doubles */
     _Atomic uint64_t answered_us; /* the last answer or failure, monotonic; 0: none yet */
+    /* How long attempts waited for it that were called off because another endpoint answered, since
+     * its last answer. */
+    _Atomic uint32_t unanswered_us;
+};
+
+struct vitals_shared_service {
+    _Alignas(64) _Atomic uint64_t budget_spent; /* decide/balance/budget.h */
 };
 
 struct vitals {
     uint32_t layout, worker_count;
     _Atomic uint32_t supervisor_pid;
     struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
+    struct vitals_shared_service shared_services[PLAN_SERVICES_MAX];
     struct vitals_worker workers[PLAN_WORKERS_MAX];
 };
 
@@ -184,6 +199,15 @@ static inline void vitals_add(_Atomic uint64_t *counter, uint64_t value) {
 }
 static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Retries of one worker, whatever their cause. */
+static inline uint64_t vitals_retries(const struct vitals_service *service) {
+    uint64_t sum = 0;
+    for (int cause = 0; cause < RETRY_CAUSES; cause++) {
+        sum += vitals_get(&service->retried[cause]);
+    }
+    return sum;
 }
 
 /* Worker, before it counts for an endpoint slot: when another endpoint has taken the slot, what was
