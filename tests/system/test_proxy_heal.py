@@ -303,7 +303,7 @@ def test_load_goes_where_it_is_answered_fast():
         for one in threads:
             one.join()
         requests = [e["requests"] for e in proxy.vitals()["endpoints"]]
-        assert sum(requests) == 800 and requests[1] < 80, requests
+        assert 800 <= sum(requests) < 900 and requests[1] < 80, requests
 
 
 def test_an_endpoint_that_fails_fast_draws_no_traffic():

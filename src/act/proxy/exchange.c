@@ -44,29 +44,34 @@ uint64_t exchange_now_us(const struct exchange *x) {
 
 /* ---- memory ---- */
 
+/* One spare exchange more; false when memory is out. */
+static __attribute__((noinline)) bool make_spare(struct worker *w) {
+    struct exchange *x = calloc(1, sizeof *x);
+    if (x == NULL) {
+        return false;
+    }
+    arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    buffer_init(&x->body, BODY_BUFFER_BYTES);
+    w->spare_exchanges = x;
+    w->spare_exchange_count++;
+    return true;
+}
+
 struct exchange *exchange_new(struct worker *w, struct stream *client,
                               const struct client_info *who) {
-    struct exchange *x = w->spare_exchanges;
-    if (x != NULL) {
-        w->spare_exchanges = x->next_spare;
-        w->spare_exchange_count--;
-        memset(x, 0, offsetof(struct exchange, request));
-    } else {
-        x = calloc(1, sizeof *x);
-        if (x == NULL) {
-            return NULL;
-        }
-        arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
-        buffer_init(&x->body, BODY_BUFFER_BYTES);
+    if (w->spare_exchanges == NULL && !make_spare(w)) {
+        return NULL;
     }
+    struct exchange *x = w->spare_exchanges;
+    w->spare_exchanges = x->next_spare;
+    w->spare_exchange_count--;
+    memset(x, 0, offsetof(struct exchange, request));
     x->worker = w;
     x->client = client;
     x->peer = x->who = who;
-    x->attempt = &x->pair[0];
-    for (unsigned i = 0; i < 2; i++) {
-        x->pair[i].exchange = x;
-        x->pair[i].endpoint = NO_ENDPOINT;
-    }
+    x->attempt = &x->first;
+    x->first.exchange = x;
+    x->first.endpoint = NO_ENDPOINT;
     http_head_init(&x->request, x->request_fields, HTTP_FIELDS_MAX);
     return x;
 }
@@ -145,7 +150,7 @@ void exchange_finish(struct exchange *x, bool complete) {
     if (x->coder != NULL) {
         compression_leave(x);
     }
-    if (attempt_rival(x->attempt)->upstream != NULL) {
+    if (x->racing) {
         attempt_leave(attempt_rival(x->attempt), false);
     }
     attempt_leave(x->attempt, complete && x->response_ended);

@@ -88,6 +88,7 @@ struct exchange {
     bool response_begun;    /* the final head went to the client */
     bool logged;            /* `texts` are the access log's */
     bool rescued;           /* taken off an ejected endpoint once already */
+    bool racing;            /* `first` and `second` are both under way */
     bool timed;             /* a read: its time to first byte counts, and a hedge may come */
     bool patient;           /* nothing may be sent again: `per_try` does not matter any more */
     bool grpc;              /* answers of our own are said as gRPC says them */
@@ -96,7 +97,7 @@ struct exchange {
     uint64_t deadline_us;      /* the client will not wait longer; 0: it did not say */
     uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
     size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
-    struct attempt pair[2];        /* the second while a hedge races the first */
+    struct attempt first;
     struct list hedgeable;         /* in service->hedgeable */
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
@@ -118,6 +119,7 @@ struct exchange {
     /* From here on it is kept from one use to the next. */
     struct http_head request;
     struct http_field request_fields[HTTP_FIELDS_MAX];
+    struct attempt second; /* of no meaning before there was a hedge */
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena;                    /* the request's head and what we add to it */
     struct buffer body;                    /* of the request: not yet sent, or kept for a retry */

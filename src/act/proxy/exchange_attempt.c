@@ -1,6 +1,7 @@
 /* Attempts: an endpoint is chosen and the request is sent to it. What follows when no answer comes
  * is in exchange_retry.c, and when it is slow to come in exchange_hedge.c. */
 #include "act/proxy/exchange_internal.h"
+#include "act/proxy/retry_budget.h"
 #include "act/proxy/waiting.h"
 
 bool exchange_has_tried(const struct exchange *x, uint16_t slot) {
@@ -17,7 +18,7 @@ void attempt_is_named(struct attempt *a, uint16_t slot) {
     exchange_log_endpoint(a->exchange, slot);
 }
 
-enum upstream_opening attempt_open(struct attempt *a, uint16_t slot, bool fresh) {
+static enum upstream_opening open_at(struct attempt *a, uint16_t slot, bool fresh) {
     struct exchange *x = a->exchange;
     a->dispatched_us = exchange_now_us(x);
     if (x->tried_count < EXCHANGE_TRIED_MAX && !exchange_has_tried(x, slot)) {
@@ -36,12 +37,14 @@ enum upstream_opening attempt_open(struct attempt *a, uint16_t slot, bool fresh)
 }
 
 /* Head, what has come of the body, and the end if that has come too. */
-void attempt_send(struct attempt *a) {
+static inline __attribute__((always_inline)) void send_request(struct attempt *a) {
     struct exchange *x = a->exchange;
     struct stream *upstream = a->upstream;
     a->sent = true;
     x->attempts++;
-    exchange_tell_deadline(x);
+    if (x->grpc || x->service->plan.deadline_field.len > 0) {
+        exchange_tell_deadline(x);
+    }
     upstream->ops->send_head(upstream, &x->request);
     if (buffer_len(&x->body) > 0) {
         upstream->ops->send_data(upstream, buffer_slice(&x->body));
@@ -52,12 +55,39 @@ void attempt_send(struct attempt *a) {
     }
 }
 
-/* To the chosen endpoint: the first sending, and each retry. */
-static void send_request(struct exchange *x) {
+enum attempt_outcome attempt_go(struct attempt *a, bool hedge) {
+    struct exchange *x = a->exchange;
+    for (unsigned full = 0; full < EXCHANGE_TRIED_MAX;) {
+        uint16_t slot = service_choose_endpoint(x->service, x);
+        if (slot == NO_ENDPOINT ||
+            (hedge && (exchange_has_tried(x, slot) || !retry_budget_take(x->service, true)))) {
+            return ATTEMPT_NOWHERE;
+        }
+        if (!hedge) {
+            attempt_is_named(a, slot);
+        }
+        switch (open_at(a, slot, !hedge && x->attempts > 0)) {
+        case UPSTREAM_READY:
+            send_request(a);
+            return ATTEMPT_SENT;
+        case UPSTREAM_CONNECTING:
+            return ATTEMPT_CONNECTING;
+        case UPSTREAM_FULL:
+            vitals_add(&x->service->vitals->connections_full, 1);
+            full++;
+            break;
+        case UPSTREAM_FAILED: /* ejects it, so that the loop ends */
+            break;
+        }
+    }
+    return ATTEMPT_FULL;
+}
+
+/* The first sending, and each retry: now it is the service's turn. */
+static inline __attribute__((always_inline)) void sent(struct exchange *x) {
     struct stream *upstream = x->attempt->upstream;
     exchange_move(x, EXCHANGE_AWAITING);
     x->activity_us = exchange_now_us(x);
-    attempt_send(x->attempt);
     bool once = !exchange_is_repeatable(x) && !upstream->may_refuse;
     if (once || buffer_len(&x->body) > EXCHANGE_REPLAY_BYTES) {
         buffer_fini(&x->body); /* never sent again */
@@ -86,7 +116,6 @@ static void refuse_full(struct exchange *x) {
 }
 
 void exchange_go(struct exchange *x) {
-    unsigned full = 0;
     if (x->waiting_since_us > 0) {
         x->record.waited_us = exchange_since_us(x, x->waiting_since_us);
     }
@@ -94,40 +123,28 @@ void exchange_go(struct exchange *x) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
         return;
     }
-    for (;;) {
-        uint16_t slot = service_choose_endpoint(x->service, x);
-        if (slot == NO_ENDPOINT) {
-            wait_again(x);
-            return;
-        }
-        attempt_is_named(x->attempt, slot);
-        switch (attempt_open(x->attempt, slot, x->attempts > 0)) {
-        case UPSTREAM_READY:
-            send_request(x);
-            return;
-        case UPSTREAM_CONNECTING:
-            exchange_move(x, EXCHANGE_CONNECTING);
-            exchange_arm(x);
-            return;
-        case UPSTREAM_FULL:
-            vitals_add(&x->service->vitals->connections_full, 1);
-            if (++full == EXCHANGE_TRIED_MAX) {
-                refuse_full(x);
-                return;
-            }
-            break;
-        case UPSTREAM_FAILED: /* ejects it, so that the loop ends */
-            break;
-        }
+    switch (attempt_go(x->attempt, false)) {
+    case ATTEMPT_SENT:
+        sent(x);
+        break;
+    case ATTEMPT_CONNECTING:
+        exchange_move(x, EXCHANGE_CONNECTING);
+        exchange_arm(x);
+        break;
+    case ATTEMPT_NOWHERE:
+        wait_again(x);
+        break;
+    case ATTEMPT_FULL:
+        refuse_full(x);
+        break;
     }
 }
 
 void attempt_on_connected(struct attempt *a) {
     struct exchange *x = a->exchange;
     endpoint_connected(x->worker, a);
+    send_request(a);
     if (a == x->attempt) {
-        send_request(x);
-    } else {
-        attempt_send(a);
+        sent(x);
     }
 }

@@ -173,9 +173,6 @@ static void set_field(struct http_head *head, struct slice name, struct slice va
 }
 
 void exchange_tell_deadline(struct exchange *x) {
-    if (!x->grpc && x->service->plan.deadline_field.len == 0) {
-        return;
-    }
     char text[DEADLINE_TEXT_BYTES];
     uint64_t left_us = exchange_left_us(x);
     if (left_us == NEVER) {

@@ -146,7 +146,6 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     x->response_begun = true;
     x->record.status = head->status;
     x->record.first_byte_us = exchange_since_us(x, x->started_us);
-    endpoint_answered(x->worker, x->attempt, head->status);
     x->record.flags |= head->status >= 500 ? RECORD_FAILED : 0;
     buffer_clear(&x->body); /* there will be no second sending */
     x->body_overflowed = true;
@@ -165,7 +164,9 @@ static void begin_response(struct exchange *x, struct http_head *head) {
 /* Of the first attempt; what a hedge has to say before its answer nobody needs. */
 static void pass_on_interim(struct attempt *a, struct http_head *head) {
     struct exchange *x = a->exchange;
-    if (a == x->attempt && exchange_prepare_response(x, head)) {
+    if (a == x->attempt) {
+        http_strip_hop_by_hop(head);
+        head->keep_alive = true;
         head->upgrade = false;
         x->client->ops->send_head(x->client, head);
     }
@@ -183,7 +184,9 @@ void attempt_on_response_head(struct attempt *a, struct http_head *head) {
         attempt_failed(a, REASON_UPSTREAM_BAD);
         return;
     }
-    if ((head->status >= 500 || x->grpc) && attempt_is_retried(a, head)) {
+    uint16_t status = x->grpc ? exchange_grpc_means(head) : head->status;
+    endpoint_answered(x->worker, a, status);
+    if (status >= 500 && attempt_is_retried(a, status, head)) {
         return;
     }
     attempt_wins(a);

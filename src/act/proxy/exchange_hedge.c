@@ -3,7 +3,6 @@
  * its endpoint, which has just been slower. The reads of a service wait in one list, in the order in
  * which they were sent, under one timer: the delay is the same for all of them. */
 #include "act/proxy/exchange_internal.h"
-#include "act/proxy/retry_budget.h"
 #include "decide/balance/balance.h"
 
 /* A read that is over with its answer. One that has a body, or becomes something else, is not. */
@@ -41,24 +40,17 @@ static bool is_worth_it(const struct exchange *x) {
 
 static void hedge(struct exchange *x) {
     struct attempt *a = attempt_rival(x->attempt);
-    uint16_t slot = is_worth_it(x) ? service_choose_endpoint(x->service, x) : NO_ENDPOINT;
-    if (slot == NO_ENDPOINT || exchange_has_tried(x, slot) ||
-        !retry_budget_take(x->service, true)) {
+    if (!is_worth_it(x)) {
         return;
     }
-    switch (attempt_open(a, slot, false)) {
-    case UPSTREAM_READY:
-        attempt_send(a);
-        break;
-    case UPSTREAM_CONNECTING:
-        break;
-    case UPSTREAM_FULL:
-    case UPSTREAM_FAILED:
-        return;
+    *a = (struct attempt){ .exchange = x, .endpoint = NO_ENDPOINT };
+    enum attempt_outcome outcome = attempt_go(a, true);
+    x->racing = outcome == ATTEMPT_SENT || outcome == ATTEMPT_CONNECTING;
+    if (x->racing) {
+        x->hedges++;
+        x->record.flags |= RECORD_HEDGED;
+        vitals_add(&x->service->vitals->hedges_sent, 1);
     }
-    x->hedges++;
-    x->record.flags |= RECORD_HEDGED;
-    vitals_add(&x->service->vitals->hedges_sent, 1);
 }
 
 void exchange_hedge_due(struct timer *timer) {
@@ -126,9 +118,10 @@ void attempt_wins(struct attempt *a) {
         hedge_observe(&x->service->slow, &x->service->plan.hedge,
                       exchange_now_us(x) - x->attempt->awaiting_since_us);
     }
-    if (loser->upstream == NULL) {
+    if (!x->racing) {
         return;
     }
+    x->racing = false;
     if (a != x->attempt) {
         take_over(a);
     } else {
@@ -141,9 +134,10 @@ void attempt_wins(struct attempt *a) {
 bool attempt_yields(struct attempt *a) {
     struct exchange *x = a->exchange;
     struct attempt *rival = attempt_rival(a);
-    if (rival->upstream == NULL) {
+    if (!x->racing) {
         return false;
     }
+    x->racing = false;
     if (a != x->attempt) { /* the hedge failed; the first goes on as before */
         vitals_add(&x->service->vitals->hedges_lost, 1);
         return true;

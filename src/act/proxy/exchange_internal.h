@@ -92,6 +92,9 @@ void exchange_proceed(struct exchange *x);
 
 /* Whether it is a call, and until when its client waits (grpc-timeout). */
 void exchange_read_grpc(struct exchange *x);
+/* The status that the head of an answer stands for: 503 when it says UNAVAILABLE and no message
+ * follows (Trailers-Only). */
+uint16_t exchange_grpc_means(const struct http_head *head);
 /* As exchange_answer sends it, with a grpc-status. */
 void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why);
 
@@ -99,11 +102,17 @@ void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why);
 
 /* The other one of the pair. */
 static inline struct attempt *attempt_rival(const struct attempt *a) {
-    return &a->exchange->pair[a == &a->exchange->pair[0]];
+    struct exchange *x = a->exchange;
+    return a == &x->first ? &x->second : &x->first;
 }
-/* To this endpoint; `fresh` as upstream_open. */
-enum upstream_opening attempt_open(struct attempt *a, uint16_t slot, bool fresh);
-void attempt_send(struct attempt *a);
+enum attempt_outcome {
+    ATTEMPT_SENT,
+    ATTEMPT_CONNECTING,
+    ATTEMPT_NOWHERE, /* there is no endpoint for it now */
+    ATTEMPT_FULL,    /* those that there are have as many connections as they may */
+};
+/* To an endpoint; a hedge only to one that was not tried, and if the budget allows it. */
+enum attempt_outcome attempt_go(struct attempt *a, bool hedge);
 /* The record names the endpoint of this one. */
 void attempt_is_named(struct attempt *a, uint16_t slot);
 
@@ -115,8 +124,8 @@ bool exchange_is_repeatable(const struct exchange *x);
 bool exchange_has_tries(const struct exchange *x);
 /* No answer came (or none that makes sense): once more, elsewhere, or the visitor is told. */
 void attempt_failed(struct attempt *a, enum record_reason reason);
-/* The answer that came is one after which the request goes elsewhere: it has gone. */
-bool attempt_is_retried(struct attempt *a, const struct http_head *head);
+/* The answer that came, which stands for `status`, is one after which the request goes elsewhere: it has gone. */
+bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_head *head);
 /* `per_try` is over: elsewhere, or on with waiting. */
 void exchange_try_over(struct exchange *x);
 /* A time limit was reached: as if the service had failed. */

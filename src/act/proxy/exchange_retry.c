@@ -2,7 +2,6 @@
  * before the deadline, and the service's budget allows it (retry_budget.c). */
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/retry_budget.h"
-#include "wire/http/grpc.h"
 
 bool exchange_is_repeatable(const struct exchange *x) {
     return (x->idempotent || http_method_is_idempotent(x->request.method)) && !x->request.upgrade;
@@ -29,17 +28,21 @@ static uint64_t expected_us(const struct exchange *x) {
     return least;
 }
 
-/* Whether it goes out once more; then it is counted. `head`: the answer that came, or NULL. */
-static bool takes_retry(struct exchange *x, enum retry_cause cause, const struct http_head *head) {
+static bool says_when(const struct http_head *head) {
+    return http_head_find(head, HTTP_FIELD_RETRY_AFTER) != NULL ||
+           http_head_find_name(head, SLICE("grpc-retry-pushback-ms")) != NULL;
+}
+
+/* Whether it goes out once more; then it is counted. `head`: of the answer that came, or NULL. */
+static bool takes_retry_after(struct exchange *x, enum retry_cause cause, uint16_t status,
+                              const struct http_head *head) {
     struct retry_facts facts = {
         .cause = cause,
-        .status = head == NULL ? 0 : head->status < 500 ? 503 : head->status,
+        .status = status,
         .repeatable = exchange_is_repeatable(x),
         .whole = !x->body_overflowed,
         .answer_begun = x->response_begun,
-        .says_when = head != NULL && (http_head_find(head, HTTP_FIELD_RETRY_AFTER) != NULL ||
-                                      (x->grpc && http_head_find_name(
-                                                      head, SLICE("grpc-retry-pushback-ms")))),
+        .says_when = head != NULL && says_when(head),
         .attempts = tries(x),
         .left_us = exchange_left_us(x),
         .expected_us = expected_us(x),
@@ -56,6 +59,10 @@ static bool takes_retry(struct exchange *x, enum retry_cause cause, const struct
     x->record.flags |= RECORD_RETRIED;
     vitals_add(&v->retried[cause], 1);
     return true;
+}
+
+static bool takes_retry(struct exchange *x, enum retry_cause cause) {
+    return takes_retry_after(x, cause, 0, NULL);
 }
 
 static const char *text_of(enum record_reason reason) {
@@ -83,7 +90,7 @@ static bool is_timeout(enum record_reason reason) {
 
 /* Nothing is under way any more: once more, or the visitor is told. */
 static void again_or_answer(struct exchange *x, enum retry_cause cause, enum record_reason reason) {
-    if (reason != REASON_TIMEOUT_TOTAL && takes_retry(x, cause, NULL)) {
+    if (reason != REASON_TIMEOUT_TOTAL && takes_retry(x, cause)) {
         exchange_go(x);
         return;
     }
@@ -139,25 +146,14 @@ void attempt_on_failed(struct attempt *a, enum record_reason reason) {
     }
 }
 
-/* gRPC says UNAVAILABLE in place of 503, and nothing else (gRPC over HTTP/2, Trailers-Only). */
-static bool is_unavailable(const struct exchange *x, const struct http_head *head) {
-    const struct http_field *status =
-        x->grpc ? http_head_find_name(head, SLICE("grpc-status")) : NULL;
-    return status != NULL && slice_equal(status->value, SLICE("14"));
-}
-
-bool attempt_is_retried(struct attempt *a, const struct http_head *head) {
+bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_head *head) {
     struct exchange *x = a->exchange;
-    bool unavailable = head->status == 200 && is_unavailable(x, head);
-    uint32_t on = retry_on_status(unavailable ? 503 : head->status);
-    if ((x->service->plan.retry.on & on) == 0) {
+    if ((x->service->plan.retry.on & retry_on_status(status)) == 0) {
         return false;
     }
-    bool races = attempt_rival(a)->upstream != NULL;
-    if (!races && !takes_retry(x, RETRY_STATUS, head)) {
+    if (!x->racing && !takes_retry_after(x, RETRY_STATUS, status, head)) {
         return false;
     }
-    endpoint_answered(x->worker, a, unavailable ? 503 : head->status);
     attempt_leave(a, false);
     if (!attempt_yields(a)) {
         exchange_go(x);
@@ -167,13 +163,13 @@ bool attempt_is_retried(struct attempt *a, const struct http_head *head) {
 
 void attempt_rescue(struct attempt *a) {
     struct exchange *x = a->exchange;
-    if (attempt_rival(a)->upstream != NULL) {
+    if (x->racing) {
         attempt_leave(a, false);
         attempt_yields(a);
         return;
     }
     bool open = x->state == EXCHANGE_CONNECTING || x->state == EXCHANGE_AWAITING;
-    if (x->rescued || !open || !takes_retry(x, a->sent ? RETRY_EJECTED : RETRY_CONNECT, NULL)) {
+    if (x->rescued || !open || !takes_retry(x, a->sent ? RETRY_EJECTED : RETRY_CONNECT)) {
         return;
     }
     x->rescued = true;
@@ -183,7 +179,7 @@ void attempt_rescue(struct attempt *a) {
 
 void exchange_try_over(struct exchange *x) {
     struct attempt *a = x->attempt;
-    if (attempt_rival(a)->upstream != NULL || !takes_retry(x, RETRY_TIMEOUT, NULL)) {
+    if (x->racing || !takes_retry(x, RETRY_TIMEOUT)) {
         x->patient = true;
         exchange_arm(x);
         return;
@@ -195,8 +191,9 @@ void exchange_try_over(struct exchange *x) {
 
 void exchange_fail(struct exchange *x, enum record_reason reason) {
     if (x->state == EXCHANGE_AWAITING) {
-        if (reason == REASON_TIMEOUT_TOTAL && attempt_rival(x->attempt)->upstream != NULL) {
+        if (reason == REASON_TIMEOUT_TOTAL && x->racing) {
             attempt_leave(attempt_rival(x->attempt), false);
+            x->racing = false;
         }
         attempt_failed(x->attempt, reason);
         return;

@@ -24,17 +24,15 @@ static uint32_t bit_of(struct slice name) {
 }
 
 static void check_retry(const struct config_place *place, void *item) {
-    struct retry_config *r = item;
+    const struct retry_config *r = item;
     for (size_t i = 0; i < r->on_count; i++) {
-        uint32_t bit = bit_of(r->on[i]);
-        if (bit == 0) {
+        if (bit_of(r->on[i]) == 0) {
             struct config_place at = config_place_item(place, "on", i);
             config_place_error(&at, NULL,
                                "on: expected connect, reset, timeout, 500, 502, 503 or 504, found "
                                "'%.*s'",
                                SLICE_ARG(r->on[i]));
         }
-        r->on_bits |= bit;
     }
 }
 
@@ -87,10 +85,11 @@ const struct config_table circuit_config_table =
 void retry_plan_service(const struct retry_config *retry, const struct hedge_config *hedge,
                         const struct circuit_config *circuit, uint32_t retries,
                         struct plan_service *out) {
-    out->retry = (struct retry_policy){
-        .on = retry->on_bits,
-        .attempts = retry->attempts > 0 ? retry->attempts : retries + 1,
-    };
+    out->retry = (struct retry_policy){ .attempts = retry->attempts > 0 ? retry->attempts
+                                                                        : retries + 1 };
+    for (size_t i = 0; i < retry->on_count; i++) {
+        out->retry.on |= bit_of(retry->on[i]);
+    }
     out->retry_try_ms = (uint32_t)retry->per_try_ms;
     out->retry_ratio = retry->budget_ratio;
     out->retry_floor_rps = retry->floor_rps;

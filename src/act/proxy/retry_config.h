@@ -10,7 +10,6 @@
 struct retry_config {
     struct slice *on;
     size_t on_count;
-    uint32_t on_bits;
     uint32_t attempts; /* 0: as limits.retries says */
     double budget_ratio, floor_rps;
     int64_t per_try_ms;
