@@ -40,7 +40,7 @@ static bool takes_retry_after(struct exchange *x, enum retry_cause cause, uint16
         .cause = cause,
         .status = status,
         .repeatable = exchange_is_repeatable(x),
-        .whole = !x->body_overflowed,
+        .lost = x->body_overflowed,
         .answer_begun = x->response_begun,
         .says_when = head != NULL && says_when(head),
         .attempts = tries(x),

@@ -26,13 +26,12 @@ static bool take(struct service *s, bool hedge) {
     _Atomic uint64_t *word = &s->worker->vitals->shared_services[s->index].budget_spent;
     struct budget budget = look(s);
     uint64_t before = atomic_load(word), after;
+    bool taken;
     do {
         after = before;
-        if (!budget_take(&budget, hedge, &after)) {
-            return false;
-        }
+        taken = budget_take(&budget, hedge, &after);
     } while (!atomic_compare_exchange_weak(word, &before, after));
-    return true;
+    return taken;
 }
 
 /* Requests fail faster than they may be sent again: said once a storm. */

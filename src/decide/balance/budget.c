@@ -13,10 +13,10 @@ bool budget_take(const struct budget *b, bool hedge, uint64_t *spent) {
     uint64_t kept = hedge ? (uint64_t)(burst * BUDGET_HEDGES_LEAVE * BUDGET_ONE) : 0;
     uint64_t oldest = all > most ? all - most : 0;
     /* More than was ever earned: a new configuration counts from now on. */
-    uint64_t from = *spent > all ? all : *spent < oldest ? oldest : *spent;
-    if (from + BUDGET_ONE + kept > all) {
+    *spent = *spent > all ? all : *spent < oldest ? oldest : *spent;
+    if (*spent + BUDGET_ONE + kept > all) {
         return false;
     }
-    *spent = from + BUDGET_ONE;
+    *spent += BUDGET_ONE;
     return true;
 }

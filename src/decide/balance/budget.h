@@ -25,6 +25,7 @@ struct budget {
     uint32_t in_flight;
 };
 
-/* Takes one: `spent` is read and replaced on success. `hedge`: not the last ones. The caller swaps
- * the word in atomically, and asks again when somebody else was first. */
+/* Takes one if there is one: `spent` is read and replaced, also where the answer is no. `hedge`: not
+ * the last ones. The caller swaps the word in atomically, and asks again when somebody else was
+ * first. */
 bool budget_take(const struct budget *budget, bool hedge, uint64_t *spent);

@@ -34,7 +34,7 @@ uint32_t retry_on_status(uint16_t status) {
 
 enum retry_verdict retry_decide(const struct retry_policy *p, const struct retry_facts *f) {
     uint32_t on = f->cause == RETRY_STATUS ? retry_on_status(f->status) : causes[f->cause].on;
-    if (f->answer_begun || !f->whole || (causes[f->cause].begun && !f->repeatable)) {
+    if (f->answer_begun || f->lost || (causes[f->cause].begun && !f->repeatable)) {
         return RETRY_UNSAFE;
     }
     if ((p->on & on) == 0 || f->says_when) {

@@ -41,7 +41,7 @@ struct retry_facts {
     enum retry_cause cause;
     uint16_t status;      /* of RETRY_STATUS; gRPC's UNAVAILABLE without a message is 503 */
     bool repeatable;      /* doing it twice does no more than doing it once */
-    bool whole;           /* we still have all that was sent of it */
+    bool lost;            /* we do not have all that was sent of it any more */
     bool answer_begun;    /* the client has the final head; 100 and 103 are no answer */
     bool says_when;       /* the answer has Retry-After: the whole service asks for a pause */
     uint32_t attempts;    /* so far */
