@@ -4,6 +4,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def post(proxy, fields=""):
         return client.read_response()
 
 
-def warm_up(proxy, service, count=80):
+def warm_up(proxy, count=80):
     """So that the times to first byte are known: reads at the quick endpoint only."""
     with proxy.connect() as client:
         for i in range(count):
@@ -254,34 +255,32 @@ def test_the_service_is_told_how_long_is_left():
 HEDGE = {"hedge_us": 20000}
 
 
-def hedged(proxy, bad, count=60):
-    """Reads, one after the other, until some went to the slow endpoint first."""
+def hedged(proxy, count=60):
+    """Reads, one after the other, some of which go to the hanging endpoint first."""
     with proxy.connect() as client:
         for i in range(count):
-            assert client.get(f"/{i}").body in (f"/{i}".encode(), b"slow")
+            assert client.get(f"/{i}").body == f"/{i}".encode()
 
 
 def test_a_slow_read_is_answered_by_another_endpoint_and_the_loser_is_closed():
     with slow(3) as hanging, Service() as good, \
             Proxy(good.port, f"127.0.0.1:{hanging.port},warm", limits=HEDGE) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 1 serving")
-        began = time.monotonic()
-        hedged(proxy, hanging)
-        assert len(hanging.requests) >= 1
-        assert time.monotonic() - began < 3 and hanging.cancelled.wait(5)
+        hedged(proxy)
+        assert len(hanging.requests) >= 1 and hanging.cancelled.wait(5)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        assert v["hedges_sent"] == v["hedges_won"] == len(hanging.requests)
+        # One that was called off may not have been read there at all.
+        assert v["hedges_won"] >= len(hanging.requests)
+        assert v["hedges_sent"] == v["hedges_won"] + v["hedges_lost"]
         assert v["endpoints"][1]["failures"] == 0 and v["endpoints"][1]["awaiting"] == 0
         assert v["failed"] == v["retries"] == 0
         records = [r for r in proxy.records() if r["flags"] & HEDGED]
-        assert len(records) == v["hedges_won"] and all(r["endpoint"] == 0 for r in records)
+        assert len(records) == v["hedges_sent"] and all(r["endpoint"] == 0 for r in records)
 
 
 def test_the_hedge_may_lose():
     """The second endpoint hangs when the first one is a little slow: nobody notices."""
-    steps = threading.Event()
-
     def sometimes(one):
         while True:
             request = one.read_request()
@@ -290,7 +289,7 @@ def test_the_hedge_may_lose():
             one.answer(request.target)
     with counted(sometimes) as first, slow(3) as hanging, \
             Proxy(first.port, f"127.0.0.1:{hanging.port},warm", limits=HEDGE) as proxy:
-        warm_up(proxy, first)
+        warm_up(proxy)
         # Out of rotation an endpoint gets no first attempt; a second one may go to a spare.
         with proxy.connect() as client:
             for i in range(3):
@@ -298,13 +297,12 @@ def test_the_hedge_may_lose():
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
         assert v["hedges_lost"] >= 1 and v["hedges_won"] == 0 and v["failed"] == 0
         assert hanging.cancelled.wait(5)
-    steps.set()
 
 
 def test_what_is_no_plain_read_is_not_hedged():
     with slow(0.2) as sleepy, Service() as good, \
             Proxy(good.port, f"127.0.0.1:{sleepy.port},warm", limits=HEDGE) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 0 draining", "state 1 serving", f"endpoint 127.0.0.1:{free_port()},warm")
         for request in (POST.format(""), "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n",
                         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
@@ -318,27 +316,29 @@ def test_what_is_no_plain_read_is_not_hedged():
 def test_hedging_can_be_switched_off():
     with slow(0.3) as sleepy, Service() as good, \
             Proxy(good.port, f"127.0.0.1:{sleepy.port},warm", limits={"no_hedge": 1}) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 1 serving")
-        hedged(proxy, sleepy, 20)
+        with proxy.connect() as client:
+            bodies = [client.get(f"/{i}").body for i in range(20)]
+        assert b"slow" in bodies
         assert proxy.vitals()["hedges_sent"] == 0 and not sleepy.cancelled.is_set()
 
 
 def test_a_failed_first_attempt_leaves_the_hedge_to_answer():
     def cut(one):
         one.service.requests.append(one.read_request())
-        time.sleep(0.3)
+        time.sleep(1)
         one.close()
 
     def late(one):
         while True:
             request = one.read_request()
             if not request.target.startswith("/warm"):
-                time.sleep(0.6)
+                time.sleep(2)
             one.answer("late")
     with counted(cut) as bad, counted(late) as good, \
             Proxy(good.port, f"127.0.0.1:{bad.port},warm", limits=HEDGE) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 1 serving", "state 0 warm")
         with proxy.connect() as client:
             assert client.get("/x").body == b"late"
@@ -350,7 +350,7 @@ def test_a_failed_first_attempt_leaves_the_hedge_to_answer():
 def test_a_visitor_who_leaves_calls_both_off():
     with slow(5) as a, slow(5) as b, Service() as good, \
             Proxy(good.port, *(f"127.0.0.1:{s.port},warm" for s in (a, b)), limits=HEDGE) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 0 draining", "state 1 serving", "state 2 serving")
         client = proxy.connect()
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -364,9 +364,9 @@ def test_an_endpoint_that_hangs_soon_gets_nothing_any_more():
     """Each attempt that was called off counts as unanswered for so long: they add up."""
     with slow(30) as hanging, Service() as good, \
             Proxy(good.port, f"127.0.0.1:{hanging.port},warm", limits=HEDGE) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 1 serving")
-        hedged(proxy, hanging, 300)
+        hedged(proxy, 300)
         assert 1 <= len(hanging.requests) <= 12
 
 
@@ -379,11 +379,11 @@ def test_in_http2_the_loser_is_reset_and_the_connection_stays():
         held.append((peer, stream))
     with H2Service(hold) as hanging, H2Service() as good, \
             Proxy(good.port, f"127.0.0.1:{hanging.port},warm", limits={**HEDGE, "protocol": 1}) as proxy:
-        warm_up(proxy, good)
+        warm_up(proxy)
         proxy.publish("state 1 serving")
-        hedged(proxy, hanging)
+        hedged(proxy)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        assert held and v["hedges_won"] == len(held) and v["failed"] == 0
+        assert held and v["hedges_won"] >= len(held) and v["failed"] == 0
         deadline = time.monotonic() + 5
         while any(stream.reset is None for _, stream in held) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -485,7 +485,6 @@ class Shop:
         self.process = subprocess.Popen([sys.executable, "-c", SHOP, str(self.port), str(self.log)])
         deadline = time.monotonic() + 20
         while True:
-            import socket
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
