@@ -242,8 +242,8 @@ static void write_retries(struct exposition *e, const struct api *api) {
                                                  "requests sent again, by why" });
     for (uint32_t s = 0; s < api->view->service_count; s++) {
         for (int cause = 0; cause < RETRY_CAUSES && service_name(api, s).len > 0; cause++) {
-            size_t at = offsetof(struct vitals_service, retried) +
-                        (size_t)cause * sizeof(_Atomic uint64_t);
+            size_t at =
+                offsetof(struct vitals_service, retried) + (size_t)cause * sizeof(_Atomic uint64_t);
             struct slice name = slice_from(retry_cause_name((enum retry_cause)cause));
             exposition_value(e, LABELS({ "service", service_name(api, s) }, { "reason", name }),
                              (double)sum_stage(api->vitals, s, at));

@@ -76,22 +76,22 @@ struct exchange {
     const struct client_info *who;  /* the visitor: the peer, or whom a trusted peer speaks for */
     struct service *service;        /* NULL until a route is found */
     enum exchange_state state;
-    uint8_t attempts;    /* sendings of the request, the first and hedges included */
-    uint8_t hedges;      /* of these */
+    uint8_t attempts; /* sendings of the request, the first and hedges included */
+    uint8_t hedges;   /* of these */
     uint8_t tried_count;
     bool prepared; /* the request's head is as it goes upstream */
     bool request_ended, response_ended;
     bool idempotent;      /* the route promises it, whatever the method */
     bool body_overflowed; /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
-    bool admitted;          /* counted in the service's in-flight number */
-    bool response_begun;    /* the final head went to the client */
-    bool logged;            /* `texts` are the access log's */
-    bool rescued;           /* taken off an ejected endpoint once already */
-    bool racing;            /* `first` and `second` are both under way */
-    bool timed;             /* a read: its time to first byte counts, and a hedge may come */
-    bool patient;           /* nothing may be sent again: `per_try` does not matter any more */
-    bool grpc;              /* answers of our own are said as gRPC says them */
+    bool admitted;       /* counted in the service's in-flight number */
+    bool response_begun; /* the final head went to the client */
+    bool logged;         /* `texts` are the access log's */
+    bool rescued;        /* taken off an ejected endpoint once already */
+    bool racing;         /* `first` and `second` are both under way */
+    bool timed;          /* a read: its time to first byte counts, and a hedge may come */
+    bool patient;        /* nothing may be sent again: `per_try` does not matter any more */
+    bool grpc;           /* answers of our own are said as gRPC says them */
     uint16_t tried[EXCHANGE_TRIED_MAX];
     uint64_t started_us, waiting_since_us, activity_us;
     uint64_t deadline_us;      /* the client will not wait longer; 0: it did not say */
@@ -119,7 +119,7 @@ struct exchange {
     /* From here on it is kept from one use to the next. */
     struct http_head request;
     struct http_field request_fields[HTTP_FIELDS_MAX];
-    struct attempt second; /* of no meaning before there was a hedge */
+    struct attempt second;                 /* of no meaning before there was a hedge */
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena;                    /* the request's head and what we add to it */
     struct buffer body;                    /* of the request: not yet sent, or kept for a retry */

@@ -94,7 +94,9 @@ static void state_over(struct exchange *x) {
         exchange_refuse_overload(x);
         break;
     case EXCHANGE_AWAITING:
-        if (x->request_ended && exchange_now_us(x) < after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))) {
+        if (x->request_ended &&
+            exchange_now_us(x) <
+                after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))) {
             exchange_try_over(x);
             return;
         }
@@ -135,7 +137,7 @@ void exchange_on_timer(struct timer *timer) {
 /* By which the service is told; empty: it is not. */
 static struct slice field_name(const struct exchange *x) {
     struct plan_text field = x->service->plan.deadline_field;
-    return x->grpc ? SLICE("grpc-timeout")
+    return x->grpc                                    ? SLICE("grpc-timeout")
            : field.len > 0 && x->worker->plan != NULL ? plan_slice(x->worker->plan, field)
                                                       : SLICE("");
 }

@@ -1,7 +1,7 @@
 /* Hedging: a read that is slow to be answered (decide/balance/hedge.h) gets a second attempt at
  * another endpoint; whose head comes first answers, and the other one is called off: no failure of
- * its endpoint, which has just been slower. The reads of a service wait in one list, in the order in
- * which they were sent, under one timer: the delay is the same for all of them. */
+ * its endpoint, which has just been slower. The reads of a service wait in one list, in the order
+ * in which they were sent, under one timer: the delay is the same for all of them. */
 #include "act/proxy/exchange_internal.h"
 #include "decide/balance/balance.h"
 

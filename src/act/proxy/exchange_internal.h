@@ -124,7 +124,8 @@ bool exchange_is_repeatable(const struct exchange *x);
 bool exchange_has_tries(const struct exchange *x);
 /* No answer came (or none that makes sense): once more, elsewhere, or the visitor is told. */
 void attempt_failed(struct attempt *a, enum record_reason reason);
-/* The answer that came, which stands for `status`, is one after which the request goes elsewhere: it has gone. */
+/* The answer that came, which stands for `status`, is one after which the request goes elsewhere:
+ * it has gone. */
 bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_head *head);
 /* `per_try` is over: elsewhere, or on with waiting. */
 void exchange_try_over(struct exchange *x);

@@ -120,8 +120,7 @@ static void offer(struct exchange *x, const struct plan_route *route) {
     }
     x->service = &x->worker->services[service % PLAN_SERVICES_MAX];
     x->record.service = x->service->index;
-    x->idempotent =
-        route->idempotent || (x->service->plan.idempotency_key && has_key(&x->request));
+    x->idempotent = route->idempotent || (x->service->plan.idempotency_key && has_key(&x->request));
     x->compression.on = route->compression == PLAN_DEFAULT ? x->service->plan.compression
                                                            : route->compression == PLAN_ON;
     exchange_read_deadline(x);

@@ -85,8 +85,8 @@ const struct config_table circuit_config_table =
 void retry_plan_service(const struct retry_config *retry, const struct hedge_config *hedge,
                         const struct circuit_config *circuit, uint32_t retries,
                         struct plan_service *out) {
-    out->retry = (struct retry_policy){ .attempts = retry->attempts > 0 ? retry->attempts
-                                                                        : retries + 1 };
+    out->retry =
+        (struct retry_policy){ .attempts = retry->attempts > 0 ? retry->attempts : retries + 1 };
     for (size_t i = 0; i < retry->on_count; i++) {
         out->retry.on |= bit_of(retry->on[i]);
     }

@@ -1,5 +1,5 @@
-/* `retry:`, `hedge:` and `limits:` of a service: what is sent a second time, and how much is sent at
- * all. The one place where their defaults are written. */
+/* `retry:`, `hedge:` and `limits:` of a service: what is sent a second time, and how much is sent
+ * at all. The one place where their defaults are written. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

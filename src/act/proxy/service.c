@@ -286,8 +286,8 @@ static void observe(struct worker *w, const struct attempt *a, struct endpoint *
     if (event == EJECTION_SUCCESS && clean) {
         return; /* the usual case writes nothing that others must fetch */
     }
-    if (ejection_observe(&known, event, count_ejected(a->exchange->service), a->exchange->service->serving_count,
-                         loop_now_us(w->loop))) {
+    if (ejection_observe(&known, event, count_ejected(a->exchange->service),
+                         a->exchange->service->serving_count, loop_now_us(w->loop))) {
         log_warn("endpoint_ejected", "service=%s slot=%u failures_in_a_row=%s until_ms=%llu",
                  a->exchange->service->plan.name, a->endpoint,
                  event == EJECTION_CONNECT_FAILED ? "connect" : "answer",

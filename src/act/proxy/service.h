@@ -65,10 +65,10 @@ struct service {
     uint64_t done_since_us;       /* how fast requests leave: in this window, and in the last */
     uint32_t done_count;
     double done_rps;
-    struct list hedgeable;        /* exchanges that may get a second attempt, in order of sending */
-    struct timer hedge;           /* runs while there are some */
-    struct hedge_estimate slow;   /* of their times to first byte; of this worker */
-    uint64_t retry_refused_us;    /* the last time that the budget was spent; 0: never */
+    struct list hedgeable;      /* exchanges that may get a second attempt, in order of sending */
+    struct timer hedge;         /* runs while there are some */
+    struct hedge_estimate slow; /* of their times to first byte; of this worker */
+    uint64_t retry_refused_us;  /* the last time that the budget was spent; 0: never */
     struct vitals_service *vitals;
 };
 

@@ -1,8 +1,8 @@
 /* The seam between the exchange, which knows no protocol, and the protocols, which know no routing:
  * one message each way on one connection. A client's stream (session_*.c) gives requests and takes
  * responses; a service's stream (upstream_*.c) takes requests and gives responses. What a stream
- * gives it calls out as exchange_on_* or attempt_on_* (exchange.h); what it takes comes by these functions, none of
- * which calls back before it returns. */
+ * gives it calls out as exchange_on_* or attempt_on_* (exchange.h); what it takes comes by these
+ * functions, none of which calls back before it returns. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ struct stream_ops {
 
 struct stream {
     const struct stream_ops *ops;
-    union { /* NULL: between two exchanges, or released */
+    union {                        /* NULL: between two exchanges, or released */
         struct exchange *exchange; /* of a client's stream */
         struct attempt *attempt;   /* of a service's stream */
     };

@@ -40,7 +40,7 @@ struct upstream {
     uint8_t out_framing; /* enum http_framing of the request */
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
-    bool counted; /* in endpoint->connections */
+    bool counted;           /* in endpoint->connections */
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
     uint16_t visitor_port;

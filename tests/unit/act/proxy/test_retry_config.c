@@ -1,4 +1,5 @@
-/* `retry:`, `hedge:` and `limits:` of a service: defaults, what goes into the plan, what is refused.
+/* `retry:`, `hedge:` and `limits:` of a service: defaults, what goes into the plan, what is
+ * refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
