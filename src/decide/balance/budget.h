@@ -14,16 +14,14 @@
 
 #define BUDGET_ONE 1000000u        /* one sending, in the unit of earned and spent */
 #define BUDGET_BURST_LEAST 200     /* sendings that can be saved up */
-#define BUDGET_BURST_IN_FLIGHT 0.5 /* and of those in flight, for when an endpoint dies with them  \
-                                    */
-#define BUDGET_HEDGES_LEAVE 0.25   /* of the burst is kept for retries, which somebody waits for */
+#define BUDGET_BURST_IN_FLIGHT 0.5 /* and of those in flight: an endpoint may die with them */
+#define BUDGET_HEDGES_LEAVE 0.25   /* of the burst is for retries, which somebody waits for */
 
 struct budget {
-    double ratio;     /* of the requests */
-    double floor_rps; /* >= 0 */
-    uint64_t
-        requests;    /* that were sent since the beginning; only grows (a little less is no harm) */
-    uint64_t now_us; /* since a beginning, likewise */
+    double ratio;      /* of the requests */
+    double floor_rps;  /* >= 0 */
+    uint64_t requests; /* since the beginning; grows, but for a few that were refused later */
+    uint64_t now_us;   /* since a beginning, likewise */
     uint32_t in_flight;
 };
 
