@@ -75,6 +75,15 @@ def post(proxy, fields=""):
         return client.read_response()
 
 
+def until_asked(service, ask):
+    """The answers until a request has come to the service: which endpoint is asked is chance."""
+    answers = []
+    while not service.requests:
+        assert len(answers) < 200, "the service was not asked"
+        answers.append(ask())
+    return answers
+
+
 def warm_up(proxy, count=80):
     """So that the times to first byte are known: reads at the quick endpoint only."""
     with proxy.connect() as client:
@@ -87,15 +96,14 @@ def warm_up(proxy, count=80):
 @pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"])
 def test_a_read_that_one_endpoint_cannot_answer_is_answered_by_another(status):
     with answering(status) as bad, Service() as good, Proxy(bad.port, good.port) as proxy:
-        for i in range(20):
-            assert proxy.get(f"/{i}").body == f"/{i}".encode()
-        assert 1 <= len(bad.requests) == proxy.vitals()["retried"]["status"]
+        assert set(until_asked(bad, lambda: proxy.get("/same").body)) == {b"/same"}
+        assert len(bad.requests) == proxy.vitals()["retried"]["status"] == 1
 
 
 def test_500_is_retried_where_the_configuration_says_so():
     with answering("500 Oops") as bad, Service() as good:
         with Proxy(bad.port, good.port) as proxy:
-            statuses = [proxy.get().status for _ in range(10)]
+            statuses = until_asked(bad, lambda: proxy.get().status)
             assert 500 in statuses and proxy.vitals()["retries"] == 0
         with Proxy(bad.port, good.port, limits={"retry_on": S500}) as proxy:
             assert all(proxy.get().status == 200 for _ in range(10))
@@ -106,14 +114,11 @@ def test_the_answer_goes_through_when_there_is_nobody_else_or_the_service_says_w
         answer = proxy.get()
         assert (answer.status, answer.body, answer.field("x-which")) == (503, b"no", "last")
         assert len(bad.requests) == 3
-    with answering("503 Busy", "Retry-After: 7\r\n") as bad, Service() as good:
-        for _ in range(6):
-            with Proxy(bad.port, good.port) as proxy:
-                answer = proxy.get()
-                if answer.status == 503:
-                    assert answer.field("retry-after") == "7"
-                assert proxy.vitals()["retries"] == 0
-        assert bad.requests
+    with answering("503 Busy", "Retry-After: 7\r\n") as bad, Service() as good, \
+            Proxy(bad.port, good.port) as proxy:
+        answer = until_asked(bad, proxy.get)[-1]
+        assert (answer.status, answer.field("retry-after")) == (503, "7")
+        assert proxy.vitals()["retries"] == 0
 
 
 def test_a_post_is_not_retried_whatever_the_answer():
@@ -127,13 +132,12 @@ def test_an_idempotency_key_counts_only_where_the_service_honours_it():
     key = 'Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324"\r\n'
     with dying() as bad, Service() as good:
         with Proxy(bad.port, good.port) as proxy:
-            statuses = [post(proxy, key).status for _ in range(8)]
+            statuses = until_asked(bad, lambda: post(proxy, key).status)
             assert 502 in statuses and proxy.vitals()["retries"] == 0
         for fields, again in ((key, True), ("", False), (key + key, False), ("Idempotency-Key:\r\n", False)):
             bad.requests.clear()
             with Proxy(bad.port, good.port, limits={"idempotency_key": 1}) as proxy:
-                statuses = [post(proxy, fields).status for _ in range(8)]
-                assert len(bad.requests) >= 1
+                statuses = until_asked(bad, lambda: post(proxy, fields).status)
                 assert (502 not in statuses) == again
                 assert (proxy.vitals()["retried"]["reset"] >= 1) == again
 
@@ -393,9 +397,9 @@ def test_in_http2_the_loser_is_reset_and_the_connection_stays():
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
         assert v["hedges_sent"] >= len(held) and v["failed"] == 0
         deadline = time.monotonic() + 5
-        while any(stream.reset is None for _, stream in held) and time.monotonic() < deadline:
+        while not held or any(stream.reset is None for _, stream in held) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert all(stream.reset == 8 for _, stream in held)  # CANCEL
+        assert held and all(stream.reset == 8 for _, stream in held)  # CANCEL
         assert hanging.connections == 1 and not hanging.peers[0].closed
 
 
@@ -411,17 +415,16 @@ def test_in_http2_503_goes_elsewhere_and_so_does_grpc_unavailable_if_the_route_a
                      [("grpc-status", "0")])
     with H2Service(busy) as bad, H2Service() as good, \
             Proxy(bad.port, good.port, limits={"protocol": 1}) as proxy:
-        assert all(proxy.get(f"/{i}").body == f"/{i}".encode() for i in range(10))
-        assert bad.requests
+        assert set(until_asked(bad, lambda: proxy.get("/same").body)) == {b"/same"}
     call = [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "5S")]
     key = [("idempotency-key", '"1"')]
     for fields, again in ((call, False), (call + key, True)):
         with H2Service(unavailable) as bad, H2Service(fine) as good, \
                 Proxy(bad.port, good.port, limits={"protocol": 1, "idempotency_key": 1}) as proxy, \
                 Client(proxy.port) as client:
-            statuses = [client.post("/a.B/C", b"\0\0\0\0\0", fields) for _ in range(8)]
+            statuses = until_asked(bad, lambda: client.post("/a.B/C", b"\0\0\0\0\0", fields))
             codes = [s.field("grpc-status") or dict(s.trailers)["grpc-status"] for s in statuses]
-            assert bad.requests and ("14" not in codes) == again
+            assert ("14" not in codes) == again
             told = [request.field("grpc-timeout") for request in good.requests + bad.requests]
             assert all(0 < int(text[:-1]) <= 5000000 and text[-1] == "u" for text in told)
 
