@@ -186,7 +186,7 @@ class Peer:
             return ""
         shown = subprocess.run([self.binary, *self.spec["version"]], capture_output=True, text=True,
                                check=True)
-        return re.search(r"\d+\.\d+\.\d+\S*", shown.stdout + shown.stderr)[0]
+        return re.search(r"\d+\.\d+\.\d+[^\s/]*", shown.stdout + shown.stderr)[0]
 
 
 def get(port, path, body=None):

@@ -105,3 +105,20 @@ bool slice_copy_text(struct slice s, char *out, size_t out_bytes) {
     out[s.len] = '\0';
     return true;
 }
+
+char *slice_put(char *at, struct slice s) {
+    if (s.len > 0) {
+        memcpy(at, s.data, s.len);
+    }
+    return at + s.len;
+}
+
+char *slice_put_uint(char *at, uint64_t value) {
+    char digits[20];
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return slice_put(at, slice_of(digits + first, sizeof digits - first));
+}

@@ -35,5 +35,10 @@ struct slice slice_trim(struct slice s);
  * whole rest. Returns false when nothing is left: `while (slice_cut(&rest, ',', &item))`. */
 bool slice_cut(struct slice *rest, char separator, struct slice *head);
 
+/* Writes the bytes, or the digits of a number (at most 20), without a NUL; where the next one goes.
+ */
+char *slice_put(char *at, struct slice s);
+char *slice_put_uint(char *at, uint64_t value);
+
 /* Copies with a NUL into out[out_bytes]; false when it does not fit (out is then empty). */
 bool slice_copy_text(struct slice s, char *out, size_t out_bytes);

@@ -120,6 +120,11 @@ static void apply_blocks(struct config_run *run, const struct config_field *fiel
                          const struct config_node *node, void *item) {
     bool named = field->type == CONFIG_NAMED_BLOCKS;
     enum config_node_kind kind = named ? CONFIG_MAP : CONFIG_LIST;
+    struct config_node *only = (struct config_node *)(uintptr_t)node;
+    struct config_node single = { .kind = CONFIG_LIST, .at = node->at, .len = 1, .items = &only };
+    if (node->kind == CONFIG_SCALAR && field->table->plain) {
+        node = &single; /* one value may stand without brackets */
+    }
     if (node->kind != kind) {
         config_report_error(run->report, node->at, "%s: expected %s", field->name,
                             named ? "a name and a block for each" : "a list");
@@ -239,6 +244,17 @@ static void apply_fields(struct config_run *run, const struct config_table *tabl
     }
 }
 
+/* A value that stands for a block, as its first field. */
+static void apply_plain(struct config_run *run, const struct config_table *table,
+                        const struct config_node *node, void *item) {
+    struct config_node key = { .at = node->at, .text = slice_from(table->fields[0].name) };
+    struct config_node *keys[] = { &key }, *values[] = { (struct config_node *)(uintptr_t)node };
+    const struct config_node map = {
+        .kind = CONFIG_MAP, .at = node->at, .len = 1, .items = values, .keys = keys
+    };
+    apply_fields(run, table, &map, item);
+}
+
 /* `node` NULL: nothing is written, all defaults. */
 static void apply_table(struct config_run *run, const struct config_table *table,
                         const struct config_node *node, void *item) {
@@ -249,6 +265,8 @@ static void apply_table(struct config_run *run, const struct config_table *table
             empty.at = node->at;
         }
         apply_fields(run, table, node == NULL ? NULL : &empty, item);
+    } else if (node->kind == CONFIG_SCALAR && table->plain) {
+        apply_plain(run, table, node, item);
     } else if (node->kind != CONFIG_MAP) {
         config_report_error(run->report, node->at, "expected a block of keys, found %s",
                             node->kind == CONFIG_LIST ? "a list" : "a value");

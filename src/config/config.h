@@ -70,6 +70,8 @@ struct config_run;
 struct config_table {
     const struct config_field *fields;
     size_t len, item_bytes;
+    /* A plain value may stand for the block: it is that of the first field. */
+    bool plain;
     /* After all fields: what belongs together. May report with config_place_error. NULL: none. */
     void (*check)(const struct config_place *place, void *item);
 };

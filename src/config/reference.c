@@ -12,6 +12,9 @@ static void write_type(const struct config_field *field, FILE *to) {
         }
     } else {
         fprintf(to, "%s%s", field->many ? "list of: " : "", config_type_expected(field->type));
+        if (field->table != NULL && field->table->plain) {
+            fprintf(to, ", or `%s` alone", field->table->fields[0].name);
+        }
     }
 }
 

@@ -20,7 +20,8 @@ static void check_shop(const struct shop *shop) {
         assert(s->instances.min <= s->instances.max && s->objective.latency_ms > 0);
         assert(s->fleet.kind == FLEET_PROCESS ? s->fleet.command_len > 0
                                               : s->fleet.endpoint_len > 0);
-        assert(s->fleet.health.interval_ms > 0 && s->fleet.health.failures > 0);
+        assert(s->fleet.health.interval_ms > 0 && s->fleet.health.rise > 0 &&
+               s->fleet.health.fall > 0);
     }
     for (size_t i = 0; i < shop->route_count; i++) {
         const struct route_config *r = &shop->routes[i];

@@ -1,7 +1,10 @@
 """Who the visitor is: PROXY headers, trusted proxies; IPv4, IPv6 and Unix sockets on both sides."""
 import contextlib
+import pathlib
+import shutil
 import socket
 import struct
+import tempfile
 import threading
 
 import pytest
@@ -193,9 +196,13 @@ def test_an_ipv6_endpoint(tidegate):
 
 
 def test_unix_sockets_on_both_sides(tidegate, tmp_path):
-    front, back = tmp_path / "front.sock", tmp_path / "back.sock"
+    # Workers are nobody when we are root: they reach what everybody reaches.
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    front, back = tmp_path / "front.sock", folder / "back.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(back))
+    back.chmod(0o777)
     listener.listen(16)
     behind = Answering(listener)
     one = tidegate(CONFIG.format(second=f"unix:{front}", more="", endpoint=f"unix:{back}"))
@@ -205,6 +212,7 @@ def test_unix_sockets_on_both_sides(tidegate, tmp_path):
     assert behind.fields[-1]["x-forwarded-for"] == "unknown"
     assert behind.fields[-1]["forwarded"].startswith("for=unknown;")
     behind.stop()
+    shutil.rmtree(folder)
 
 
 def test_a_unix_listener_with_proxy_headers(tidegate, backend, tmp_path):

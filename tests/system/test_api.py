@@ -79,7 +79,8 @@ GOOD = ["/api/v1/status", "/api/v1/services", "/api/v1/services/storefront", "/a
         "/api/v1/instances/{instance}", "/api/v1/demand", "/api/v1/demand?service=storefront&step=2",
         "/api/v1/demand?service=storefront&from={hour_ago}&step=60", "/api/v1/latency?service=storefront",
         "/api/v1/forecast?service=storefront", "/api/v1/decisions", "/api/v1/decisions?limit=1&kind=scale",
-        "/api/v1/decisions?before=1", "/api/v1/campaigns", "/api/v1/openapi.json", "/metrics", "/healthz"]
+        "/api/v1/decisions?before=1", "/api/v1/campaigns", "/api/v1/maintenance", "/api/v1/session", "/api/v1/openapi.json", "/metrics",
+        "/healthz"]
 BAD = {"/api/v1/services/nobody": 404, "/api/v1/instances/nobody-1": 404, "/api/v1/forecast": 400,
        "/api/v1/demand?step=0": 400, "/api/v1/demand?from=yesterday": 400, "/api/v1/demand?service=nobody": 404,
        "/api/v1/decisions?limit=0": 400, "/api/v1/decisions?colour=red": 400, "/api/v1/latency?service=%zz": 400}
@@ -103,6 +104,8 @@ def test_every_answer_is_in_the_document(one):
         answer = over_tcp(one, path)
         assert answer.status == status, f"{path}: {answer.status}"
         schema.check_answer(document, "GET", path, status, answer.type, answer.json())
+    tokens = over_unix(one, "/api/v1/tokens")   # an admin's
+    seen.add(schema.check_answer(document, "GET", "/api/v1/tokens", 200, tokens.type, tokens.json()))
     left = {path for path, operations in document["paths"].items() if "get" in operations} - seen
     assert left == {"/api/v1/events"}, "each path of the document was asked for"
 
@@ -169,12 +172,12 @@ def test_events(one):
                 break
 
 
-def test_tcp_only_reads_and_knows_its_names(one):
+def test_tcp_without_a_token_only_reads_and_knows_its_names(one):
     document = document_of(one)
     for path in ("/api/v1/reload", "/api/v1/drain", "/api/v1/instances/storefront-1/drain"):
         answer = over_tcp(one, path, "POST")
-        assert answer.status == 403
-        schema.check_answer(document, "POST", path, 403, answer.type, answer.json())
+        assert answer.status == 401 and answer.headers["www-authenticate"] == "Bearer"
+        schema.check_answer(document, "POST", path, 401, answer.type, answer.json())
     assert over_tcp(one, "/api/v1/status", headers={"Host": "evil.example"}).status == 421
     assert over_tcp(one, "/api/v1/status", headers={"Host": f"localhost:{one.admin}"}).status == 200
     assert one.process.poll() is None

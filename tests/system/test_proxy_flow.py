@@ -270,3 +270,48 @@ def test_idle_connections_hold_little_memory():
         assert grown < 4096, f"{grown} bytes for each idle connection"
         for one in clients + more:
             one.close()
+
+
+def pattern(size):
+    return (PATTERN * (size // MEGABYTE + 1))[:size]
+
+
+def test_bodies_of_all_sizes_on_one_connection_are_whole():
+    """Large ones are moved by the kernel, small ones read, and which comes next nobody knows."""
+    sizes = [65536, 65536, 100, 300000, 0, 40000, 16384, 4000, 2 * MEGABYTE, 65536, 1]
+    connections = []
+
+    def script(one):
+        connections.append(one)
+        while True:
+            target = one.read_request().target
+            one.send(f"HTTP/1.1 200 OK\r\nContent-Length: {int(target[1:])}\r\n\r\n")
+            one.send(pattern(int(target[1:])))
+
+    with Service(script) as service, Proxy(service.port) as proxy, proxy.connect() as client:
+        for size in sizes:
+            client.send(f"GET /{size} HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.read_response().body == pattern(size), size
+        assert len(connections) == 1
+
+
+@pytest.mark.parametrize("extra", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"])
+def test_what_comes_behind_a_moved_body_is_nobodys_answer(extra):
+    """And a service that ends in the middle of one is not taken for one that was done."""
+    def script(one):
+        for _ in range(9 if extra else 2):   # after the first it is known to be large
+            target = one.read_request().target
+            one.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + pattern(100000) +
+                     (extra if target == "/last" else b""))
+        if not extra:
+            one.read_request()
+            one.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + pattern(60000))
+
+    with Service(script) as service, Proxy(service.port) as proxy, proxy.connect() as client:
+        for target in "/first", "/last", "/after":
+            client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+            if target == "/after" and not extra:
+                client.read_head()
+                assert client.read_to_end() == pattern(60000)
+            else:
+                assert client.read_response().body == pattern(100000)

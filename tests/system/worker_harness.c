@@ -5,7 +5,7 @@
  *                  [--route [HOST]PATH=SERVICE[:STAGE]]…
  *                  [--endpoint ADDRESS[,STATE][,SERVICE]]… [--customer ID=VALUE]… [--workers N]
  *                  [--tls CHAIN,KEY]… [--proxy-protocol] [--trusted NETWORK]…
- *                  [--many-routes N] [--in-process]
+ *                  [--many-routes N] [--rate-limit RATE,BURST] [--in-process]
  *
  * Prints "listening PORT" for each listener. Lines of standard input, each answered by one line:
  *   state SLOT STATE     endpoint ADDRESS[,STATE][,SERVICE]     replace SLOT ADDRESS
@@ -17,6 +17,7 @@
  *   rotate             a new ticket key in front of those that are there
  * The end of standard input drains the workers and ends the harness with their status.
  * --many-routes N: N routes /shop-I/articles to service 0 beside the others, for measuring.
+ * --rate-limit RATE,BURST: on each route, by client: RATE is a number per second.
  * --in-process: no commands, one worker runs in this very process (for valgrind and strace). */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +36,7 @@
 #include "base/parse.h"
 #include "wire/net/listener.h"
 #include "worker_harness_listen.h"
+#include "worker_harness_rate.h"
 
 #define LISTENERS_MAX 8
 #define LINE_BYTES 512
@@ -53,6 +55,8 @@ static struct {
         char text[256];
     } routes[64];
     uint32_t route_count, many_routes;
+    double rate_rps; /* 0: no rate limit */
+    uint32_t burst;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
     char customers[16][128]; /* "ID=VALUE", by the cookie `customer`; sessions by `sid` */
@@ -60,6 +64,7 @@ static struct {
     unsigned worker_count;
     int wake_fds[WORKERS_MAX];
     pid_t workers[WORKERS_MAX];
+    bool in_process;
 } harness = { .worker_count = 1 };
 
 void harness_fail(const char *what, const char *why) {
@@ -77,6 +82,9 @@ void harness_fail(const char *what, const char *why) {
     X("connections", harness.limits.connections)                                                   \
     X("requests_per_connection", harness.limits.requests_per_connection)                           \
     X("streams", harness.limits.streams)                                                           \
+    X("connections_per_client", harness.limits.connections_per_client)                             \
+    X("requests_per_client", harness.limits.requests_per_client)                                   \
+    X("handshakes_per_client", harness.limits.handshakes_per_client)                               \
     X("client_head_ms", harness.limits.client_head_timeout_ms)                                     \
     X("client_idle_ms", harness.limits.client_idle_timeout_ms)                                     \
     X("client_body_ms", harness.limits.client_body_timeout_ms)                                     \
@@ -275,6 +283,9 @@ static bool publish(void) {
         snprintf(text, sizeof text, "/shop-%u/articles=0", i);
         add_route(plan, text);
     }
+    if (harness.rate_rps > 0) {
+        harness_limit_routes(plan, harness.rate_rps, harness.burst);
+    }
     add_customers(plan);
     add_compression(plan);
     harness_fill_listeners(plan, harness.listen_fds, harness.listen_count);
@@ -298,8 +309,11 @@ static int run_worker(unsigned index) {
         .vitals = harness.vitals,
         .wake_fd = harness.wake_fds[index],
         .supervisor_fd = -1,
+        .guard = { .mode = harness.in_process ? GUARD_OFF : GUARD_STRICT,
+                   .memory_bytes = 4ull << 30 },
     };
     struct error err;
+    (void)guard_find_user(NULL, &config.guard.user, &err);
     if (!worker_run(&config, &err)) {
         fprintf(stderr, "worker_harness: %s\n", err.text);
         return 3;
@@ -433,6 +447,9 @@ static void print_vitals(void) {
            (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
            total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened),
            total(&w->h2_connections), total(&w->h2_floods));
+    printf("\"client_refused\":%llu,\"client_gave_way\":%llu,\"client_handshakes_refused\":%llu,",
+           total(&w->client_refused), total(&w->client_gave_way),
+           total(&w->client_handshakes_refused));
     print_service();
     printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
            "\"handshake_failures\":{",
@@ -540,12 +557,11 @@ static void open_listener(const char *text) {
     fflush(stdout);
 }
 
-static bool read_arguments(int argc, char **argv) {
-    bool in_process = false;
+static void read_arguments(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--in-process") == 0) {
-            in_process = true;
+            harness.in_process = true;
             continue;
         }
         if (strcmp(argv[i], "--proxy-protocol") == 0) {
@@ -568,6 +584,10 @@ static bool read_arguments(int argc, char **argv) {
             snprintf(harness.customers[harness.customer_count++], 128, "%s", value);
         } else if (strcmp(argv[i], "--workers") == 0) {
             harness.worker_count = (unsigned)atoi(value) % (WORKERS_MAX + 1);
+        } else if (strcmp(argv[i], "--rate-limit") == 0) {
+            if (sscanf(value, "%lf,%u", &harness.rate_rps, &harness.burst) != 2) {
+                harness_fail(value, "expected RATE,BURST");
+            }
         } else if (strcmp(argv[i], "--many-routes") == 0) {
             harness.many_routes = (uint32_t)atoi(value) % (PLAN_ROUTES_MAX - 64);
         } else if (strcmp(argv[i], "--route") == 0 && harness.route_count < 64) {
@@ -577,7 +597,6 @@ static bool read_arguments(int argc, char **argv) {
         }
         i++;
     }
-    return in_process;
 }
 
 static void make_segments(void) {
@@ -598,10 +617,10 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     set_defaults();
     harness_rotate_tickets();
-    bool in_process = read_arguments(argc, argv);
+    read_arguments(argc, argv);
     make_segments();
     publish();
-    if (in_process) {
+    if (harness.in_process) {
         return run_worker(0);
     }
     start_workers();

@@ -1,9 +1,9 @@
 // The dashboard in Chromium, against a running Tidegate (TIDEGATE names the binary). Run it with
 //   node --test tests/web/        (after npm ci in web/)
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request as ask } from "node:http";
 import { createRequire } from "node:module";
 import { createServer as listenTcp } from "node:net";
 import { tmpdir } from "node:os";
@@ -66,7 +66,9 @@ before(async () => {
     "services:",
     "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
     "    objective: { latency: 250ms, share: 99% }",
+    "rate_limits: { login: { rate: 1/h, burst: 2 } }",
     "routes:", "  - { path: /checkout, service: storefront, stage: checkout }",
+    "  - { path: /login, service: storefront, rate_limit: login }",
     "  - { path: /, service: storefront, stage: browse }",
     "demand: { campaigns: campaigns.csv }", ""].join("\n"));
   start();
@@ -92,12 +94,13 @@ after(async () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
-async function open(options = {}) {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, ...options });
+async function open(options = {}, port = ports.admin) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, ...options });
+  const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.problems.push(message.text()); });
-  await page.goto(`http://127.0.0.1:${ports.admin}/`);
+  await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
   return page;
 }
@@ -117,6 +120,16 @@ test("draws what the API says", async () => {
   assert.match(await page.locator("#demand-chart").getAttribute("aria-label"), /requests per second offered/);
   assert.match(await page.locator("#coming").textContent(), /Spring sale/);
   assert.deepEqual(page.problems, [], "no error, nothing refused by the content security policy");
+  await page.close();
+});
+
+test("shows what rate limits refuse", async () => {
+  for (let i = 0; i < 5; i++) await (await fetch(`http://127.0.0.1:${ports.front}/login`)).text();
+  const page = await open();
+  await page.waitForFunction(() => document.querySelector("#rates tr")?.textContent.startsWith("loginclient") &&
+    document.querySelector("#rates td:last-child").textContent === "3", null, { timeout: PATIENCE_MS });
+  assert.match(await page.locator("#rates-table").textContent(), /of 65,536 places/);
+  assert.deepEqual(page.problems, []);
   await page.close();
 });
 
@@ -167,6 +180,13 @@ test("decisions carry reasons, and are filtered", async () => {
   await page.close();
 });
 
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+async function assertAccessible(page) {
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+  assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
+}
+
 for (const colorScheme of ["dark", "light"]) {
   for (const [name, viewport] of [["desktop", { width: 1440, height: 1000 }], ["phone", { width: 360, height: 780 }]]) {
     test(`accessible and not wider than the screen: ${colorScheme}, ${name}`, async () => {
@@ -175,13 +195,77 @@ for (const colorScheme of ["dark", "light"]) {
       await page.goto(`http://127.0.0.1:${ports.admin}/`);
       await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
       await page.waitForTimeout(1200);
-      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-      assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
+      await assertAccessible(page);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
       await context.close();
     });
   }
 }
+
+test("who may only read is told how maintenance is started", async () => {
+  const page = await open();
+  await page.locator("#instances .maintain").first().click();
+  await page.waitForSelector("dialog[open]");
+  await page.selectOption("#maintenance-for", "30m");
+  await page.click("#maintenance-yes");
+  await page.waitForSelector("#maintenance-answer code");
+  assert.equal(await page.locator("#maintenance-answer code").textContent(),
+    `tidegate maintenance start storefront/127.0.0.1:${ports.backend} --for 30m`);
+  await assertAccessible(page);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("dialog[open]").count(), 0);
+  await page.close();
+});
+
+// As `ssh -L PORT:var/tidegate.sock` does: a browser with the rights of the control socket.
+function forward() {
+  return createServer((request, answer) => {
+    const there = ask({ socketPath: join(folder, "var/tidegate.sock"), path: request.url, method: request.method, headers: request.headers },
+      (back) => { answer.writeHead(back.statusCode, back.headers); back.pipe(answer); });
+    there.on("error", () => answer.destroy());
+    answer.on("close", () => there.destroy());
+    request.pipe(there);
+  });
+}
+
+test("maintenance is begun and ended by keyboard, and asks before", async () => {
+  const socket = forward();
+  const port = await listening(socket);
+  const page = await open({}, port);
+  const state = () => page.locator("#instances .state").first().textContent();
+  const button = page.locator("#instances .maintain").first();
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  await page.keyboard.press("Escape"); // asked, and not wanted
+  assert.match(await state(), /serving/);
+  await page.keyboard.press("Enter"); // the focus is back on the button
+  await page.waitForSelector("dialog[open]");
+  await page.fill("#maintenance-reason", "a <b>new</b> disk");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#maintenance-force-row:not([hidden])"); // it is the only one
+  assert.match(await page.locator("#maintenance-answer").textContent(), /last that serves storefront/);
+  assert.match(await state(), /serving/);
+  await page.check("#maintenance-force");
+  await page.locator("#maintenance-yes").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog", { state: "hidden" });
+  await page.waitForFunction(() => /in maintenance/.test(document.querySelector("#instances .state").textContent), null, { timeout: PATIENCE_MS });
+  assert.match(await page.locator("#instances .note").first().textContent(), /maintenance: a <b>new<\/b> disk/);
+  assert.match(await page.locator("#instances-summary").textContent(), /1 of them in maintenance/);
+  await assertAccessible(page);
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  assert.match(await page.locator("#maintenance-title").textContent(), /Bring .* back/);
+  await assertAccessible(page);
+  await page.locator("#maintenance-yes").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => /serving/.test(document.querySelector("#instances .state").textContent), null, { timeout: PATIENCE_MS });
+  await page.close();
+  socket.closeAllConnections();
+  socket.close();
+});
 
 test("says when the controller is silent, and comes back by itself", async () => {
   const page = await open();
@@ -201,6 +285,61 @@ test("says when the controller is silent, and comes back by itself", async () =>
   await until("the new controller is heard", async () => (await api("/api/v1/status")).controller !== controller);
   await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
   await page.close();
+});
+
+const makeToken = (role) => execFileSync(BINARY, ["token", "create", "--role", role], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] })
+  .toString().trim();
+
+async function signIn(page, secret) {
+  await page.click("#sign-in");
+  await page.fill("#token", secret);
+  await page.click("#login-go");
+}
+
+test("without a token it shows and changes nothing; with one it does what the role allows", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${ports.admin}/`);
+  await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
+  await page.waitForFunction(() => document.querySelector("#role").textContent !== "…");
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.locator("#reload").isVisible(), false);
+  assert.equal(await page.locator(".drain").first().isVisible(), false);
+
+  await signIn(page, "tg_00000000_wrong");
+  await page.waitForFunction(() => /not known/.test(document.querySelector("#login-problem").textContent));
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  const { violations } = await new AxeBuilder({ page }).include("#login").analyze();
+  assert.deepEqual(violations.map((one) => one.id), []);
+  await page.click("#login-cancel");
+
+  await signIn(page, makeToken("viewer"));
+  await page.waitForSelector("#sign-out", { state: "visible" });
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.locator("#reload").isVisible(), false);
+  await page.click("#sign-out");
+  await page.waitForSelector("#sign-in", { state: "visible" });
+
+  await signIn(page, makeToken("operator"));
+  await page.waitForSelector("#reload", { state: "visible" });
+  assert.equal(await page.locator("#role").textContent(), "operator");
+  await page.waitForSelector('#link[data-link="live"]', { timeout: PATIENCE_MS });
+  await page.waitForSelector(".drain", { state: "visible", timeout: PATIENCE_MS });
+  await page.click("#reload");
+  await page.waitForFunction(() => /was read again/.test(document.querySelector("#said").textContent));
+  await until("it is written down", async () => (await api("/api/v1/decisions?kind=admin")).decisions
+    .some((one) => one.action === "reload" && /^token .* \(operator\)/.test(one.reason)));
+
+  await page.reload(); // the tab keeps it
+  await page.waitForSelector("#reload", { state: "visible", timeout: PATIENCE_MS });
+  assert.deepEqual(await page.context().cookies(), []);
+  const { tokens } = JSON.parse(execFileSync(BINARY, ["token", "list", "--json"], { cwd: folder }));
+  const mine = tokens.find((one) => one.role === "operator").id;
+  execFileSync(BINARY, ["token", "revoke", mine], { cwd: folder });
+  await page.waitForSelector("#sign-in", { state: "visible", timeout: PATIENCE_MS });
+  assert.equal(await page.locator("#role").textContent(), "viewer");
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  await context.close();
 });
 
 test("what happened is text, never markup", async () => {

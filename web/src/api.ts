@@ -6,12 +6,14 @@ export interface Latency { p50: Maybe; p95: Maybe; p99: Maybe }
 export interface Stage { stage: string; offered_rps: Maybe; served_rps: Maybe; latency_ms: Latency }
 export interface Instance {
   id: string; service: string; pid: number | null; address: string | null; version: string | null;
-  state: "starting" | "warm" | "serving" | "ejected" | "draining";
+  state: "starting" | "warm" | "serving" | "ejected" | "draining"; weight: number; zone: string | null;
   in_flight: number; latency_ms: Maybe; requests_rps: Maybe; errors_rps: Maybe; cpu_ratio: Maybe;
   memory_bytes: Maybe; startup_ms: Maybe; started: string | null; note: string | null;
+  check: { healthy: boolean; suspicious: boolean; result: string; probe_ms: Maybe };
+  maintenance: { since: string | null; until: string | null; reason: string | null; by: string | null } | null;
 }
 export interface Service {
-  name: string; fleet: string | null; trouble: string | null;
+  name: string; fleet: string | null; balance: string | null; trouble: string | null;
   demand_rps: Maybe; served_rps: Maybe; refused_rps: Maybe; failed_rps: Maybe;
   retries_rps: Maybe; retries_refused_rps: Maybe; hedges_rps: Maybe; hedges_won_rps: Maybe;
   forecast_rps: Maybe; forecast_rps_low: Maybe; forecast_rps_high: Maybe;
@@ -26,12 +28,17 @@ export interface Store {
   writing: boolean; trouble: string | null; queued_rows: number; written_rows: number; failed_attempts: number;
   dropped_samples: number; dropped_decisions: number; bytes: number;
 }
+export interface RateLimit {
+  name: string; by: string; rate_rps: number; burst: number; dry_run: boolean;
+  allowed: number; refused: number; allowed_rps: number; refused_rps: number;
+}
 export interface LedgerRow { policy: string; instance_hours: Maybe; cost: Maybe; unserved_requests: Maybe }
 export interface Status {
   release: string; time: string; started: string | null; supervisor: number; controller: number; workers: number[];
   plan: number; draining: boolean; currency: string | null;
   verdict: { state: "ok" | "attention" | "trouble"; text: string };
   store: Store | null; services: Service[]; campaigns: Campaign[];
+  rate_limits: RateLimit[]; rate_limit_table: { keys: number; used_ratio: number };
   ledger: { since: string | null; policies: LedgerRow[] };
 }
 export interface Demand {
@@ -52,13 +59,45 @@ export interface Decision {
   reason: string | null; evidence: Record<string, unknown>; worth: Maybe; noticed_ms: Maybe; healed_ms: Maybe;
 }
 
-const PATIENCE_MS = 10000;
+export type Role = "none" | "viewer" | "operator" | "admin";
+export interface Session { role: Role; anonymous: Role; token: string | null }
 
-async function ask<T>(path: string): Promise<T> {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+const PATIENCE_MS = 10000;
+const TOKEN_KEY = "token"; // in this tab only, gone when it closes; no cookie: a browser adds nothing by itself
+
+export const token = (): string | null => sessionStorage.getItem(TOKEN_KEY);
+
+export function setToken(secret: string | null): void {
+  if (secret === null) sessionStorage.removeItem(TOKEN_KEY);
+  else sessionStorage.setItem(TOKEN_KEY, secret);
+}
+
+function fields(accept: string): Record<string, string> {
+  const secret = token();
+  return secret === null ? { accept } : { accept, authorization: `Bearer ${secret}` };
+}
+
+// What it says when the answer is none that was asked for.
+export class Refused extends Error {
+  constructor(readonly status: number, message: string) { super(message); }
+}
+
+async function refusal(path: string, answer: Response): Promise<Refused> {
+  const problem = await answer.json().catch(() => ({})) as { detail?: string };
+  return new Refused(answer.status, problem.detail ?? `${path}: ${answer.status}`);
+}
+
+async function ask<T>(path: string, method = "GET"): Promise<T> {
+  const answer = await fetch(path, { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: fields("application/json") });
+  if (!answer.ok) throw await refusal(path, answer);
   return await answer.json() as T;
 }
+
+export const askSession = (): Promise<Session> => ask("/api/v1/session");
+export const drainInstance = async (id: string): Promise<void> => {
+  await ask(`/api/v1/instances/${encodeURIComponent(id)}/drain`, "POST");
+};
+export const reload = async (): Promise<string[]> => (await ask<{ warnings: string[] }>("/api/v1/reload", "POST")).warnings;
 
 const of = (service: string): string => `service=${encodeURIComponent(service)}`;
 
@@ -68,18 +107,53 @@ export const askForecast = (service: string): Promise<Forecast> => ask(`/api/v1/
 export const askDecisions = async (before: number, limit: number): Promise<Decision[]> =>
   (await ask<{ decisions: Decision[] }>(`/api/v1/decisions?limit=${limit}${before > 0 ? `&before=${before}` : ""}`)).decisions;
 
+export interface Refusal { status: number; detail: string }
+
+// null: it was done.
+export async function changeMaintenance(of: Instance, method: "POST" | "DELETE", wishes: URLSearchParams): Promise<Refusal | null> {
+  const path = `/api/v1/services/${encodeURIComponent(of.service)}/endpoints/${encodeURIComponent(of.id)}/maintenance`;
+  const answer = await fetch(`${path}?${wishes.toString()}`, { method, signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (answer.ok) return null;
+  const problem = await answer.json() as { detail?: string };
+  return { status: answer.status, detail: problem.detail ?? answer.statusText };
+}
+
 export interface Listener { tick(status: Status): void; decision(decision: Decision): void; open(): void; lost(): void }
 
-// The browser reconnects by itself, except after an answer that is not 200: then we do.
-const AGAIN_MS = 2000;
+const AGAIN_MS = 1000;
 
-export function listen(listener: Listener): void {
-  const source = new EventSource("/api/v1/events");
-  source.onopen = () => listener.open();
-  source.addEventListener("tick", (event) => listener.tick(JSON.parse(event.data) as Status));
-  source.addEventListener("decision", (event) => listener.decision(JSON.parse(event.data) as Decision));
-  source.onerror = () => {
+// Server-sent events by fetch: an EventSource can't show a token.
+async function hear(listener: Listener, signal: AbortSignal): Promise<void> {
+  const answer = await fetch("/api/v1/events", { signal, cache: "no-store", headers: fields("text/event-stream") });
+  if (!answer.ok || answer.body === null) throw await refusal("/api/v1/events", answer);
+  listener.open();
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (pending + value).split("\n\n");
+    pending = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const lines = new Map(block.split("\n").map((line): [string, string] => {
+        const colon = line.indexOf(": ");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      }));
+      const data = lines.get("data");
+      if (data !== undefined && lines.get("event") === "tick") listener.tick(JSON.parse(data) as Status);
+      if (data !== undefined && lines.get("event") === "decision") listener.decision(JSON.parse(data) as Decision);
+    }
+  }
+}
+
+// Goes on until it is ended: call what it returns.
+export function listen(listener: Listener): () => void {
+  const end = new AbortController();
+  const again = (): void => {
+    if (end.signal.aborted) return;
     listener.lost();
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(listener), AGAIN_MS);
+    setTimeout(() => { if (!end.signal.aborted) hear(listener, end.signal).then(again, again); }, AGAIN_MS);
   };
+  hear(listener, end.signal).then(again, again);
+  return () => end.abort();
 }

@@ -6,6 +6,8 @@ import { changedWords, DecisionLog } from "./decisions";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
 import { bytes, count, milliseconds, money, percent, rate, span } from "./format";
 import { drawInstances } from "./instances";
+import { look, startLogin } from "./login";
+import { drawRates } from "./rates";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
 import "./style.css";
 
@@ -191,6 +193,7 @@ function draw(): void {
   drawPicker(now.services);
   drawVerdict(now, service);
   drawLedger(now);
+  drawRates(now);
   setAttribute(byId("main"), "data-phase", service === undefined ? "empty" : "ready");
   if (service === undefined || shown === null) return;
   drawTiles(service);
@@ -244,7 +247,7 @@ setInterval(() => {
   askForecast(target.service).then((forecast) => { target.forecast = forecast; }, () => { target.forecast = null; });
 }, FORECAST_EVERY_MS);
 
-listen({
+const listener = {
   tick,
   decision: (decision: Decision) => { log.add(decision); },
   open: () => {
@@ -253,7 +256,16 @@ listen({
     if (shown !== null) void choose(shown.service); // what we missed
   },
   lost: () => {
+    void look(); // our token may be over
     lostMs = lostMs === 0 ? Date.now() : lostMs;
     setLink();
   },
-});
+};
+
+// Somebody else looks: what follows is asked for by him.
+let endHearing = (): void => undefined;
+function hear(): void {
+  endHearing();
+  endHearing = listen(listener);
+}
+startLogin(hear).then(hear, hear);

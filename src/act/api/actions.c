@@ -1,4 +1,4 @@
-/* What changes something: only over the Unix socket (routes.c sees to that). */
+/* What changes something. */
 #include "act/api/api_internal.h"
 
 #define REPORT_BYTES_MAX 262144

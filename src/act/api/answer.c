@@ -87,6 +87,7 @@ void answer_send(struct api_connection *c, const struct api_answer *answer) {
     struct buffer head;
     buffer_init(&head, HEAD_BYTES_MAX);
     c->job = NULL;
+    c->status = answer->status;
     bool sent = write_head(&head, c, answer);
     if (sent) {
         const struct slice parts[] = { buffer_slice(&head), answer->body };
@@ -111,12 +112,14 @@ bool json_to_buffer(const json_t *json, struct buffer *out) {
 }
 
 static void answer_json_as(struct api_connection *c, uint16_t status, const char *type,
-                           json_t *json) {
+                           const struct api_header *headers, json_t *json) {
     struct buffer out;
     buffer_init(&out, API_ANSWER_BYTES_MAX);
     if (json != NULL && json_to_buffer(json, &out)) {
-        answer_send(
-            c, &(struct api_answer){ .status = status, .type = type, .body = buffer_slice(&out) });
+        answer_send(c, &(struct api_answer){ .status = status,
+                                             .type = type,
+                                             .body = buffer_slice(&out),
+                                             .headers = headers });
     } else {
         log_warn("api_answer_too_large", "path=%s limit_bytes=%u action=close", c->request.path,
                  API_ANSWER_BYTES_MAX);
@@ -127,7 +130,7 @@ static void answer_json_as(struct api_connection *c, uint16_t status, const char
 }
 
 void answer_json(struct api_connection *c, uint16_t status, json_t *json) {
-    answer_json_as(c, status, "application/json", json);
+    answer_json_as(c, status, "application/json", NULL, json);
 }
 
 static json_t *problem_json(uint16_t status, const char *detail) {
@@ -146,7 +149,12 @@ void answer_problem(struct api_connection *c, uint16_t status, const char *forma
     va_start(args, format);
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
-    answer_json_as(c, status, "application/problem+json", problem_json(status, detail));
+    answer_problem_with(c, status, NULL, detail);
+}
+
+void answer_problem_with(struct api_connection *c, uint16_t status,
+                         const struct api_header *headers, const char *detail) {
+    answer_json_as(c, status, "application/problem+json", headers, problem_json(status, detail));
 }
 
 void answer_error(struct api_connection *c, const struct error *err) {
@@ -172,5 +180,5 @@ void answer_problem_lines(struct api_connection *c, uint16_t status, const char 
                           struct slice lines) {
     json_t *problem = problem_json(status, detail);
     json_put(problem, "errors", json_lines(lines));
-    answer_json_as(c, status, "application/problem+json", problem);
+    answer_json_as(c, status, "application/problem+json", NULL, problem);
 }

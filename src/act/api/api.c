@@ -29,6 +29,10 @@ static bool api_init(struct api *api, const struct api_options *options, struct 
     if (!decision_ring_init(&api->decisions, API_DECISIONS)) {
         return error_set(err, ERROR_LIMIT, "memory is out");
     }
+    if (!access_init(&api->access)) {
+        return error_set(err, ERROR_UNAVAILABLE, "no randomness");
+    }
+    api->access.anonymous = options->anonymous_views ? ROLE_VIEWER : ROLE_NONE;
     if (!copy_hosts(api, options, err) || !server_start(api, options, err)) {
         return false;
     }
@@ -56,6 +60,7 @@ struct api *api_new(const struct api_options *options, struct error *err) {
         return NULL;
     }
     decisions_load(api);
+    tokens_load(api);
     return api;
 }
 
@@ -75,12 +80,15 @@ void api_free(struct api *api) {
         history_free(api->histories[i]);
     }
     decision_ring_fini(&api->decisions);
+    access_fini(&api->access);
     free(api);
 }
 
 void api_tick(struct api *api, const struct api_view *view) {
     api->view = view;
     histories_note(api);
+    tokens_load(api); /* when it has not worked before */
+    callers_check(api);
     events_tick(api);
 }
 

@@ -1,6 +1,7 @@
 /* The admin API: HTTP/JSON under /api/v1, server-sent events, /metrics, /healthz and the dashboard,
- * in the controller's event loop. On TCP (admin.address) anybody who reaches it may read; whatever
- * changes something goes over the Unix socket in the state folder (docs/decisions/0005).
+ * in the controller's event loop. Who may ask for what is the table in routes.c, who asks is found
+ * out in callers.c: over TCP (admin.address) by a token, over the Unix socket in the state folder
+ * by the user (docs/decisions/0036).
  *
  * It knows nothing of the controller: that fills a struct api_view each tick and hands it over
  * (api_tick), with struct api_source for what is asked for only now and then. What was, comes from
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "act/fleet/fleet.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "base/buffer.h"
@@ -34,6 +36,7 @@
 #define API_LEDGER_MAX 8
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
+#define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
 
 /* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
 
@@ -55,9 +58,18 @@ struct api_forecast {
     double provision_quantile;
 };
 
+/* An instance that a person has taken out of rotation. */
+struct api_maintenance {
+    char service[PLAN_NAME_BYTES], instance[PLAN_NAME_BYTES];
+    char reason[API_TEXT_BYTES]; /* in the person's words; empty: none was given */
+    char by[PLAN_NAME_BYTES];    /* who asked */
+    int64_t since_ms, until_ms;  /* unix; until 0: until it is ended */
+};
+
 struct api_service {
     char name[PLAN_NAME_BYTES];
     char fleet[16];                   /* "process", "static" */
+    char balance[16];                 /* the policy: "fastest" */
     char trouble[2 * API_TEXT_BYTES]; /* why its instances do not come up; empty: none */
     /* The last whole second. */
     double demand_rps; /* offered, before admission */
@@ -76,11 +88,14 @@ struct api_service {
     double lead_ms;                             /* high quantile of the start-up time */
     uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
     char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
+    struct fleet_probes probes;  /* of this controller */
     struct api_forecast forecast;
 };
 
 struct api_instance {
     char id[PLAN_NAME_BYTES], version[PLAN_NAME_BYTES], address[64];
+    char zone[64]; /* empty: not said */
+    uint32_t weight;
     uint16_t service; /* index into view.services */
     uint8_t state;    /* enum endpoint_state */
     pid_t pid;        /* 0: not a process of ours */
@@ -92,6 +107,10 @@ struct api_instance {
     double startup_ms;         /* NaN: not ready yet, or adopted */
     int64_t started_ms;        /* unix; 0: not known */
     char note[API_TEXT_BYTES]; /* why it is ejected or draining; empty */
+    bool healthy, suspicious;  /* by its probes; they come more often than usual */
+    double probe_ms;           /* the last one took; NaN: none has ended */
+    enum probe_result probe_result;
+    const struct api_maintenance *maintenance; /* of view.maintenance; NULL: none */
 };
 
 struct api_campaign {
@@ -119,26 +138,51 @@ struct api_certificate {
     int64_t not_after_ms;
 };
 
+/* A rate limit. */
+struct api_rate {
+    uint64_t id; /* in the vitals */
+    char name[PLAN_NAME_BYTES], by[PLAN_NAME_BYTES];
+    double rate_rps;
+    uint32_t burst;
+    bool dry_run;              /* refused: would have been */
+    uint64_t allowed, refused; /* since the limit is known */
+    double allowed_rps, refused_rps;
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
     pid_t workers[PLAN_WORKERS_MAX];
     uint32_t worker_count;
     uint64_t plan_version;
-    int64_t started_ms; /* of this controller */
+    int64_t started_ms;     /* of this controller */
+    bool sandboxed;         /* it is configured */
+    uint32_t sandbox_parts; /* in force in every worker that runs: 1 << enum guard_part */
     bool draining;
     char currency[8]; /* "EUR"; empty: no price known */
     uint32_t service_count, instance_count, campaign_count, ledger_count, certificate_count;
+    uint32_t maintenance_count;
     int64_t ledger_since_ms;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
+    struct api_maintenance maintenance[API_MAINTENANCE_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
     struct api_ledger_row ledger[API_LEDGER_MAX];
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
+    uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
+    double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */
+    struct api_rate rates[PLAN_RATES_MAX];
 };
 
 /* ---- what control does for the API ---- */
+
+struct api_maintenance_order {
+    struct slice service, instance, reason, by;
+    int64_t for_ms; /* 0: until it is ended */
+    bool force;     /* even the last one that serves */
+    bool expired;   /* its time is up: nobody asked */
+};
 
 struct api_source {
     void *self;
@@ -151,11 +195,20 @@ struct api_source {
     void (*drain)(void *self);
     /* Takes one instance out of rotation, lets it finish and replaces it. */
     bool (*drain_instance)(void *self, struct slice id, struct error *err);
+    /* Takes one out until it is ended; told again it takes over what is new. ERROR_NOT_FOUND;
+     * ERROR_BUSY: nobody else serves, or it is leaving. The view has it when this returns. */
+    bool (*start_maintenance)(void *self, const struct api_maintenance_order *order,
+                              struct error *err);
+    bool (*end_maintenance)(void *self, const struct api_maintenance_order *order,
+                            struct error *err);
+    /* Somebody changed something: for the audit chain. NULL: nobody writes it down. */
+    void (*changed)(void *self, const char *action, struct slice subject, const char *who);
 };
 
 struct api_options {
     struct loop *loop;
     struct slice tcp_address; /* "127.0.0.1:9900"; empty: none */
+    bool anonymous_views;     /* over TCP, who shows no token may read */
     const char *socket_path;  /* absolute; NULL: none */
     /* Further names under which a browser may ask for us (Host), besides numeric addresses and
      * localhost: against DNS rebinding. */

@@ -3,6 +3,7 @@
 #pragma once
 #include <jansson.h>
 
+#include "act/api/access.h"
 #include "act/api/api.h"
 #include "act/api/history.h"
 #include "base/list.h"
@@ -14,14 +15,24 @@
 #define API_QUERY_BYTES 1024
 #define API_HOST_BYTES 264 /* the longest name of DNS, and a port */
 #define API_ETAG_BYTES 64
+#define API_AUTHORIZATION_BYTES 128
+#define API_FROM_BYTES 64
 
 /* Of a request what handlers need, copied: the socket's bytes are gone by then. */
 struct api_request {
     enum http_method method;
     char path[API_PATH_BYTES], query[API_QUERY_BYTES], host[API_HOST_BYTES];
     char if_none_match[API_ETAG_BYTES];
+    char authorization[API_AUTHORIZATION_BYTES]; /* wiped once it was looked at */
+    char origin[API_HOST_BYTES + 8], fetch_site[16];
     bool accepts_gzip, accepts_openmetrics;
-    struct slice rest; /* the part of the path that stands for "*" in its route */
+    struct slice rest, more; /* the parts of the path that stand for each "*" in its route */
+};
+
+struct api_caller { /* of this request */
+    enum access_role role;
+    char token[STORE_TOKEN_ID_BYTES]; /* its id; empty: none was shown */
+    char name[STORE_NAME_BYTES];
 };
 
 /* head -> body -> answering -> head …, or answering -> hearing (events), or -> ending */
@@ -31,7 +42,12 @@ struct api_connection {
     struct socket socket;
     struct list link; /* in api->connections */
     struct api *api;  /* NULL: the API is gone, only on_closed is to come */
-    bool local;       /* came over the Unix socket: may change things */
+    bool local;       /* came over the Unix socket */
+    enum access_role local_role;
+    char from[API_FROM_BYTES]; /* for people */
+    uint8_t ip[16];
+    struct api_caller caller;
+    uint16_t status; /* of the last answer */
     enum api_phase phase;
     bool keep_alive, head_only, peer_ended;
     struct h1_scan scan;
@@ -76,6 +92,8 @@ struct api {
     bool decisions_loaded;  /* what the store had is in the ring */
     bool decisions_partial; /* the store has older ones */
     struct api_counters counters;
+    struct access access;
+    bool tokens_asked; /* the store is reading them */
 };
 
 /* server.c */
@@ -101,6 +119,9 @@ void answer_json(struct api_connection *c, uint16_t status, json_t *json);
 /* RFC 9457. */
 void answer_problem(struct api_connection *c, uint16_t status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* With further headers, ended by an empty name. */
+void answer_problem_with(struct api_connection *c, uint16_t status,
+                         const struct api_header *headers, const char *detail);
 void answer_error(struct api_connection *c, const struct error *err);
 /* With "errors": a list of lines, e.g. of a configuration. */
 void answer_problem_lines(struct api_connection *c, uint16_t status, const char *detail,
@@ -126,12 +147,28 @@ json_t *view_campaigns(const struct api_view *view);
 const struct api_service *find_service(const struct api_view *view, struct slice name);
 const struct api_instance *find_instance(const struct api_view *view, struct slice id);
 
+/* maintenance.c */
+json_t *maintenance_json(const struct api_maintenance *maintenance); /* null of NULL */
+
 /* verdict.c: the one line that says whether all is well. */
 json_t *verdict_json(struct api *api);
 
 /* decisions.c */
 json_t *decision_json(const struct decision *d);
 void decisions_load(struct api *api);
+
+/* callers.c */
+void caller_local(struct api_connection *c, int fd);
+void caller_remote(struct api_connection *c, const struct address *peer);
+/* Whether who asks has at least that role; `changes`: and asks by himself. False after an answer.
+ */
+bool caller_may(struct api_connection *c, enum access_role least, bool changes);
+/* "token 1a2b3c4d 'ci' (operator) from 10.0.0.7:4711". */
+const char *caller_name(const struct api_connection *c, char out[ACCESS_WHO_BYTES]);
+void callers_check(struct api *api);
+
+/* tokens.c */
+void tokens_load(struct api *api);
 
 /* jobs.c */
 bool job_start(struct api *api, struct api_connection *c, struct api_job *job,
@@ -150,4 +187,6 @@ typedef void api_handler(struct api_connection *c);
 api_handler handle_status, handle_services, handle_service, handle_instances, handle_instance,
     handle_demand, handle_latency, handle_forecast, handle_decisions, handle_campaigns,
     handle_events, handle_openapi, handle_metrics, handle_health, handle_dashboard, handle_reload,
-    handle_drain, handle_instance_drain;
+    handle_drain, handle_instance_drain, handle_maintenance_list, handle_maintenance_start,
+    handle_maintenance_end,
+    handle_session, handle_tokens, handle_token_create, handle_token_revoke;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/guard/guard.h"
 #include "act/proxy/compression.h"
 #include "record/telemetry/exposition.h"
 
@@ -40,6 +41,12 @@
     X(connections_accepted, COUNTER, "tidegate_connections_accepted_total", "client connections")  \
     X(connections_refused, COUNTER, "tidegate_connections_refused_total",                          \
       "client connections closed at a limit")                                                      \
+    X(client_refused, COUNTER, "tidegate_client_connections_refused_total",                        \
+      "connections closed because their address had as many as one may have")                      \
+    X(client_gave_way, COUNTER, "tidegate_client_connections_gave_way_total",                      \
+      "idle connections closed for a new one of the same address")                                 \
+    X(client_handshakes_refused, COUNTER, "tidegate_client_handshakes_refused_total",              \
+      "connections closed because their address began too many TLS handshakes")                    \
     X(connections_open, GAUGE, "tidegate_connections_open", "client connections now")              \
     X(h2_connections, COUNTER, "tidegate_h2_connections_total",                                    \
       "client connections that speak HTTP/2")                                                      \
@@ -53,6 +60,12 @@
     X(encoders_open, GAUGE, "tidegate_compression_encoders", "answers being compressed now")       \
     X(records_dropped, COUNTER, "tidegate_request_records_dropped_total",                          \
       "request records lost because the controller did not keep up")                               \
+    X(rate_keys_evicted, COUNTER, "tidegate_rate_limit_keys_evicted_total",                        \
+      "keys of rate limits whose place was taken when their bucket was full again")                \
+    X(rate_keys_evicted_early, COUNTER, "tidegate_rate_limit_keys_evicted_early_total",            \
+      "keys of rate limits whose place was taken before")                                          \
+    X(rate_table_full, COUNTER, "tidegate_rate_limit_table_full_total",                            \
+      "requests that no rate limit counted because there was no place for their key")              \
     X(password_checks, COUNTER, "tidegate_password_checks_total",                                  \
       "passwords held against a bcrypt hash, beyond what was remembered")                          \
     X(patterns_gave_up, COUNTER, "tidegate_route_patterns_gave_up_total",                          \
@@ -91,6 +104,11 @@
 #define INSTANCE_GAUGES(X)                                                                         \
     X(cpu_ratio, "tidegate_instance_cpu_ratio", "CPU that the instance uses, 1 is one CPU")        \
     X(memory_bytes, "tidegate_instance_memory_bytes", "resident memory of the instance")
+
+#define INSTANCE_CHECKS(X)                                                                         \
+    X(probe_ms / 1000, "tidegate_instance_probe_duration_seconds", "last health probe")            \
+    X(healthy, "tidegate_instance_healthy", "1 while its health probes are good")                  \
+    X(maintenance != NULL, "tidegate_instance_maintenance", "1 while a person has taken it out")
 
 #define STORE_METRICS(X)                                                                           \
     X(writing, GAUGE, "tidegate_store_writing", "1 while the store can be written")                \
@@ -251,7 +269,24 @@ static void write_retries(struct exposition *e, const struct api *api) {
     }
 }
 
+static void write_sandbox(struct exposition *e, const struct api *api) {
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_sandboxed_workers", METRIC_GAUGE,
+                                              "workers that run under this part of the sandbox" });
+    for (unsigned part = 0; part < GUARD_PARTS; part++) {
+        unsigned workers = 0;
+        for (uint32_t w = 0; w < api->vitals->worker_count; w++) {
+            const struct vitals_worker *worker = &api->vitals->workers[w];
+            workers +=
+                atomic_load(&worker->pid) != 0 && (atomic_load(&worker->guard) & 1u << part) != 0;
+        }
+        exposition_value(e, LABELS({ "part", slice_from(guard_part_name((enum guard_part)part)) }),
+                         workers);
+    }
+}
+
 static void write_vitals(struct exposition *e, const struct api *api) {
+    write_sandbox(e, api);
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
     write_by_stage(e, api, offsetof(struct vitals_service, field));
@@ -308,6 +343,25 @@ static void write_instances(struct exposition *e, const struct api_view *view) {
     }
 }
 
+static void write_probes(struct exposition *e, const struct api_view *view) {
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_probes_total", METRIC_COUNTER,
+                                              "health probes, by what was known before and by how "
+                                              "they ended" });
+    for (uint32_t s = 0; s < view->service_count; s++) {
+        for (int state = 0; state < FLEET_PROBED && view->services[s].name[0] != '\0'; state++) {
+            for (int result = PROBE_WELL; result < PROBE_RESULTS; result++) {
+                struct slice before = slice_from(fleet_probed_name((enum fleet_probed)state));
+                struct slice ended = slice_from(probe_result_name((enum probe_result)result));
+                exposition_value(e,
+                                 LABELS({ "service", slice_from(view->services[s].name) },
+                                        { "state", before }, { "result", ended }),
+                                 (double)view->services[s].probes.count[state][result]);
+            }
+        }
+    }
+}
+
 static void write_access_log(struct exposition *e, const struct api_access_log *log) {
 #define WRITE(field, type, family, help)                                                           \
     exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
@@ -331,6 +385,49 @@ static void write_certificates(struct exposition *e, const struct api_view *view
     }
 }
 
+static void write_each_instance(struct exposition *e, const struct api_view *view) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
+    for (uint32_t i = 0; i < view->instance_count; i++) {                                          \
+        const struct api_instance *instance = &view->instances[i];                                 \
+        exposition_value(e,                                                                        \
+                         LABELS({ "service", slice_from(view->services[instance->service].name) }, \
+                                { "instance", slice_from(instance->id) }),                         \
+                         (double)(instance->field));                                               \
+    }
+    INSTANCE_GAUGES(WRITE)
+    INSTANCE_CHECKS(WRITE)
+#undef WRITE
+}
+
+#define RATE_METRICS(X)                                                                            \
+    X(allowed, "tidegate_rate_limit_allowed_total", "requests for which the limit had a token")    \
+    X(refused, "tidegate_rate_limit_refused_total",                                                \
+      "requests that the limit refused, or would have refused in a dry run")
+
+static void write_rates(struct exposition *e, const struct api *api) {
+    const struct api_view *view = api->view;
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_COUNTER, help });                  \
+    for (uint32_t i = 0; i < view->rate_count; i++) {                                              \
+        const struct api_rate *rate = &view->rates[i];                                             \
+        struct rate_counts counts = vitals_rate_counts(api->vitals, i, rate->id);                  \
+        exposition_value(e,                                                                        \
+                         LABELS({ "limit", slice_from(rate->name) },                               \
+                                { "dry_run", rate->dry_run ? SLICE("true") : SLICE("false") }),    \
+                         (double)counts.field);                                                    \
+    }
+    RATE_METRICS(WRITE)
+#undef WRITE
+    exposition_family(e, &(const struct metric){ "tidegate_rate_limit_keys", METRIC_GAUGE,
+                                                 "places for keys of rate limits" });
+    exposition_value(e, METRIC_LABELS_NONE, view->rate_keys);
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_rate_limit_table_used_ratio", METRIC_GAUGE,
+                                              "share of them whose bucket is not full" });
+    exposition_value(e, METRIC_LABELS_NONE, view->rate_table_used_ratio);
+}
+
 static void write_view(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
@@ -342,18 +439,9 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     }
     SERVICE_GAUGES(WRITE)
 #undef WRITE
-#define WRITE(field, family, help)                                                                 \
-    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
-    for (uint32_t i = 0; i < view->instance_count; i++) {                                          \
-        const struct api_instance *instance = &view->instances[i];                                 \
-        exposition_value(e,                                                                        \
-                         LABELS({ "service", slice_from(view->services[instance->service].name) }, \
-                                { "instance", slice_from(instance->id) }),                         \
-                         instance->field);                                                         \
-    }
-    INSTANCE_GAUGES(WRITE)
-#undef WRITE
+    write_each_instance(e, view);
     write_instances(e, view);
+    write_probes(e, view);
     if (view->access_log.on) {
         write_access_log(e, &view->access_log);
     }
@@ -383,6 +471,10 @@ static void write_ourselves(struct exposition *e, struct api *api) {
     exposition_value(e, METRIC_LABELS_NONE, (double)api->counters.field);
     API_METRICS(WRITE)
 #undef WRITE
+    exposition_family(e,
+                      &(const struct metric){ "tidegate_api_tokens_refused_total", METRIC_COUNTER,
+                                              "requests with a wrong or expired token" });
+    exposition_value(e, METRIC_LABELS_NONE, (double)api->access.refused_total);
     exposition_family(e, &(const struct metric){ "tidegate_api_event_clients", METRIC_GAUGE,
                                                  "who hears events now" });
     exposition_value(e, METRIC_LABELS_NONE, api->event_count);
@@ -396,6 +488,7 @@ void handle_metrics(struct api_connection *c) {
     exposition_begin(&e, &out, openmetrics);
     if (c->api->vitals != NULL) {
         write_vitals(&e, c->api);
+        write_rates(&e, c->api);
     }
     write_view(&e, c->api->view);
     write_ourselves(&e, c->api);

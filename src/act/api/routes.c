@@ -1,52 +1,83 @@
 /* Which path is answered by which handler, and who may ask. */
+#include <stdio.h>
 #include <string.h>
 
 #include "act/api/api_internal.h"
 #include "wire/http/uri.h"
 
-/* "*" in a path stands for one segment; GET answers HEAD too. `acts`: only over the Unix socket. */
+/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. A row with an `action`
+ * changes something: it is written down under that name, with who did it. */
 static const struct {
     const char *path;
     enum http_method method;
-    bool acts;
+    enum access_role least;
     api_handler *handle;
+    const char *action;
 } routes[] = {
-    { "/api/v1/status", HTTP_GET, false, handle_status },
-    { "/api/v1/services", HTTP_GET, false, handle_services },
-    { "/api/v1/services/*", HTTP_GET, false, handle_service },
-    { "/api/v1/instances", HTTP_GET, false, handle_instances },
-    { "/api/v1/instances/*", HTTP_GET, false, handle_instance },
-    { "/api/v1/demand", HTTP_GET, false, handle_demand },
-    { "/api/v1/latency", HTTP_GET, false, handle_latency },
-    { "/api/v1/forecast", HTTP_GET, false, handle_forecast },
-    { "/api/v1/decisions", HTTP_GET, false, handle_decisions },
-    { "/api/v1/campaigns", HTTP_GET, false, handle_campaigns },
-    { "/api/v1/events", HTTP_GET, false, handle_events },
-    { "/api/v1/openapi.json", HTTP_GET, false, handle_openapi },
-    { "/api/v1/reload", HTTP_POST, true, handle_reload },
-    { "/api/v1/drain", HTTP_POST, true, handle_drain },
-    { "/api/v1/instances/*/drain", HTTP_POST, true, handle_instance_drain },
-    { "/metrics", HTTP_GET, false, handle_metrics },
-    { "/healthz", HTTP_GET, false, handle_health },
-    { "/", HTTP_GET, false, handle_dashboard },
-    { "/assets/*", HTTP_GET, false, handle_dashboard },
-    { "/favicon.svg", HTTP_GET, false, handle_dashboard },
+    { "/api/v1/status", HTTP_GET, ROLE_VIEWER, handle_status, NULL },
+    { "/api/v1/services", HTTP_GET, ROLE_VIEWER, handle_services, NULL },
+    { "/api/v1/services/*", HTTP_GET, ROLE_VIEWER, handle_service, NULL },
+    { "/api/v1/instances", HTTP_GET, ROLE_VIEWER, handle_instances, NULL },
+    { "/api/v1/instances/*", HTTP_GET, ROLE_VIEWER, handle_instance, NULL },
+    { "/api/v1/demand", HTTP_GET, ROLE_VIEWER, handle_demand, NULL },
+    { "/api/v1/latency", HTTP_GET, ROLE_VIEWER, handle_latency, NULL },
+    { "/api/v1/forecast", HTTP_GET, ROLE_VIEWER, handle_forecast, NULL },
+    { "/api/v1/decisions", HTTP_GET, ROLE_VIEWER, handle_decisions, NULL },
+    { "/api/v1/campaigns", HTTP_GET, ROLE_VIEWER, handle_campaigns, NULL },
+    { "/api/v1/events", HTTP_GET, ROLE_VIEWER, handle_events, NULL },
+    { "/api/v1/session", HTTP_GET, ROLE_NONE, handle_session, NULL },
+    { "/api/v1/openapi.json", HTTP_GET, ROLE_NONE, handle_openapi, NULL },
+    { "/api/v1/reload", HTTP_POST, ROLE_OPERATOR, handle_reload, "reload" },
+    { "/api/v1/drain", HTTP_POST, ROLE_ADMIN, handle_drain, "drain" },
+    { "/api/v1/instances/*/drain", HTTP_POST, ROLE_OPERATOR, handle_instance_drain,
+      "drain_instance" },
+    { "/api/v1/tokens", HTTP_GET, ROLE_ADMIN, handle_tokens, NULL },
+    { "/api/v1/tokens", HTTP_POST, ROLE_ADMIN, handle_token_create, "create_token" },
+    { "/api/v1/tokens/*", HTTP_DELETE, ROLE_ADMIN, handle_token_revoke, "revoke_token" },
+    { "/api/v1/maintenance", HTTP_GET, ROLE_VIEWER, handle_maintenance_list, NULL },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_POST, ROLE_OPERATOR,
+      handle_maintenance_start, "start_maintenance" },
+    { "/api/v1/services/*/endpoints/*/maintenance", HTTP_DELETE, ROLE_OPERATOR,
+      handle_maintenance_end, "end_maintenance" },
+    { "/metrics", HTTP_GET, ROLE_VIEWER, handle_metrics, NULL },
+    { "/healthz", HTTP_GET, ROLE_NONE, handle_health, NULL },
+    { "/", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
+    { "/assets/*", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
+    { "/favicon.svg", HTTP_GET, ROLE_NONE, handle_dashboard, NULL },
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
-/* Whether the path fits the pattern; *rest is the segment that "*" stands for. */
-static bool fits(struct slice pattern, struct slice path, struct slice *rest) {
-    size_t star = slice_find(pattern, '*');
-    if (star == SLICE_NONE) {
-        return slice_equal(pattern, path);
-    }
-    struct slice after = slice_skip(pattern, star + 1);
-    if (path.len <= star + after.len || memcmp(path.data, pattern.data, star) != 0 ||
-        !slice_ends_with(path, after)) {
+/* The next segment of *rest, and the "/" before it. */
+static bool next_segment(struct slice *rest, struct slice *segment) {
+    if (!slice_starts_with(*rest, SLICE("/"))) {
         return false;
     }
-    *rest = slice_sub(path, star, path.len - star - after.len);
-    return slice_find(*rest, '/') == SLICE_NONE;
+    *rest = slice_skip(*rest, 1);
+    size_t end = slice_find(*rest, '/');
+    *segment = slice_sub(*rest, 0, end);
+    *rest = end == SLICE_NONE ? slice_of("", 0) : slice_skip(*rest, end);
+    return true;
+}
+
+/* Whether the path fits the pattern; `stars` are the segments that "*" stands for. */
+static bool fits(struct slice pattern, struct slice path, struct slice stars[2]) {
+    struct slice wanted, found;
+    size_t star = 0;
+    while (next_segment(&pattern, &wanted)) {
+        if (!next_segment(&path, &found)) {
+            return false;
+        }
+        if (!slice_equal(wanted, SLICE("*"))) {
+            if (!slice_equal(wanted, found)) {
+                return false;
+            }
+        } else if (found.len == 0 || star == 2) {
+            return false;
+        } else {
+            stars[star++] = found;
+        }
+    }
+    return path.len == 0;
 }
 
 /* A page of another site may have its own name resolve to our address and then read us as if we
@@ -73,32 +104,47 @@ static bool method_fits(enum http_method allowed, enum http_method method) {
     return method == allowed || (allowed == HTTP_GET && method == HTTP_HEAD);
 }
 
-static void refuse_method(struct api_connection *c, enum http_method allowed) {
-    bool get = allowed == HTTP_GET;
-    const struct api_header headers[] = { { "allow", get ? "GET, HEAD" : "POST" }, { NULL, NULL } };
-    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\","
-                               "\"status\":405,\"detail\":\"see the Allow field\"}";
-    answer_send(c, &(struct api_answer){ .status = 405,
-                                         .type = "application/problem+json",
-                                         .body = slice_from(body),
-                                         .headers = headers });
+/* All that the path of this route is answered to. */
+static void refuse_method(struct api_connection *c, size_t route) {
+    char allowed[64] = "";
+    for (size_t i = 0; i < ROUTES; i++) {
+        if (strcmp(routes[i].path, routes[route].path) == 0) {
+            size_t len = strlen(allowed);
+            bool get = routes[i].method == HTTP_GET;
+            snprintf(allowed + len, sizeof allowed - len, "%s%s", len > 0 ? ", " : "",
+                     get ? "GET, HEAD" : http_method_name(routes[i].method));
+        }
+    }
+    const struct api_header headers[] = { { "allow", allowed }, { NULL, NULL } };
+    answer_problem_with(c, 405, headers, "see the Allow field");
 }
 
 static bool needs_view(api_handler *handle) {
-    return handle != handle_openapi && handle != handle_dashboard && handle != handle_health;
+    return handle != handle_openapi && handle != handle_dashboard && handle != handle_health &&
+           handle != handle_session;
+}
+
+/* What was done is written down, not what was only tried. */
+static void write_down(const struct api *api, const struct api_connection *c, const char *action) {
+    char who[ACCESS_WHO_BYTES];
+    if (action != NULL && c->status >= 200 && c->status < 300 && api->source.changed != NULL) {
+        api->source.changed(api->source.self, action, c->request.rest, caller_name(c, who));
+    }
 }
 
 static void call(struct api_connection *c, size_t route) {
+    const struct api *api = c->api;
+    const char *action = routes[route].action;
     if (!method_fits(routes[route].method, c->request.method)) {
-        refuse_method(c, routes[route].method);
-    } else if (routes[route].acts && !c->local) {
-        answer_problem(c, 403,
-                       "this address only reads; changes go over the control socket "
-                       "var/tidegate.sock in the state folder (the command line uses it)");
+        refuse_method(c, route);
+    } else if (!caller_may(c, routes[route].least, action != NULL)) {
+        return;
     } else if (needs_view(routes[route].handle) && c->api->view == NULL) {
         answer_problem(c, 503, "the controller has just started; try again in a second");
     } else {
+        c->status = 0;
         routes[route].handle(c);
+        write_down(api, c, action);
     }
 }
 
@@ -111,10 +157,11 @@ void route_request(struct api_connection *c) {
     }
     size_t found = ROUTES;
     for (size_t i = 0; i < ROUTES; i++) {
-        struct slice rest = { "", 0 };
-        if (fits(slice_from(routes[i].path), path, &rest)) {
+        struct slice stars[2] = { { "", 0 }, { "", 0 } };
+        if (fits(slice_from(routes[i].path), path, stars)) {
             found = i;
-            r->rest = rest;
+            r->rest = stars[0];
+            r->more = stars[1];
             if (method_fits(routes[i].method, r->method)) {
                 break;
             }

@@ -67,12 +67,17 @@ static void on_drained(struct socket *socket) {
 
 /* ---- reading ---- */
 
+/* One that does not fit is cut to what can't be mistaken for a good one. */
+static void copy_value(const struct http_field *field, char *out, size_t out_bytes) {
+    out[0] = '\0';
+    if (field != NULL && !slice_copy_text(field->value, out, out_bytes)) {
+        snprintf(out, out_bytes, "?");
+    }
+}
+
 static void copy_field(const struct http_head *head, enum http_field_id id, char *out,
                        size_t out_bytes) {
-    const struct http_field *field = http_head_find(head, id);
-    if (field == NULL || !slice_copy_text(field->value, out, out_bytes)) {
-        out[0] = '\0';
-    }
+    copy_value(http_head_find(head, id), out, out_bytes);
 }
 
 /* False after an answer. */
@@ -86,6 +91,11 @@ static bool copy_request(struct api_connection *c, const struct http_head *head)
     r->accepts_openmetrics =
         accept != NULL &&
         slice_find_slice(accept->value, SLICE("application/openmetrics-text")) != SLICE_NONE;
+    const struct http_field *site = http_head_find_name(head, SLICE("sec-fetch-site"));
+    const struct http_field *origin = http_head_find_name(head, SLICE("origin"));
+    copy_field(head, HTTP_FIELD_AUTHORIZATION, r->authorization, sizeof r->authorization);
+    copy_value(site, r->fetch_site, sizeof r->fetch_site);
+    copy_value(origin, r->origin, sizeof r->origin);
     if (etag == NULL || !slice_copy_text(etag->value, r->if_none_match, sizeof r->if_none_match)) {
         r->if_none_match[0] = '\0';
     }
@@ -220,8 +230,10 @@ static bool has_room(struct api *api, bool local) {
     return api->connection_count < API_CONNECTIONS_MAX || make_room(api);
 }
 
-static void accept_connection(struct api *api, int fd, bool local) {
+/* `peer` NULL: over the Unix socket. */
+static void accept_connection(struct api *api, int fd, const struct address *peer) {
     struct error err;
+    bool local = peer == NULL;
     struct api_connection *c = has_room(api, local) ? calloc(1, sizeof *c) : NULL;
     if (c == NULL) {
         api->counters.connections_refused++;
@@ -235,19 +247,23 @@ static void accept_connection(struct api *api, int fd, bool local) {
     }
     c->api = api;
     c->local = local;
+    if (local) {
+        caller_local(c, fd);
+    } else {
+        caller_remote(c, peer);
+    }
     *(local ? &api->local_count : &api->connection_count) += 1;
     list_append(&api->connections, &c->link);
     socket_set_timeout(&c->socket, API_HEAD_TIMEOUT_US);
 }
 
 static void on_accept_tcp(struct listener *listener, int fd, const struct address *peer) {
-    (void)peer;
-    accept_connection(listener->owner, fd, false);
+    accept_connection(listener->owner, fd, peer);
 }
 
 static void on_accept_local(struct listener *listener, int fd, const struct address *peer) {
     (void)peer;
-    accept_connection(listener->owner, fd, true);
+    accept_connection(listener->owner, fd, NULL);
 }
 
 /* ---- listening ---- */

@@ -23,6 +23,7 @@ struct verdict {
 
 struct census {
     unsigned by_state[ENDPOINT_STATES];
+    unsigned maintained;
 };
 
 static void say(struct verdict *v, enum verdict_state state, const char *format, ...)
@@ -41,10 +42,11 @@ static void say(struct verdict *v, enum verdict_state state, const char *format,
 }
 
 static struct census count_instances(const struct api_view *view, const struct api_service *s) {
-    struct census census = { { 0 } };
+    struct census census = { .maintained = 0 };
     for (uint32_t i = 0; i < view->instance_count; i++) {
         if (&view->services[view->instances[i].service] == s) {
             census.by_state[view->instances[i].state]++;
+            census.maintained += view->instances[i].maintenance != NULL;
         }
     }
     return census;
@@ -57,6 +59,9 @@ static void judge_instances(struct verdict *v, const struct api_view *view,
     if (census.by_state[ENDPOINT_SERVING] == 0) {
         if (s->trouble[0] != '\0') {
             say(v, VERDICT_TROUBLE, "%s: no instance serves. %.180s", name, s->trouble);
+        } else if (census.maintained > 0) {
+            say(v, VERDICT_TROUBLE, "%s: no instance serves, %u are in maintenance", name,
+                census.maintained);
         } else {
             say(v, VERDICT_TROUBLE, "%s: no instance serves, %u are starting", name,
                 census.by_state[ENDPOINT_STARTING]);

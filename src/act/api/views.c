@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/guard/guard.h"
 
 static json_t *latency_json(double p50, double p95, double p99) {
     json_t *latency = json_object();
@@ -35,6 +36,8 @@ json_t *view_instance(const struct api_view *view, const struct api_instance *i)
     json_put(json, "address", json_text(i->address));
     json_put(json, "version", json_text(i->version));
     json_put(json, "state", json_string(endpoint_state_name((enum endpoint_state)i->state)));
+    json_put(json, "weight", json_integer(i->weight));
+    json_put(json, "zone", json_text(i->zone));
     json_put(json, "in_flight", json_integer(i->in_flight));
     json_put(json, "latency_ms", json_known(i->latency_ms));
     json_put(json, "requests_rps", json_known(i->requests_rps));
@@ -45,6 +48,13 @@ json_t *view_instance(const struct api_view *view, const struct api_instance *i)
     json_put(json, "startup_ms", json_known(i->startup_ms));
     json_put(json, "started", json_time(i->started_ms));
     json_put(json, "note", json_text(i->note));
+    json_t *check = json_object();
+    json_put(check, "healthy", json_boolean(i->healthy));
+    json_put(check, "suspicious", json_boolean(i->suspicious));
+    json_put(check, "result", json_string(probe_result_name(i->probe_result)));
+    json_put(check, "probe_ms", json_known(i->probe_ms));
+    json_put(json, "check", check);
+    json_put(json, "maintenance", maintenance_json(i->maintenance));
     return json;
 }
 
@@ -63,6 +73,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_t *json = json_object();
     json_put(json, "name", json_text(s->name));
     json_put(json, "fleet", json_text(s->fleet));
+    json_put(json, "balance", json_text(s->balance));
     json_put(json, "trouble", json_text(s->trouble));
     json_put(json, "demand_rps", json_known(s->demand_rps));
     json_put(json, "served_rps", json_known(s->served_rps));
@@ -153,6 +164,45 @@ static json_t *services_json(const struct api_view *view) {
     return services;
 }
 
+static json_t *sandbox_json(const struct api_view *view) {
+    json_t *json = json_object(), *there = json_array(), *missing = json_array();
+    for (unsigned part = 0; part < GUARD_PARTS; part++) {
+        bool is_there = (view->sandbox_parts & 1u << part) != 0;
+        json_array_append_new(is_there ? there : missing,
+                              json_string(guard_part_name((enum guard_part)part)));
+    }
+    json_put(json, "mode", json_string(view->sandboxed ? "strict" : "off"));
+    json_put(json, "in_force", there);
+    json_put(json, "missing", missing);
+    return json;
+}
+
+static json_t *rates_json(const struct api_view *view) {
+    json_t *rates = json_array();
+    for (uint32_t i = 0; i < view->rate_count; i++) {
+        const struct api_rate *rate = &view->rates[i];
+        json_t *json = json_object();
+        json_put(json, "name", json_text(rate->name));
+        json_put(json, "by", json_text(rate->by));
+        json_put(json, "rate_rps", json_known(rate->rate_rps));
+        json_put(json, "burst", json_integer(rate->burst));
+        json_put(json, "dry_run", json_boolean(rate->dry_run));
+        json_put(json, "allowed", json_integer((json_int_t)rate->allowed));
+        json_put(json, "refused", json_integer((json_int_t)rate->refused));
+        json_put(json, "allowed_rps", json_known(rate->allowed_rps));
+        json_put(json, "refused_rps", json_known(rate->refused_rps));
+        json_array_append_new(rates, json);
+    }
+    return rates;
+}
+
+static json_t *rate_table_json(const struct api_view *view) {
+    json_t *json = json_object();
+    json_put(json, "keys", json_integer(view->rate_keys));
+    json_put(json, "used_ratio", json_known(view->rate_table_used_ratio));
+    return json;
+}
+
 json_t *view_status(struct api *api) {
     const struct api_view *view = api->view;
     json_t *json = json_object(), *workers = json_array();
@@ -167,12 +217,15 @@ json_t *view_status(struct api *api) {
     json_put(json, "supervisor", json_integer(view->supervisor));
     json_put(json, "controller", json_integer(view->controller));
     json_put(json, "workers", workers);
+    json_put(json, "sandbox", sandbox_json(view));
     json_put(json, "plan", json_integer((json_int_t)view->plan_version));
     json_put(json, "draining", json_boolean(view->draining));
     json_put(json, "currency", json_text(view->currency));
     json_put(json, "verdict", verdict_json(api));
     json_put(json, "store", store_json(api->store));
     json_put(json, "services", services_json(view));
+    json_put(json, "rate_limits", rates_json(view));
+    json_put(json, "rate_limit_table", rate_table_json(view));
     json_put(json, "campaigns", view_campaigns(view));
     json_put(json, "ledger", ledger_json(view));
     return json;

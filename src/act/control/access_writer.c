@@ -108,6 +108,7 @@ static void fill_entry(const struct access_writer *w, const struct request_recor
         .stage = in_service ? slice_from(stage_name((enum stage)r->stage)) : SLICE(""),
         .outcome = slice_from(outcome_of(r)),
         .reason = slice_from(record_reason_name((enum record_reason)r->reason)),
+        .rate_limit = r->flags & RECORD_RATE_DRY_RUN ? SLICE("dry_run") : SLICE(""),
     };
     memcpy(e->client, r->client, sizeof e->client);
 }

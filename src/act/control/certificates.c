@@ -330,16 +330,25 @@ bool certificates_look(struct certificates *c, int64_t now_ms,
 
 /* ---- into the plan ---- */
 
-static void add_networks(const struct shop *shop, struct plan *plan) {
+/* Returns how many of them are in `to`, PLAN_TRUSTED_MAX at most. */
+static uint32_t copy_networks(const struct slice *texts, size_t count, struct plan_network *to) {
     struct network network;
     struct error err;
-    for (size_t i = 0; i < shop->trusted_proxy_count && i < PLAN_TRUSTED_MAX; i++) {
-        if (network_parse(shop->trusted_proxies[i], &network, &err)) {
-            struct plan_network *to = &plan->trusted[plan->trusted_count++];
-            to->bits = network.bits;
-            memcpy(to->ip, network.ip, sizeof to->ip);
+    uint32_t copied = 0;
+    for (size_t i = 0; i < count && copied < PLAN_TRUSTED_MAX; i++) {
+        if (network_parse(texts[i], &network, &err)) {
+            to[copied].bits = network.bits;
+            memcpy(to[copied++].ip, network.ip, sizeof to->ip);
         }
     }
+    return copied;
+}
+
+static void add_networks(const struct shop *shop, struct plan *plan) {
+    plan->trusted_count =
+        copy_networks(shop->trusted_proxies, shop->trusted_proxy_count, plan->trusted);
+    plan->unlimited_count =
+        copy_networks(shop->unlimited_clients, shop->unlimited_client_count, plan->unlimited);
     plan->forwarded_field = shop->forwarded_by == 1;
 }
 

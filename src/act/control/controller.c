@@ -71,8 +71,18 @@ static void on_ready(void *self, struct instance *instance) {
 static void on_health(void *self, struct instance *instance) {
     struct controller *c = self;
     c->now_us = loop_now_us(c->loop);
-    if (member_of(instance) != NULL && c->services[instance->service].used) {
-        heal_health(c, member_of(instance));
+    struct member *m = member_of(instance);
+    if (m != NULL && c->services[instance->service].used && !c->stopping) {
+        checks_changed(c, m);
+        heal_health(c, m);
+    }
+}
+
+static void on_probed(void *self, struct instance *instance, bool well) {
+    struct controller *c = self;
+    c->now_us = loop_now_us(c->loop);
+    if (member_of(instance) != NULL) {
+        checks_probed(c, member_of(instance), well);
     }
 }
 
@@ -84,8 +94,8 @@ static void on_exit_of(void *self, struct instance *instance, int status) {
     if (m == NULL) {
         return;
     }
-    bool expected = c->stopping || m->leaving || instance->phase == INSTANCE_STOPPING ||
-                    !c->services[instance->service].used;
+    bool expected = c->stopping || m->leaving || m->maintenance != NULL ||
+                    instance->phase == INSTANCE_STOPPING || !c->services[instance->service].used;
     log_info("instance_ended", "instance=%s status=%d expected=%s", instance->id, status,
              expected ? "yes" : "no");
     if (!expected && m->state != ENDPOINT_STARTING) {
@@ -93,6 +103,9 @@ static void on_exit_of(void *self, struct instance *instance, int status) {
         return;
     }
     unsigned service = instance->service;
+    if (status != -1 || instance->pid != 0) { /* a static one may come back */
+        maintenance_forget(c, m, "maintenance ends, its process has ended");
+    }
     member_remove(c, m);
     if (c->services[service].used) {
         scale_fill(c, service);
@@ -143,6 +156,24 @@ static bool api_drain_instance(void *self, struct slice id, struct error *err) {
     return true;
 }
 
+static bool api_start_maintenance(void *self, const struct api_maintenance_order *order,
+                                  struct error *err) {
+    struct controller *c = self;
+    c->now_us = loop_now_us(c->loop);
+    bool done = maintenance_start(c, order, err);
+    view_fill(c, clock_unix_ms());
+    return done;
+}
+
+static bool api_end_maintenance(void *self, const struct api_maintenance_order *order,
+                                struct error *err) {
+    struct controller *c = self;
+    c->now_us = loop_now_us(c->loop);
+    bool done = maintenance_end(c, order, err);
+    view_fill(c, clock_unix_ms());
+    return done;
+}
+
 /* ---- configuration ---- */
 
 /* Everything that the configuration names, or nothing: `report` says why. */
@@ -171,9 +202,12 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
         const char *key;
         bool same;
     } keys[] = {
-        { "admin", same_text(c->shop.admin.address, next->admin.address) },
+        { "admin", same_text(c->shop.admin.address, next->admin.address) &&
+                       c->shop.admin.anonymous == next->admin.anonymous },
         { "store", same_text(c->shop.store, next->store) },
         { "workers", c->shop.workers == next->workers },
+        { "sandbox", c->shop.sandbox == next->sandbox },
+        { "user", same_text(c->shop.user, next->user) },
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (!keys[i].same) {
@@ -312,6 +346,9 @@ static void on_heal_tick(struct timer *timer) {
     plan_heartbeat(c->config.plans, c->now_us);
     heal_tick(c);
     members_tick(c);
+    checks_tick(c);
+    maintenance_tick(c);
+    plan_wipe_unused(c->config.plans);
     timer_start(c->loop, &c->heal_tick, CONTROLLER_HEAL_US, on_heal_tick);
 }
 
@@ -322,6 +359,7 @@ static void on_second_tick(struct timer *timer) {
     c->now_us = loop_now_us(c->loop);
     timer_start(c->loop, &c->second_tick, CONTROLLER_SECOND_US, on_second_tick);
     fleet_sample(c->fleet);
+    rates_second(c);
     services_second(c, now_ms);
     access_second(c);
     const struct certificates_teller teller = tell_certificates(c);
@@ -415,11 +453,14 @@ static bool open_api(struct controller *c, struct error *err) {
         .loop = c->loop,
         .tcp_address = slice_from(c->shop.admin.address),
         .socket_path = c->config.state->socket,
+        .anonymous_views = shop_anonymous_views(&c->shop),
         .hosts = c->shop.admin.hosts,
         .host_count = c->shop.admin.host_count,
         .store = c->store,
         .vitals = c->config.vitals,
-        .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance },
+        .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance,
+                    api_start_maintenance, api_end_maintenance,
+                    tell_change },
     };
     c->api = api_new(&options, err);
     if (c->api == NULL && options.tcp_address.len > 0) { /* never a reason not to control */
@@ -492,17 +533,20 @@ static bool controller_init(struct controller *c, struct error *err) {
     struct fleet_options options = {
         .loop = c->loop,
         .state_folder = c->config.state->path,
-        .handler = { c, on_ready, on_health, on_exit_of },
+        .handler = { c, on_ready, on_health, on_exit_of, on_probed },
     };
     c->fleet = fleet_new(&options, err);
     if (c->fleet == NULL || !open_api(c, err)) {
         return false;
     }
+    sticky_secret_init(&c->sticky, c->config.state);
     inherit_generations(c);
+    maintenance_open(c);
     services_apply(c);
     access_apply(c, NULL);
     take_certificates(c);
     adopt(c);
+    maintenance_forget_ended(c);
     planner_publish(c);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         scale_fill(c, i);

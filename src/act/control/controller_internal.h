@@ -6,6 +6,9 @@
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
  *   heal.c         who is ill: eject, replace
+ *   checks.c       requests and probes: what each tells the other
+ *   maintenance.c  instances that a person took out
+ *   rates.c        what rate limits refuse
  *   access.c       the access log, by a thread of its own
  *   tell.c         decisions to log, store and API
  *   view.c         what is, for the API */
@@ -16,7 +19,9 @@
 #include "act/control/controller.h"
 #include "act/control/foresee.h"
 #include "act/control/inputs.h"
+#include "act/control/maintenance_book.h"
 #include "act/control/sense.h"
+#include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
 #include "decide/remediation/remedy.h"
@@ -40,6 +45,12 @@ struct member {
     enum finding finding; /* for which it was ejected */
     bool retire;          /* told by a person to be replaced */
     char note[API_TEXT_BYTES];
+    struct api_maintenance *maintenance; /* in the book; NULL: none. Not `leaving` then */
+    bool cut;                            /* draining took too long: what is left there is ended */
+    /* checks */
+    uint64_t ejected_until_us; /* by workers, as seen last */
+    unsigned check_changes;    /* of its health, not told yet */
+    uint64_t check_told_us;
     /* evidence: `before` and `between` are readings at least MEMBER_WINDOW_US apart */
     struct endpoint_reading before, between;
     uint64_t before_us, between_us;
@@ -77,12 +88,23 @@ struct fault {
     uint64_t plan_version; /* which heals it when all workers have it; 0: not built yet */
 };
 
+struct rate_watch { /* of a rate limit, at its index in the plan */
+    uint64_t id;
+    struct rate_counts now;
+    uint64_t at_us;
+    double allowed_rps, refused_rps; /* of the last second */
+    bool refusing;                   /* was told */
+    uint64_t told_us, much_us;       /* much_us: when much was refused last */
+    uint64_t refused_before;         /* when that began */
+};
+
 struct controller {
     struct controller_config config;
     struct loop *loop;
     struct shop shop; /* ours, of the last good reload */
     struct inputs inputs;
     struct certificates certificates;
+    struct sticky_secret sticky;
     struct fleet *fleet;
     struct store *store; /* NULL: it could not be opened */
     struct api *api;
@@ -91,6 +113,9 @@ struct controller {
     struct member members[PLAN_ENDPOINTS_MAX];
     struct controlled services[PLAN_SERVICES_MAX];
     struct fault faults[FAULTS_MAX];
+    struct maintenance_book maintenance;
+    struct rate_watch rates[PLAN_RATES_MAX];
+    uint64_t rate_table_full_told, rate_table_told_us;
     struct api_view view;
     bool plan_dirty, stopping;
     struct task publish;
@@ -156,6 +181,33 @@ void heal_health(struct controller *c, struct member *m);
 /* A decision that opens a fault; the next published plan that has a spare in its place heals it. */
 void faults_tick(struct controller *c);
 
+/* checks.c */
+/* What the requests of one in rotation say; each heal tick. */
+void checks_hear(struct controller *c, struct member *m, const struct remedy_evidence *e);
+void checks_probed(struct controller *c, struct member *m, bool well);
+void checks_changed(struct controller *c, struct member *m);
+void checks_tick(struct controller *c);
+
+/* maintenance.c */
+void maintenance_open(struct controller *c);
+/* After the running instances were adopted. */
+void maintenance_forget_ended(struct controller *c);
+struct api_maintenance *maintenance_of(struct controller *c, const struct instance *instance);
+/* One that has just got its slot: as the book says. */
+void maintenance_adopt(struct controller *c, struct member *m);
+/* It goes for good. */
+void maintenance_forget(struct controller *c, struct member *m, const char *why);
+/* ERROR_BUSY: not now, or not without force. ERROR_NOT_FOUND. */
+bool maintenance_start(struct controller *c, const struct api_maintenance_order *order,
+                       struct error *err);
+bool maintenance_end(struct controller *c, const struct api_maintenance_order *order,
+                     struct error *err);
+void maintenance_tick(struct controller *c);
+
+/* rates.c */
+void rates_second(struct controller *c);
+void rates_fill_view(const struct controller *c, struct api_view *view);
+
 /* tell.c */
 struct told {
     const char *kind, *action, *subject;
@@ -165,6 +217,8 @@ struct told {
 };
 /* For certificates.c: its words as decisions. */
 struct certificates_teller tell_certificates(struct controller *c);
+/* For the API: who changed what. */
+void tell_change(void *self, const char *action, struct slice subject, const char *who);
 int64_t tell(struct controller *c, const struct told *told, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

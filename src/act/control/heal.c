@@ -135,7 +135,10 @@ static void dispose(struct controller *c, struct member *m) {
 }
 
 static void bring_back(struct controller *c, struct member *m) {
-    if (m->instance->healthy && c->now_us - m->state_since_us >= MEMBER_RETURN_US) {
+    /* Whose illness only probes have seen is well when they say so: `rise` is their patience. */
+    bool patient =
+        m->finding == FINDING_UNHEALTHY || c->now_us - m->state_since_us >= MEMBER_RETURN_US;
+    if (m->instance->healthy && patient) {
         member_move(c, m, ENDPOINT_SERVING, NULL);
         const struct told told = { .kind = "heal",
                                    .action = "return",
@@ -213,6 +216,7 @@ static void heal_service(struct controller *c, unsigned service) {
     EACH_MEMBER(c, m, service) {
         if (m->state == ENDPOINT_SERVING && !m->leaving && count < REMEDY_ENDPOINTS_MAX) {
             gather(c, m, &evidence[count]);
+            checks_hear(c, m, &evidence[count]);
             members[count++] = m;
         } else if (m->state == ENDPOINT_EJECTED) {
             ejected += m->instance->phase != INSTANCE_STOPPING;

@@ -49,6 +49,10 @@ struct member *member_add(struct controller *c, struct instance *instance) {
     }
     if (inherited) {
         state = (enum endpoint_state)plan->endpoints[member_slot(c, m)].state;
+        if (state == ENDPOINT_DRAINING && instance->pid == 0) {
+            state = ENDPOINT_STARTING; /* it was in maintenance: what is static leaves by being
+                                        * configured no more */
+        }
     } else {
         m->generation++;
     }
@@ -61,6 +65,7 @@ struct member *member_add(struct controller *c, struct instance *instance) {
         .leaving = state == ENDPOINT_DRAINING || (state == ENDPOINT_EJECTED && instance->pid != 0),
     };
     instance->user = m;
+    maintenance_adopt(c, m);
     planner_change(c);
     return m;
 }
@@ -77,11 +82,13 @@ void member_move(struct controller *c, struct member *m, enum endpoint_state sta
     m->state = state;
     m->state_since_us = c->now_us;
     m->slow_since_us = 0;
+    fleet_hear(c->fleet, m->instance, FLEET_SILENT, false); /* until its requests say something */
     snprintf(m->note, sizeof m->note, "%s", note == NULL ? "" : note);
     planner_change(c);
 }
 
 void member_drain(struct controller *c, struct member *m, const char *note) {
+    maintenance_forget(c, m, "maintenance ends, it leaves for good");
     m->leaving = true;
     member_move(c, m, ENDPOINT_DRAINING, note);
 }
@@ -110,7 +117,7 @@ static bool is_drained(const struct controller *c, const struct member *m) {
 void members_tick(struct controller *c) {
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         struct member *m = &c->members[i];
-        if (m->instance != NULL && m->state == ENDPOINT_DRAINING &&
+        if (m->instance != NULL && m->state == ENDPOINT_DRAINING && m->maintenance == NULL &&
             m->instance->phase != INSTANCE_STOPPING && is_drained(c, m)) {
             fleet_stop(c->fleet, m->instance);
         }

@@ -8,6 +8,7 @@
 #include "act/proxy/route_plan.h"
 
 #define FOLLOW_US 1000
+#define STICKY_ATTRIBUTES_BYTES 256
 
 static void on_publish(struct task *task) {
     planner_publish((struct controller *)((char *)task - offsetof(struct controller, publish)));
@@ -16,6 +17,27 @@ static void on_publish(struct task *task) {
 void planner_change(struct controller *c) {
     c->plan_dirty = true;
     loop_defer(c->loop, &c->publish, on_publish);
+}
+
+static bool fill_balance(const struct balance_config *config, struct plan *plan,
+                         struct plan_balance *out) {
+    char attributes[STICKY_ATTRIBUTES_BYTES];
+    const char *name;
+    *out = (struct plan_balance){
+        .policy = (uint8_t)config->policy,
+        .hash = (uint8_t)balance_hash_of(config, &name),
+        .hash_balance_factor = (uint16_t)config->hash_balance_factor,
+    };
+    if (!plan_add_text(plan, slice_from(name), &out->hash_name)) {
+        return false;
+    }
+    if (config->sticky == NULL) {
+        return true;
+    }
+    out->secure = (uint8_t)config->sticky->secure;
+    return balance_sticky_attributes(config->sticky, attributes, sizeof attributes) &&
+           plan_add_text(plan, slice_from(config->sticky->cookie), &out->cookie) &&
+           plan_add_text(plan, slice_from(attributes), &out->cookie_attributes);
 }
 
 static bool fill_services(const struct controller *c, struct plan *plan) {
@@ -44,11 +66,18 @@ static bool fill_services(const struct controller *c, struct plan *plan) {
                            c->shop.limits.retries, service);
         memcpy(service->name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
-        if (!plan_add_text(plan, t->deadline_field, &service->deadline_field)) {
+        if (!plan_add_text(plan, t->deadline_field, &service->deadline_field) ||
+            !fill_balance(&s->config->balance, plan, &service->balance)) {
             return false;
         }
     }
     return true;
+}
+
+/* Both must be said: where nothing is known nothing is far. */
+static bool is_elsewhere(const struct controller *c, const struct instance *instance) {
+    return c->shop.zone != NULL && instance->zone[0] != '\0' &&
+           strcmp(c->shop.zone, instance->zone) != 0;
 }
 
 static void fill_endpoints(const struct controller *c, struct plan *plan) {
@@ -61,9 +90,16 @@ static void fill_endpoints(const struct controller *c, struct plan *plan) {
         }
         e->service = (uint16_t)m->instance->service;
         e->state = (uint8_t)m->state;
+        e->cut = m->cut;
         e->address = m->instance->address.storage;
         e->address_len = m->instance->address.len;
+        e->weight = (uint16_t)m->instance->weight;
+        e->elsewhere = is_elsewhere(c, m->instance);
         memcpy(e->id, m->instance->id, sizeof e->id);
+        const struct controlled *s = &c->services[e->service];
+        if (s->used && s->config->balance.sticky != NULL) {
+            e->sticky_tag = sticky_tag(&c->sticky, s->name, e->id);
+        }
         plan->endpoint_count = i + 1;
     }
 }
@@ -79,8 +115,14 @@ static uint16_t service_index(const void *of, const char *name) {
 }
 
 static bool fill_routes(const struct controller *c, struct plan *plan) {
-    struct route_planner planner = { .plan = plan, .services = c, .service_index = service_index };
-    if (!route_plan_pages(&planner, c->shop.pages, c->shop.page_count)) {
+    struct route_planner planner = { .plan = plan,
+                                     .services = c,
+                                     .service_index = service_index,
+                                     .rates = c->shop.rates,
+                                     .rate_count = c->shop.rate_count };
+    rate_table_resize(&c->config.vitals->rate_table, c->shop.rate_keys);
+    if (!route_plan_pages(&planner, c->shop.pages, c->shop.page_count) ||
+        !rate_plan_add(&planner)) {
         return false;
     }
     for (size_t i = 0; i < c->shop.route_count; i++) {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "act/control/controller_internal.h"
 #include "base/clock.h"
@@ -203,6 +204,10 @@ void services_apply(struct controller *c) {
         s->config = config;
         s->remedy = remedy_policy_for((uint32_t)config->objective.latency_ms);
         fleet_set_service(c->fleet, (unsigned)index, config->name, &config->fleet);
+        if (config->fleet.kind == FLEET_PROCESS && config->fleet.user == NULL && geteuid() == 0) {
+            log_warn("instances_run_as_root", "service=%s action=give_it_a_user_in_shop.yaml",
+                     config->name);
+        }
     }
     planner_change(c);
 }

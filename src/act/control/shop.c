@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "act/shm/plan.h"
+#include "act/shm/rate_table.h"
 #include "record/store/store.h"
 #include "wire/net/network.h"
 
@@ -23,11 +24,16 @@ static void check_admin(const struct config_place *place, void *item) {
     }
 }
 
+static const char *const anonymous_choices[] = { "auto", "viewer", "none", NULL };
 #define ADMIN(member) (SHOP(admin.member) - SHOP(admin))
 static const struct config_field admin_fields[] = {
     { "address", CONFIG_TEXT, ADMIN(address), .fallback = SHOP_ADMIN_DEFAULT,
-      .help = "dashboard, API and /metrics, for reading; what changes something goes over the "
-              "socket in the state folder; read at the start only" },
+      .help = "dashboard, API and /metrics; read at the start only" },
+    { "anonymous", CONFIG_CHOICE, ADMIN(anonymous), .choices = anonymous_choices,
+      .fallback = "auto",
+      .help = "what somebody without a token may do there: read, or nothing; `auto`: read where "
+              "only this machine reaches the address; changes always need a token "
+              "(`tidegate token`); read at the start only" },
     { "hosts", CONFIG_SLICE, ADMIN(hosts), .many = true, .count_offset = ADMIN(host_count),
       .help = "further names under which a browser may ask for it" },
 };
@@ -54,6 +60,8 @@ static const struct config_field service_fields[] = {
       .help = "what a good answer is" },
     { "timeouts", CONFIG_BLOCK, SERVICE(timeouts), .table = &upstream_config_table,
       .help = "towards the instances" },
+    { "balance", CONFIG_BLOCK, SERVICE(balance), .table = &balance_config_table,
+      .help = "which instance gets a request" },
     { "compression", CONFIG_CHOICE, SERVICE(compression), .choices = compression_switches,
       .fallback = "default", .help = "`default`: as `compression.enabled` says" },
     { "dial", CONFIG_INLINE, SERVICE(dial), .table = &dial_config_table },
@@ -165,6 +173,8 @@ static void check_routes(const struct config_place *place, const struct shop *sh
         if (route->service != NULL && shop_service(shop, slice_from(route->service)) == NULL) {
             report_no_service(&at, shop, route->service);
         }
+        rate_config_check_route(&at, shop->rates, shop->rate_count, route->policy.rate_limits,
+                                route->policy.rate_limit_count);
         for (size_t k = 0; k < route->rule.split_count; k++) {
             if (shop_service(shop, slice_from(route->rule.split[k].name)) == NULL) {
                 report_no_service(&at, shop, route->rule.split[k].name);
@@ -174,19 +184,23 @@ static void check_routes(const struct config_place *place, const struct shop *sh
     route_config_warn_of_doubles(place, shop->routes, shop->route_count);
 }
 
-static void check_trusted(const struct config_place *place, const struct shop *shop) {
+static void check_networks(const struct config_place *place, const char *key,
+                           const struct slice *texts, size_t count) {
     struct network network;
     struct error err;
-    if (shop->trusted_proxy_count > PLAN_TRUSTED_MAX) {
-        config_place_error(place, "trusted_proxies", "trusted_proxies: expected at most %d",
-                           PLAN_TRUSTED_MAX);
+    if (count > PLAN_TRUSTED_MAX) {
+        config_place_error(place, key, "%s: expected at most %d", key, PLAN_TRUSTED_MAX);
     }
-    for (size_t i = 0; i < shop->trusted_proxy_count; i++) {
-        if (!network_parse(shop->trusted_proxies[i], &network, &err)) {
-            struct config_place at = config_place_item(place, "trusted_proxies", i);
-            config_place_error(&at, NULL, "trusted_proxies: %s", err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!network_parse(texts[i], &network, &err)) {
+            struct config_place at = config_place_item(place, key, i);
+            config_place_error(&at, NULL, "%s: %s", key, err.text);
         }
     }
+}
+
+static void check_trusted(const struct config_place *place, const struct shop *shop) {
+    check_networks(place, "trusted_proxies", shop->trusted_proxies, shop->trusted_proxy_count);
     for (size_t i = 0; i < shop->listen_count; i++) {
         const struct listen_config *l = &shop->listen[i];
         if (l->proxy_protocol && l->address.storage.ss_family != AF_UNIX &&
@@ -199,8 +213,20 @@ static void check_trusted(const struct config_place *place, const struct shop *s
     }
 }
 
+/* Who runs here is no stranger, and load tests come from here. */
+static void check_unlimited(const struct config_place *place, struct shop *shop) {
+    static struct slice here[] = { { "127.0.0.0/8", 11 }, { "::1", 3 } };
+    if (!config_place_has(place, "unlimited_clients")) {
+        shop->unlimited_clients = here;
+        shop->unlimited_client_count = sizeof here / sizeof *here;
+    }
+    check_networks(place, "unlimited_clients", shop->unlimited_clients,
+                   shop->unlimited_client_count);
+}
+
 static void check_shop(const struct config_place *place, void *item) {
     struct shop *shop = item;
+    struct guard_user user;
     struct error err;
     if (shop->listen_count == 0 && config_place_has(place, "listen")) {
         config_place_error(place, "listen",
@@ -209,9 +235,14 @@ static void check_shop(const struct config_place *place, void *item) {
     if (shop->store != NULL && !store_check_spec(slice_from(shop->store), &err)) {
         config_place_error(place, "store", "store: %s", err.text);
     }
+    if (shop->user != NULL && !guard_find_user(shop->user, &user, &err)) {
+        config_place_error(place, "user", "user: %s", err.text);
+    }
     check_trusted(place, shop);
+    check_unlimited(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
+    rate_config_check_names(place, shop->rates, shop->rate_count);
     check_routes(place, shop);
     if (config_place_has(place, "jobs")) {
         config_place_warning(place, "jobs", "this version does not run jobs yet");
@@ -221,6 +252,7 @@ static void check_shop(const struct config_place *place, void *item) {
     }
 }
 
+static const char *const sandbox_choices[] = { "strict", "off", NULL };        /* enum guard_mode */
 static const char *const io_choices[] = { "auto", "epoll", "io_uring", NULL }; /* enum loop_io */
 static const char *const forwarded_choices[] = { "x-forwarded-for", "forwarded", NULL };
 
@@ -233,6 +265,11 @@ static const struct config_field shop_fields[] = {
       .count_offset = SHOP(trusted_proxy_count),
       .help = "networks such as 10.0.0.0/8 whose word about the visitor is believed: PROXY headers "
               "and the field of `forwarded_by`; of others it is replaced" },
+    { "unlimited_clients", CONFIG_SLICE, SHOP(unlimited_clients), .many = true,
+      .count_offset = SHOP(unlimited_client_count),
+      .help = "networks for which limits of one client do not hold, beside trusted_proxies: a load "
+              "balancer that says nothing of its visitors, an office behind one address; default: "
+              "127.0.0.0/8 and ::1" },
     { "forwarded_by", CONFIG_CHOICE, SHOP(forwarded_by), .choices = forwarded_choices,
       .fallback = "x-forwarded-for",
       .help = "in which field they say it; the other one is made anew" },
@@ -240,15 +277,29 @@ static const struct config_field shop_fields[] = {
       .help = "where engineers come in" },
     { "store", CONFIG_TEXT, SHOP(store), .fallback = SHOP_STORE_DEFAULT,
       .help = "what is remembered: `sqlite:PATH`; read at the start only" },
+    { "zone", CONFIG_TEXT, SHOP(zone),
+      .help = "where this node stands: `endpoints` of the same zone are preferred" },
     { "workers", CONFIG_COUNT, SHOP(workers), .fallback = "0", .max = PLAN_WORKERS_MAX,
       .help = "processes that carry traffic; 0: one for each CPU; read at the start only" },
     { "io", CONFIG_CHOICE, SHOP(io), .choices = io_choices, .fallback = "auto",
       .help = "how workers ask the kernel; one that is refused falls back to epoll; read at the "
               "start only" },
+    { "sandbox", CONFIG_CHOICE, SHOP(sandbox), .choices = sandbox_choices, .fallback = "strict",
+      .help = "what processes are kept from (docs/threat-model.md); `off` is for looking into them "
+              "with a debugger; read at the start only" },
+    { "user", CONFIG_TEXT, SHOP(user),
+      .help = "that workers become when we are root; without it `tidegate`, or `nobody` where "
+              "there is no such user; read at the start only" },
     { "services", CONFIG_NAMED_BLOCKS, SHOP(services), .table = &service_table,
       .count_offset = SHOP(service_count), .required = true, .help = "who answers" },
     { "routes", CONFIG_BLOCKS, SHOP(routes), .table = &route_config_table,
       .count_offset = SHOP(route_count), .required = true, .help = "what goes where" },
+    { "rate_limits", CONFIG_NAMED_BLOCKS, SHOP(rates), .table = &rate_config_table,
+      .count_offset = SHOP(rate_count), .help = "how often somebody may ask; see `rate_limit`" },
+    { "rate_limit_keys", CONFIG_COUNT, SHOP(rate_keys), .fallback = "65536", .min = RATE_KEYS_MIN,
+      .max = RATE_KEYS_MAX,
+      .help = "visitors, keys and so on that are remembered at once, of all limits together, up to "
+              "the next power of two: 16 bytes each, 1 MiB for 65536" },
     { "error_pages", CONFIG_BLOCKS, SHOP(pages), .table = &page_config_table,
       .count_offset = SHOP(page_count),
       .help = "of answers that we give ourselves, on every route that has none of its own" },
@@ -334,6 +385,22 @@ void shop_fini(struct shop *shop) {
     struct arena arena = shop->arena;
     *shop = (struct shop){ 0 };
     arena_fini(&arena);
+}
+
+bool shop_anonymous_views(const struct shop *shop) {
+    struct address address;
+    struct network loopback_v4, loopback_v6;
+    uint8_t ip[16];
+    if (shop->admin.anonymous != ANONYMOUS_AUTO || shop->admin.address == NULL) {
+        return shop->admin.anonymous == ANONYMOUS_VIEWER;
+    }
+    if (!address_parse(slice_from(shop->admin.address), 0, &address, NULL) ||
+        !network_parse(SLICE("127.0.0.0/8"), &loopback_v4, NULL) ||
+        !network_parse(SLICE("::1/128"), &loopback_v6, NULL)) {
+        return false;
+    }
+    address_ip(&address, ip);
+    return network_contains(&loopback_v4, ip) || network_contains(&loopback_v6, ip);
 }
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name) {

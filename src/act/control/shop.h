@@ -7,13 +7,16 @@
 #include "act/control/dial_config.h"
 #include "act/control/listen_config.h"
 #include "act/fleet/fleet_config.h"
+#include "act/guard/guard.h"
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
+#include "act/proxy/rate_config.h"
 #include "act/proxy/retry_config.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
 #include "decide/autoscale/scale_config.h"
+#include "decide/balance/balance_config.h"
 #include "decide/forecast/demand_config.h"
 #include "decide/value/value_config.h"
 #include "record/telemetry/access_log_config.h"
@@ -29,6 +32,7 @@ struct service_config {
     struct unit_config unit;
     struct objective_config objective;
     struct upstream_config timeouts;
+    struct balance_config balance;
     int compression; /* enum plan_switch */
     struct dial_config dial;
     struct retry_config retry;
@@ -51,6 +55,8 @@ struct rollout_config { /* likewise */
     size_t guard_len;
 };
 
+enum shop_anonymous { ANONYMOUS_AUTO, ANONYMOUS_VIEWER, ANONYMOUS_NONE };
+
 struct shop {
     const char **include; /* files whose keys were added */
     size_t include_count;
@@ -58,20 +64,29 @@ struct shop {
     size_t listen_count;
     struct slice *trusted_proxies; /* networks */
     size_t trusted_proxy_count;
+    struct slice *unlimited_clients; /* networks */
+    size_t unlimited_client_count;
     int forwarded_by; /* 0: X-Forwarded-For, 1: Forwarded */
     struct {
         const char *address; /* NULL: none */
         struct slice *hosts;
         size_t host_count;
+        int anonymous;    /* enum shop_anonymous */
         bool best_effort; /* a port that somebody else has is no reason not to start */
     } admin;
     const char *store;
+    const char *zone; /* of this node; NULL: not said */
     uint32_t workers; /* 0: one for each CPU */
     enum loop_io io;
+    int sandbox;      /* enum guard_mode */
+    const char *user; /* that workers become; NULL: see guard_find_user */
     struct service_config *services;
     size_t service_count;
     struct route_config *routes;
     size_t route_count;
+    struct rate_config *rates; /* `rate_limits` */
+    size_t rate_count;
+    uint32_t rate_keys;
     struct page_config *pages; /* for errors that we answer */
     size_t page_count;
     struct demand_config demand;
@@ -102,5 +117,8 @@ bool shop_load(const char *path, struct shop *shop, struct config_report *report
 bool shop_default(const char *const *endpoints, size_t endpoint_count, const char *listen,
                   struct shop *shop, struct config_report *report);
 void shop_fini(struct shop *shop);
+
+/* Whether somebody who shows no token to the admin address may read. */
+bool shop_anonymous_views(const struct shop *shop);
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name);

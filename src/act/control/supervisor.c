@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "wire/net/loop.h"
+#include "wire/net/tls.h"
 
 #define RESTART_QUICK_US 1000000 /* a child that lived shorter died quickly */
 #define RESTART_QUICK_FREE 3     /* so many quick deaths in a row are restarted at once */
@@ -57,6 +58,10 @@ static int run_worker(struct supervisor *s, unsigned index, int supervisor_fd, i
         .wake_fd = s->wake_fds[index],
         .supervisor_fd = supervisor_fd,
         .control_fd = control_fd,
+        .guard = { .mode = (enum guard_mode)s->shop->sandbox,
+                   .user = s->user,
+                   .memory_bytes = s->shop->limits.memory_bytes,
+                   .descriptors = s->shop->limits.descriptors },
     };
     struct error err;
     if (!worker_run(&config, &err)) {
@@ -177,6 +182,17 @@ static uint64_t restart_delay_us(struct child *c) {
     return delay_us > RESTART_DELAY_MAX_US ? RESTART_DELAY_MAX_US : delay_us;
 }
 
+/* A fault of ours, a library's new habit, or somebody who is inside. */
+static void tell_of_refused_call(const struct child *c) {
+    uint32_t call = 0;
+    if (c->worker >= 0) {
+        call = atomic_exchange(&c->supervisor->vitals->workers[c->worker].refused_call, 0);
+    }
+    const char *name = call == 0 ? NULL : guard_call_name(call - 1);
+    log_error("sandbox_violation", "child=%s pid=%d syscall=%s number=%d action=ended_it", c->name,
+              (int)c->pid, name != NULL ? name : "unknown", (int)call - 1);
+}
+
 static void reap(struct child *c) {
     int status = 0;
     bool expected = c->worker < 0 && c->supervisor->upgrade.phase == UPGRADE_SWITCHING;
@@ -188,6 +204,9 @@ static void reap(struct child *c) {
         close(c->control_fd);
     }
     c->control_fd = -1;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+        tell_of_refused_call(c);
+    }
     if (c->supervisor->phase == PHASE_RUNNING && !expected) {
         log_warn("child_died", "child=%s pid=%d %s=%d action=restart", c->name, (int)c->pid,
                  WIFSIGNALED(status) ? "signal" : "status",
@@ -444,6 +463,10 @@ static bool take_lock(struct supervisor *s, struct error *err) {
 
 static bool supervisor_init(struct supervisor *s, struct error *err) {
     struct handover_offer *offer = s->succession.link_fd >= 0 ? &s->succession.offer : NULL;
+    if (!guard_find_user(s->shop->user, &s->user, err)) {
+        return false;
+    }
+    tls_prepare(); /* so that a worker that comes back need not */
     s->worker_count = child_worker_count((unsigned)s->shop->workers, PLAN_WORKERS_MAX);
     name_children(s);
     if (!state_folder_find(s->config_path, &s->state, err) || !take_lock(s, err)) {
@@ -461,6 +484,7 @@ static bool supervisor_init(struct supervisor *s, struct error *err) {
         return false;
     }
     atomic_store(&s->vitals->supervisor_pid, (uint32_t)getpid());
+    guard_keep_little((enum guard_mode)s->shop->sandbox);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
         return error_system(err, "become the subreaper");
     }

@@ -13,6 +13,7 @@
 #include "act/control/shop.h"
 #include "act/control/state.h"
 #include "act/control/supervisor.h"
+#include "act/guard/guard.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "wire/net/loop.h"
@@ -95,6 +96,7 @@ struct supervisor {
     char *command[COMMAND_MAX + 1]; /* of a successor; ended by NULL */
     char binary[PATH_MAX];          /* by which we were started: what is there now is the new one */
     struct state_folder state;
+    struct guard_user user; /* of workers */
     struct plan_segment *plans;
     struct vitals *vitals;
     struct notebook *notebook;

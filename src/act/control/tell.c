@@ -52,3 +52,16 @@ static void tell_certificate(void *self, const char *action, const char *subject
 struct certificates_teller tell_certificates(struct controller *c) {
     return (struct certificates_teller){ c, tell_certificate };
 }
+
+void tell_change(void *self, const char *action, struct slice subject, const char *who) {
+    char name[DECISION_NAME_BYTES] = "tidegate";
+    if (subject.len > 0) {
+        snprintf(name, sizeof name, "%.*s",
+                 (int)sizeof name - 1 < (int)subject.len ? (int)sizeof name - 1 : (int)subject.len,
+                 subject.data);
+    }
+    const struct told told = {
+        .kind = "admin", .action = action, .subject = name, .service = -1, .noticed_ms = NAN
+    };
+    tell(self, &told, "%s asked for it", who);
+}

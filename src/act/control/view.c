@@ -75,6 +75,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     unsigned serving = members_count(c, index, ENDPOINT_SERVING);
     memcpy(out->name, s->name, sizeof out->name);
     snprintf(out->fleet, sizeof out->fleet, "%s", fleet_kind_name(config->fleet.kind));
+    snprintf(out->balance, sizeof out->balance, "%s", balance_policy_names[config->balance.policy]);
     snprintf(out->trouble, sizeof out->trouble, "%s", fleet_trouble(c->fleet, index));
     fill_demand(s, out);
     fill_forecast(s, now_ms, out);
@@ -90,9 +91,23 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
                             : s->decided ? s->foresee.decision.instances
                                          : config->instances.min;
     out->spares_wanted = fixed ? 0 : config->instances.spares;
+    out->probes = *fleet_probes(c->fleet, index);
     if (s->decided && !fixed) {
         autoscale_explain(&s->foresee.decision, out->reason);
     }
+}
+
+/* The view's copy: an entry of the book may end before the next one is drawn. */
+static const struct api_maintenance *find_maintenance(const struct controller *c,
+                                                      const struct member *m) {
+    for (uint32_t i = 0; m->maintenance != NULL && i < c->view.maintenance_count; i++) {
+        const struct api_maintenance *shown = &c->view.maintenance[i];
+        if (strcmp(shown->service, m->maintenance->service) == 0 &&
+            strcmp(shown->instance, m->maintenance->instance) == 0) {
+            return shown;
+        }
+    }
+    return NULL;
 }
 
 static void fill_instance(const struct controller *c, const struct member *m,
@@ -109,6 +124,7 @@ static void fill_instance(const struct controller *c, const struct member *m,
     *out = (struct api_instance){
         .service = (uint16_t)i->service,
         .state = (uint8_t)m->state,
+        .weight = i->weight > 0 ? i->weight : 1,
         .pid = i->pid,
         .in_flight = vitals_endpoint_in_flight(c->config.vitals, slot, m->generation),
         .latency_ms = ewma_us > 0 ? ewma_us / 1000.0 : NAN,
@@ -117,12 +133,28 @@ static void fill_instance(const struct controller *c, const struct member *m,
         .cpu_ratio = i->cpu_ratio,
         .memory_bytes = i->memory_bytes,
         .startup_ms = i->startup_ms,
+        .healthy = i->healthy,
+        .suspicious = i->suspicious,
+        .probe_ms = i->probe_ms,
+        .probe_result = i->probe_result,
+        .maintenance = find_maintenance(c, m),
         .started_ms = i->started_ms,
     };
     memcpy(out->id, i->id, sizeof out->id);
     memcpy(out->version, i->version, sizeof out->version);
+    memcpy(out->zone, i->zone, sizeof out->zone);
     snprintf(out->address, sizeof out->address, "%.63s", address);
     snprintf(out->note, sizeof out->note, "%s", m->note);
+}
+
+/* Those whose instance is not there (yet) among them. */
+static void fill_maintenance(const struct controller *c, struct api_view *view) {
+    view->maintenance_count = 0;
+    for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
+        if (c->maintenance.entries[i].service[0] != '\0') {
+            view->maintenance[view->maintenance_count++] = c->maintenance.entries[i];
+        }
+    }
 }
 
 static void fill_campaigns(const struct controller *c, int64_t now_ms, struct api_view *view) {
@@ -182,15 +214,20 @@ void view_fill(struct controller *c, int64_t now_ms) {
     view->plan_version = plan_version(c->config.plans);
     view->draining = c->stopping;
     view->worker_count = c->config.worker_count;
+    view->sandboxed = c->shop.sandbox == GUARD_STRICT;
+    view->sandbox_parts = GUARD_ALL;
     snprintf(view->currency, sizeof view->currency, "%s", c->shop.currency);
     for (unsigned i = 0; i < c->config.worker_count; i++) {
-        view->workers[i] = (pid_t)atomic_load(&c->config.vitals->workers[i].pid);
+        const struct vitals_worker *w = &c->config.vitals->workers[i];
+        view->workers[i] = (pid_t)atomic_load(&w->pid);
+        view->sandbox_parts &= view->workers[i] == 0 ? GUARD_ALL : atomic_load(&w->guard);
     }
     view->service_count = 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         fill_service(c, i, now_ms, &view->services[i]);
         view->service_count = c->services[i].used ? i + 1 : view->service_count;
     }
+    fill_maintenance(c, view); /* which instances refer to */
     view->instance_count = 0;
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         if (c->members[i].instance != NULL && c->services[c->members[i].instance->service].used) {
@@ -199,4 +236,5 @@ void view_fill(struct controller *c, int64_t now_ms) {
     }
     fill_campaigns(c, now_ms, view);
     fill_certificates(c, view);
+    rates_fill_view(c, view);
 }

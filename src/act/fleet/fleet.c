@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "act/fleet/provider.h"
@@ -19,7 +20,7 @@ static const struct provider *const providers[] = {
     [FLEET_KUBERNETES] = NULL,
 };
 
-static struct fleet_service *service_of(const struct instance *instance) {
+struct fleet_service *instance_service(const struct instance *instance) {
     return &instance->internal->fleet->services[instance->service];
 }
 
@@ -46,7 +47,7 @@ static void describe_end(int status, char *text, size_t text_bytes) {
 }
 
 static void report_failed_start(struct instance *instance, int status) {
-    struct fleet_service *s = service_of(instance);
+    struct fleet_service *s = instance_service(instance);
     struct instance_internal *in = instance->internal;
     uint64_t lived_ms = (loop_now_us(in->fleet->loop) - in->ordered_us) / 1000;
     struct slice last = output_last_line(&in->output);
@@ -70,89 +71,6 @@ const char *fleet_version(const struct fleet *fleet, unsigned service) {
     return fleet->services[service].version;
 }
 
-/* ---- health ---- */
-
-static void on_probe_due(struct timer *timer);
-
-static void schedule_probe(struct instance *instance) {
-    struct instance_internal *in = instance->internal;
-    const struct fleet_config *config = service_of(instance)->config;
-    bool urgent = instance->phase == INSTANCE_STARTING ||
-                  (in->failed_probes > 0 && in->failed_probes < config->health.failures);
-    int64_t delay_ms = urgent ? FLEET_PROBE_STARTING_MS : config->health.interval_ms;
-    timer_start(in->fleet->loop, &in->next_probe, (uint64_t)delay_ms * 1000, on_probe_due);
-}
-
-static void on_probe_due(struct timer *timer) {
-    struct instance_internal *in =
-        (struct instance_internal *)((char *)timer -
-                                     offsetof(struct instance_internal, next_probe));
-    const struct fleet_config *config = service_of(in->instance)->config;
-    in->probe.h2 = config->protocol == FLEET_PROTOCOL_H2;
-    in->probe.grpc = config->health.grpc;
-    probe_start(&in->probe, &in->instance->address, config->health.path,
-                &service_of(in->instance)->dial, (uint64_t)config->health.timeout_ms * 1000);
-}
-
-static void became_ready(struct instance *instance) {
-    struct instance_internal *in = instance->internal;
-    struct fleet_service *s = service_of(instance);
-    timer_stop(in->fleet->loop, &in->patience);
-    instance->phase = INSTANCE_READY;
-    instance->healthy = true;
-    if (!instance->adopted && instance->pid != 0) {
-        instance->startup_ms = (double)(loop_now_us(in->fleet->loop) - in->ordered_us) / 1000;
-    }
-    s->failed_starts = 0;
-    s->start_after_us = 0;
-    s->trouble[0] = '\0';
-    in->fleet->handler.on_ready(in->fleet->handler.self, instance);
-}
-
-static void on_probe_done(struct probe *probe, bool well) {
-    struct instance_internal *in =
-        (struct instance_internal *)((char *)probe - offsetof(struct instance_internal, probe));
-    struct instance *instance = in->instance;
-    in->failed_probes = well ? 0 : in->failed_probes + 1;
-    snprintf(instance->health_note, sizeof instance->health_note, "%s", well ? "" : probe->note);
-    if (instance->phase == INSTANCE_STARTING) {
-        if (well) {
-            became_ready(instance);
-        } else if (instance->pid == 0) { /* static: somebody else's, we wait and say so */
-            struct fleet_service *s = service_of(instance);
-            snprintf(s->trouble, sizeof s->trouble, "%s is not healthy: %s", instance->id,
-                     probe->note);
-        }
-    } else if (instance->phase == INSTANCE_READY) {
-        bool healthy = well || (instance->healthy &&
-                                in->failed_probes < service_of(instance)->config->health.failures);
-        if (healthy != instance->healthy) {
-            instance->healthy = healthy;
-            in->fleet->handler.on_health(in->fleet->handler.self, instance);
-        }
-    }
-    if (instance->phase != INSTANCE_STOPPING) {
-        schedule_probe(instance);
-    }
-}
-
-static void on_startup_over(struct timer *timer) {
-    struct instance_internal *in =
-        (struct instance_internal *)((char *)timer - offsetof(struct instance_internal, patience));
-    in->told_to_stop = true;
-    in->provider->stop(in->instance, true);
-}
-
-void instance_watch_health(struct instance *instance) {
-    struct instance_internal *in = instance->internal;
-    const struct fleet_config *config = service_of(instance)->config;
-    if (instance->pid != 0) {
-        timer_start(in->fleet->loop, &in->patience, (uint64_t)config->health.startup_ms * 1000,
-                    on_startup_over);
-    }
-    timer_start(in->fleet->loop, &in->next_probe, 0, on_probe_due);
-}
-
 /* ---- coming and going ---- */
 
 struct instance *instance_new(struct fleet *fleet, unsigned service,
@@ -169,6 +87,7 @@ struct instance *instance_new(struct fleet *fleet, unsigned service,
         .startup_ms = NAN,
         .cpu_ratio = NAN,
         .memory_bytes = NAN,
+        .probe_ms = NAN,
         .internal = in,
     };
     snprintf(instance->version, sizeof instance->version, "%s", fleet->services[service].version);
@@ -182,8 +101,9 @@ struct instance *instance_new(struct fleet *fleet, unsigned service,
     };
     in->exited.fd = -1;
     output_init(&in->output);
-    probe_init(&in->probe, fleet->loop, on_probe_done);
+    health_init(instance);
     list_append(&fleet->instances, &instance->link);
+    fleet->instance_count++;
     return instance;
 }
 
@@ -201,6 +121,7 @@ static void on_probe_released(struct probe *probe) {
 static void instance_free(struct instance *instance) {
     struct instance_internal *in = instance->internal;
     list_remove(&instance->link);
+    in->fleet->instance_count--;
     timer_stop(in->fleet->loop, &in->next_probe);
     timer_stop(in->fleet->loop, &in->patience);
     loop_cancel(in->fleet->loop, &in->removal);
@@ -275,7 +196,7 @@ static void end_instance(struct fleet *fleet, struct instance *instance, bool at
     timer_stop(fleet->loop, &in->next_probe);
     if (!at_once) {
         timer_start(fleet->loop, &in->patience,
-                    (uint64_t)service_of(instance)->config->grace_ms * 1000, on_grace_over);
+                    (uint64_t)instance_service(instance)->config->grace_ms * 1000, on_grace_over);
     }
     in->provider->stop(instance, at_once);
 }
@@ -308,6 +229,9 @@ static void name_version(struct fleet_service *s) {
         hash = XXH3_64bits_withSeed(pair->name, strlen(pair->name) + 1, hash);
         hash = XXH3_64bits_withSeed(pair->value, strlen(pair->value) + 1, hash);
     }
+    if (c->user != NULL) {
+        hash = XXH3_64bits_withSeed(c->user, strlen(c->user) + 1, hash);
+    }
     snprintf(s->version, sizeof s->version, "%08x", (unsigned)(hash & 0xffffffffu));
 }
 
@@ -320,13 +244,26 @@ void fleet_set_dial(struct fleet *fleet, unsigned service, const struct probe_di
     }
 }
 
+/* The configuration was checked: it can only be out of memory, and then any answer is one. */
+static void set_expectation(struct fleet_service *s) {
+    struct error err;
+    expectation_free(s->expectation);
+    s->expectation = expectation_new(&s->config->health.expect, &err);
+    if (s->expectation == NULL) {
+        log_error("expectation_lost", "service=%s error=\"%s\" action=any_200_to_399", s->name,
+                  err.text);
+    }
+}
+
 void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
                        const struct fleet_config *config) {
-    static const struct fleet_config gone = {
-        .kind = FLEET_STATIC,
-        .grace_ms = 10000,
-        .health = { .interval_ms = 1000, .timeout_ms = 1000, .startup_ms = 60000, .failures = 2 }
-    };
+    static const struct fleet_config gone = { .kind = FLEET_STATIC,
+                                              .grace_ms = 10000,
+                                              .health = { .interval_ms = 1000,
+                                                          .timeout_ms = 1000,
+                                                          .startup_ms = 60000,
+                                                          .rise = 1,
+                                                          .fall = 2 } };
     assert(fleet != NULL && service < PLAN_SERVICES_MAX);
     struct fleet_service *s = &fleet->services[service];
     if (config == NULL) {
@@ -337,6 +274,7 @@ void fleet_set_service(struct fleet *fleet, unsigned service, const char *name,
     snprintf(s->name, sizeof s->name, "%s", name);
     s->config = config;
     name_version(s);
+    set_expectation(s);
     s->start_after_us = 0; /* what was wrong may have been put right */
     s->failed_starts = 0;
     static_refresh(fleet, service);
@@ -354,6 +292,7 @@ struct fleet *fleet_new(const struct fleet_options *options, struct error *err) 
     fleet->state_folder = options->state_folder;
     fleet->handler = options->handler;
     list_init(&fleet->instances);
+    rand_init(&fleet->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
     return fleet;
 }
 
@@ -369,6 +308,7 @@ void fleet_free(struct fleet *fleet) {
     (void)loop_turn(fleet->loop, 0, &err); /* probes that close give their memory back */
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         tls_client_free(fleet->services[i].dial.tls);
+        expectation_free(fleet->services[i].expectation);
     }
     free(fleet);
 }

@@ -21,9 +21,8 @@
 #include "wire/net/loop.h"
 
 #define FLEET_TROUBLE_BYTES 512
-#define FLEET_PROBE_STARTING_MS 100 /* between probes of one that starts, or that just failed */
-#define FLEET_OUTPUT_BYTES 65536    /* of the newest output that is kept of an instance */
-#define FLEET_BACKOFF_FIRST_MS 500  /* after a start that failed; doubles */
+#define FLEET_OUTPUT_BYTES 65536   /* of the newest output that is kept of an instance */
+#define FLEET_BACKOFF_FIRST_MS 500 /* after a start that failed; doubles */
 #define FLEET_BACKOFF_MAX_MS 30000
 #define FLEET_RESOLVE_AGAIN_MS 5000
 
@@ -37,6 +36,8 @@ struct instance {
     char version[PLAN_NAME_BYTES];
     unsigned service; /* index, as in the plan */
     struct address address;
+    uint32_t weight;                 /* 0: as 1 */
+    char zone[BALANCE_ZONE_MAX + 1]; /* empty: not said */
     enum instance_phase phase;
     bool healthy;       /* by its probes */
     bool adopted;       /* of an earlier controller */
@@ -46,9 +47,18 @@ struct instance {
     double cpu_ratio;   /* of one CPU, since the last sample; NaN: not measured */
     double memory_bytes;
     char health_note[128]; /* why the last probe failed; empty: it did not */
-    void *user;            /* the handler's own */
-    struct list link;      /* in fleet */
+    enum probe_result probe_result;
+    double probe_ms;                       /* how long the last one took; NaN: none has ended */
+    uint32_t probes_failed, probes_passed; /* in a row */
+    bool suspicious;                       /* it is probed more often than usual */
+    void *user;                            /* the handler's own */
+    struct list link;                      /* in fleet */
     struct instance_internal *internal;
+};
+
+enum fleet_probed { FLEET_PROBED_STARTING, FLEET_PROBED_HEALTHY, FLEET_PROBED_ILL, FLEET_PROBED };
+struct fleet_probes { /* that have ended, of a service, by what was known before */
+    uint64_t count[FLEET_PROBED][PROBE_RESULTS];
 };
 
 /* Called from the loop, never inside a call into the fleet. */
@@ -60,6 +70,8 @@ struct fleet_handler {
     /* It ended: `status` of wait(2), -1 when nobody told. The instance is gone when this returns.
      */
     void (*on_exit)(void *self, struct instance *instance, int status);
+    /* A probe has ended, before what follows from it. NULL: nobody wants to know. */
+    void (*on_probed)(void *self, struct instance *instance, bool well);
 };
 
 struct fleet_options {
@@ -93,6 +105,15 @@ struct instance *fleet_start(struct fleet *fleet, unsigned service);
 void fleet_stop(struct fleet *fleet, struct instance *instance);
 /* KILL: for one that hangs, stopped or not. on_exit comes. */
 void fleet_kill(struct fleet *fleet, struct instance *instance);
+
+/* What the requests of an instance say: it fails some, or it answers them well. */
+enum fleet_evidence { FLEET_SILENT, FLEET_VOUCHED, FLEET_SUSPECT };
+/* Suspicion is looked into: probes come quickly for a while, the first one at once if it was not
+ * suspicious before, or `at_once`. */
+void fleet_hear(struct fleet *fleet, struct instance *instance, enum fleet_evidence evidence,
+                bool at_once);
+const struct fleet_probes *fleet_probes(const struct fleet *fleet, unsigned service);
+const char *fleet_probed_name(enum fleet_probed state);
 
 /* Why the service's instances do not come up; "" when they do. */
 const char *fleet_trouble(const struct fleet *fleet, unsigned service);

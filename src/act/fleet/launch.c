@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OWN_VARIABLES 2 /* PORT, TIDEGATE_INSTANCE */
+#define OWN_VARIABLES 5 /* PORT, TIDEGATE_INSTANCE; of another user HOME, USER, LOGNAME */
 
 /* Whether the variable stands here, and not one that begins like it ("$PORT_NAME"). */
 static bool is_port_variable(const char *text) {
@@ -78,7 +78,8 @@ static bool fill_environment(struct launch *l, const struct fleet_config *config
         return false;
     }
     memcpy(l->environment, environ, count * sizeof *environ);
-    for (size_t i = 0; i < config->environment_len + OWN_VARIABLES; i++) {
+    for (size_t i = 0; i < config->environment_len || own[i - config->environment_len] != NULL;
+         i++) {
         char *entry = i < config->environment_len
                           ? with_port(&l->arena, config->environment[i].name,
                                       config->environment[i].value, port)
@@ -95,14 +96,27 @@ bool launch_init(struct launch *l, const struct fleet *fleet, const struct insta
                  struct error *err) {
     const struct fleet_service *service = &fleet->services[instance->service];
     char number[8], port[16], mark[PATH_MAX];
-    *l = (struct launch){ 0 };
+    char home[GUARD_HOME_BYTES + 8] = "", user[GUARD_NAME_BYTES + 8], logname[sizeof user];
+    const char *own[OWN_VARIABLES + 1] = { port, mark };
+    *l = (struct launch){ .as_user = service->config->user != NULL };
+    if (l->as_user) {
+        if (!guard_look_up_user(service->config->user, &l->user, err)) {
+            return false;
+        }
+        snprintf(home, sizeof home, "HOME=%s", l->user.home);
+        snprintf(user, sizeof user, "USER=%s", l->user.name);
+        snprintf(logname, sizeof logname, "LOGNAME=%s", l->user.name);
+        own[2] = home;
+        own[3] = user;
+        own[4] = logname;
+    }
     arena_init(&l->arena, LAUNCH_BYTES_MAX);
     snprintf(number, sizeof number, "%u", address_port(&instance->address));
     snprintf(port, sizeof port, "PORT=%s", number);
     snprintf(mark, sizeof mark, "TIDEGATE_INSTANCE=%.3800s:%s:%s:%s:%s", fleet->state_folder,
              service->name, instance->id, number, instance->version);
     if (!fill_arguments(l, service->config, number) ||
-        !fill_environment(l, service->config, number, (const char *[]){ port, mark })) {
+        !fill_environment(l, service->config, number, own)) {
         launch_fini(l);
         return error_set(err, ERROR_LIMIT, "command and environment do not fit into %d bytes",
                          LAUNCH_BYTES_MAX);

@@ -1,14 +1,15 @@
 #include "act/fleet/probe.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "act/fleet/probe_h1.h"
 #include "act/fleet/probe_h2.h"
+#include "wire/http/h1.h"
 #include "wire/net/proxy_protocol.h"
 
-#define REQUEST_BYTES 2048
+#define REQUEST_BYTES_MAX 16384
 #define H2_BYTES_MAX 131072
 
 static struct probe *probe_of(struct socket *socket) {
@@ -16,121 +17,87 @@ static struct probe *probe_of(struct socket *socket) {
 }
 
 static void forget_question(struct probe *p) {
-    probe_h2_free(p->question);
-    p->question = NULL;
+    probe_h1_free(p->h1);
+    probe_h2_free(p->h2);
+    p->h1 = NULL;
+    p->h2 = NULL;
+    expectation_free(p->expectation);
+    p->expectation = NULL;
+    buffer_fini(&p->request);
 }
 
-static void finish(struct probe *p, bool well) {
+static void end(struct probe *p, enum probe_result result) {
     forget_question(p);
     p->running = false;
-    p->closing = true;
-    socket_close(&p->socket);
-    if (well) {
+    p->result = result;
+    p->took_us = loop_now_us(p->loop) - p->began_us;
+    if (result == PROBE_WELL) {
         p->note[0] = '\0';
     }
-    p->on_done(p, well);
+    p->on_done(p, result == PROBE_WELL);
 }
 
-static void fail(struct probe *p, const char *why) {
-    snprintf(p->note, sizeof p->note, "%s", why);
-    finish(p, false);
+static void finish(struct probe *p, enum probe_result result, const char *why) {
+    if (result != PROBE_WELL) {
+        snprintf(p->note, sizeof p->note, "%s", why);
+    }
+    p->closing = true;
+    socket_close(&p->socket);
+    end(p, result);
 }
 
-/* "HTTP/1.1 200" */
-static void judge(struct probe *p) {
-    const char *a = p->answer;
-    bool http = p->answer_len >= 12 && memcmp(a, "HTTP/1.", 7) == 0 && a[8] == ' ' && a[9] >= '1' &&
-                a[9] <= '5' && isdigit((unsigned char)a[10]) && isdigit((unsigned char)a[11]);
-    if (!http) {
-        fail(p, "its answer is not HTTP/1.1");
-    } else if (a[9] == '2' || a[9] == '3') {
-        finish(p, true);
+/* ---- the answer ---- */
+
+static void take(struct probe *p, struct slice data, bool ended) {
+    struct buffer out;
+    char why[PROBE_WHY_BYTES] = "";
+    enum probe_result result;
+    buffer_init(&out, H2_BYTES_MAX);
+    if (p->h2 != NULL) {
+        result = probe_h2_take(p->h2, data, loop_now_us(p->loop), &out, why);
+        if (buffer_len(&out) > 0) {
+            socket_send_slice(&p->socket, buffer_slice(&out));
+        }
     } else {
-        char why[64];
-        snprintf(why, sizeof why, "it answered %.3s", a + 9);
-        fail(p, why);
+        result = probe_h1_take(p->h1, data, ended, why);
     }
-}
-
-static void send_all(struct probe *p, struct buffer *out) {
-    if (buffer_len(out) > 0) {
-        socket_send_slice(&p->socket, buffer_slice(out));
+    buffer_fini(&out);
+    if (result == PROBE_MORE && ended) {
+        result = PROBE_CLOSED;
+        snprintf(why, sizeof why, "it closed the connection without a whole answer");
     }
-    buffer_fini(out);
-}
-
-static void ask_h2(struct probe *p, const char *host) {
-    struct buffer out;
-    buffer_init(&out, H2_BYTES_MAX);
-    p->question = probe_h2_new(p->path, p->grpc, host, &out);
-    send_all(p, &out);
-    if (p->question == NULL) {
-        fail(p, "no memory to ask it");
-    }
-}
-
-static void take_h2(struct probe *p, struct slice data) {
-    struct buffer out;
-    char why[64];
-    buffer_init(&out, H2_BYTES_MAX);
-    enum probe_h2_verdict verdict =
-        probe_h2_take(p->question, data, loop_now_us(p->loop), &out, why);
-    send_all(p, &out);
-    if (verdict == PROBE_H2_WELL) {
-        finish(p, true);
-    } else if (verdict == PROBE_H2_ILL) {
-        fail(p, why);
+    if (result != PROBE_MORE) {
+        finish(p, result, why);
     }
 }
 
 static size_t on_data(struct socket *socket, struct slice data) {
     struct probe *p = probe_of(socket);
-    if (p->question != NULL) {
-        take_h2(p, data);
-        return data.len;
-    }
-    size_t room = sizeof p->answer - p->answer_len;
-    size_t len = data.len < room ? data.len : room;
-    memcpy(p->answer + p->answer_len, data.data, len);
-    p->answer_len += len;
-    if (p->running && p->answer_len >= 12) {
-        judge(p);
+    if (p->running) {
+        take(p, data, false);
     }
     return data.len;
 }
 
+static void on_end(struct socket *socket) {
+    struct probe *p = probe_of(socket);
+    if (p->running && p->h1 == NULL && p->h2 == NULL) { /* before the TLS handshake was done */
+        finish(p, PROBE_CLOSED, "it closed the connection without an answer");
+    } else if (p->running) {
+        take(p, slice_of("", 0), true);
+    }
+}
+
 static void on_connected(struct socket *socket) {
     struct probe *p = probe_of(socket);
-    char request[REQUEST_BYTES], host[ADDRESS_TEXT_BYTES];
     uint64_t now_us = loop_now_us(p->loop);
-    if (p->path == NULL && p->grpc == NULL) {
-        finish(p, true);
+    if (p->h1 == NULL && p->h2 == NULL) {
+        finish(p, PROBE_WELL, "");
         return;
     }
     /* The socket forgets the timeout of the connecting; what is left of it is for the answer. */
     socket_set_timeout(socket, now_us < p->give_up_us ? p->give_up_us - now_us : 1);
-    address_format(&p->address, host);
-    bool unix_socket = address_port(&p->address) == 0;
-    if (p->h2) {
-        ask_h2(p, unix_socket ? "localhost" : host);
-        return;
-    }
-    int len = snprintf(request, sizeof request,
-                       "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tidegate-probe\r\n"
-                       "Connection: close\r\n\r\n",
-                       p->path, unix_socket ? "localhost" : host);
-    if (len < 0 || (size_t)len >= sizeof request) {
-        fail(p, "the path is too long");
-        return;
-    }
-    socket_send_slice(socket, slice_of(request, (size_t)len));
-}
-
-static void on_end(struct socket *socket) {
-    struct probe *p = probe_of(socket);
-    if (p->running) {
-        fail(p, "it closed the connection without an answer");
-    }
+    socket_send_slice(socket, buffer_slice(&p->request));
 }
 
 static void on_failed(struct socket *socket, int system_errno) {
@@ -139,17 +106,19 @@ static void on_failed(struct socket *socket, int system_errno) {
         char why[64];
         snprintf(why, sizeof why, "the TLS handshake failed: %s",
                  tls_failure_name(socket_tls_failure(socket)));
-        fail(p, why);
+        finish(p, PROBE_TLS, why);
+    } else if (p->running && system_errno == ETIMEDOUT) {
+        finish(p, PROBE_TIMEOUT, "it does not accept a connection in time");
     } else if (p->running) {
-        fail(p, system_errno == ETIMEDOUT ? "it does not accept a connection in time"
-                                          : strerror(system_errno));
+        finish(p, system_errno == ECONNRESET ? PROBE_CLOSED : PROBE_CONNECT,
+               strerror(system_errno));
     }
 }
 
 static void on_timeout(struct socket *socket) {
     struct probe *p = probe_of(socket);
     if (p->running) {
-        fail(p, "it does not answer in time");
+        finish(p, PROBE_TIMEOUT, "it does not answer in time");
     }
 }
 
@@ -177,6 +146,59 @@ void probe_init(struct probe *p, struct loop *loop, void (*on_done)(struct probe
     p->socket.fd = -1;
 }
 
+/* ---- the question ---- */
+
+/* False when the array is full. */
+static bool fill_head(const struct probe_question *q, struct http_head *head) {
+    struct slice rest = slice_from(q->path);
+    head->method = q->head_only ? HTTP_HEAD : HTTP_GET;
+    head->method_text = q->head_only ? SLICE("HEAD") : SLICE("GET");
+    head->has_query = slice_find(rest, '?') != SLICE_NONE;
+    (void)slice_cut(&rest, '?', &head->path);
+    head->query = rest;
+    bool fits = http_head_add_known(head, HTTP_FIELD_USER_AGENT, SLICE("tidegate-probe"));
+    for (size_t i = 0; i < q->header_count; i++) {
+        fits = fits &&
+               http_head_add(head, slice_from(q->headers[i].name), slice_from(q->headers[i].value));
+    }
+    return fits;
+}
+
+static bool write_question(struct probe *p, const struct probe_question *q, const char *host) {
+    struct http_field fields[HTTP_FIELDS_MAX];
+    struct http_head head;
+    http_head_init(&head, fields, HTTP_FIELDS_MAX);
+    head.authority = slice_from(host);
+    if (q->grpc != NULL) {
+        p->h2 = probe_h2_new_grpc(q->grpc, &head, &p->request);
+        return p->h2 != NULL;
+    }
+    if (!fill_head(q, &head)) {
+        return false;
+    }
+    if (q->h2) {
+        p->h2 = probe_h2_new(&head, p->expectation, &p->request);
+        return p->h2 != NULL;
+    }
+    p->h1 = probe_h1_new(q->head_only, p->expectation);
+    return p->h1 != NULL && h1_write_request_head(&p->request, &head);
+}
+
+static bool prepare(struct probe *p, const struct address *address,
+                    const struct probe_question *q) {
+    char text[ADDRESS_TEXT_BYTES];
+    buffer_init(&p->request, q->h2 ? H2_BYTES_MAX : REQUEST_BYTES_MAX);
+    p->expectation = expectation_hold(q->expectation);
+    if (q->path == NULL && q->grpc == NULL) {
+        return true;
+    }
+    address_format(address, text);
+    const char *host = q->host != NULL              ? q->host
+                       : address_port(address) == 0 ? "localhost" /* a Unix socket */
+                                                    : text;
+    return write_question(p, q, host);
+}
+
 /* False when memory is out. */
 static bool begin_dial(struct probe *p, const struct probe_dial *dial) {
     static const struct address nobody = { .len = 0 };
@@ -188,26 +210,25 @@ static bool begin_dial(struct probe *p, const struct probe_dial *dial) {
     return dial == NULL || dial->tls == NULL || socket_start_tls_client(&p->socket, dial->tls, 0);
 }
 
-void probe_start(struct probe *p, const struct address *address, const char *path,
-                 const struct probe_dial *dial, uint64_t timeout_us) {
+void probe_start(struct probe *p, const struct address *address,
+                 const struct probe_question *question, const struct probe_dial *dial,
+                 uint64_t timeout_us) {
     struct error err;
     if (p->running || p->closing) {
         return;
     }
-    p->address = *address;
-    p->path = path;
-    p->answer_len = 0;
     p->running = true;
-    p->give_up_us = loop_now_us(p->loop) + timeout_us;
-    if (!socket_connect(&p->socket, p->loop, (const struct sockaddr *)&address->storage,
-                        address->len, timeout_us, &handler, &err)) {
-        p->running = false;
+    p->began_us = loop_now_us(p->loop);
+    p->give_up_us = p->began_us + timeout_us;
+    if (!prepare(p, address, question)) {
+        snprintf(p->note, sizeof p->note, "the question is too long, or memory is out");
+        end(p, PROBE_CONNECT);
+    } else if (!socket_connect(&p->socket, p->loop, (const struct sockaddr *)&address->storage,
+                               address->len, timeout_us, &handler, &err)) {
         snprintf(p->note, sizeof p->note, "%.120s", err.text);
-        p->on_done(p, false);
-        return;
-    }
-    if (!begin_dial(p, dial)) {
-        fail(p, "TLS cannot be begun");
+        end(p, PROBE_CONNECT);
+    } else if (!begin_dial(p, dial)) {
+        finish(p, PROBE_TLS, "TLS cannot be begun");
     }
 }
 

@@ -1,9 +1,12 @@
-/* A probe: asks one address whether it is well, over the loop. GET of a path (200 to 399 is well),
- * grpc.health.v1, or without either a connection that is accepted. */
+/* A probe: asks one address whether it is well, over the loop. A request of a path, whose answer is
+ * held against an expectation; grpc.health.v1; or a connection that is accepted. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/fleet/expectation.h"
+#include "base/buffer.h"
+#include "wire/http/message.h"
 #include "wire/net/address.h"
 #include "wire/net/loop.h"
 #include "wire/net/socket.h"
@@ -14,20 +17,29 @@ struct probe_dial {
     unsigned proxy_protocol; /* version of the header that says "of ourselves"; 0: none */
 };
 
-#define PROBE_ANSWER_BYTES 16 /* "HTTP/1.1 200" is all that is read */
+/* What is asked. All of it is copied or held by probe_start. */
+struct probe_question {
+    const char *path; /* NULL: with `grpc` NULL too, a connection is enough */
+    const char *grpc; /* asked instead of the path, with `h2` */
+    const char *host; /* NULL: its address */
+    bool h2;          /* in HTTP/2, with prior knowledge */
+    bool head_only;   /* HEAD */
+    const struct config_pair *headers;
+    size_t header_count;
+    struct expectation *expectation; /* NULL: 200 to 399 */
+};
 
 struct probe {
     struct socket socket;
     struct loop *loop;
-    const char *path;
-    const char *grpc; /* set before probe_start: asked instead of the path, with `h2` */
-    bool h2;          /* likewise: in HTTP/2, with prior knowledge */
-    struct probe_h2 *question;
-    struct address address;
+    struct probe_h1 *h1; /* reads the answer, as h2 does; NULL both: a connection is enough */
+    struct probe_h2 *h2;
+    struct expectation *expectation;
+    struct buffer request;
     bool running, closing; /* closing: the socket is not ours again yet */
-    char answer[PROBE_ANSWER_BYTES];
-    size_t answer_len;
-    uint64_t give_up_us;
+    uint64_t began_us, give_up_us;
+    enum probe_result result; /* of the last one that ended */
+    uint64_t took_us;
     char note[128]; /* why it failed */
     /* Once for each probe_start: in a later turn, or at once when no connection can be tried. */
     void (*on_done)(struct probe *probe, bool well);
@@ -35,8 +47,9 @@ struct probe {
 };
 
 void probe_init(struct probe *p, struct loop *loop, void (*on_done)(struct probe *, bool));
-/* One at a time: ignored while one runs. `path` must stay. `dial` NULL: plainly. */
-void probe_start(struct probe *p, const struct address *address, const char *path,
-                 const struct probe_dial *dial, uint64_t timeout_us);
+/* One at a time: ignored while one runs. `dial` NULL: plainly. */
+void probe_start(struct probe *p, const struct address *address,
+                 const struct probe_question *question, const struct probe_dial *dial,
+                 uint64_t timeout_us);
 /* No on_done any more. True when the memory is the owner's at once, else on_released tells. */
 bool probe_stop(struct probe *p);

@@ -7,7 +7,7 @@
 #include "base/parse.h"
 #include "wire/http/h2.h"
 
-#define ANSWER_BYTES 64 /* HealthCheckResponse is 2 behind a prefix of 5 */
+#define GRPC_ANSWER_BYTES 64 /* HealthCheckResponse is 2 behind a prefix of 5 */
 #define NAME_BYTES_MAX 100
 #define GRPC_PREFIX_BYTES 5
 #define SERVING 1
@@ -16,10 +16,10 @@
 struct probe_h2 {
     struct h2 *h2;
     struct h2_stream stream;
+    const struct expectation *expectation;
     bool grpc, answered, closed;
     uint16_t status;
-    uint8_t answer[ANSWER_BYTES];
-    size_t answer_len;
+    struct buffer body;  /* as far as it is looked at */
     char grpc_status[8]; /* as it came; empty: none */
 };
 
@@ -51,10 +51,8 @@ static void on_head(struct h2_stream *stream, bool ended) {
 
 static void on_data(struct h2_stream *stream, struct slice data) {
     struct probe_h2 *p = probe_of(stream);
-    size_t room = sizeof p->answer - p->answer_len;
-    size_t len = data.len < room ? data.len : room;
-    memcpy(p->answer + p->answer_len, data.data, len);
-    p->answer_len += len;
+    size_t room = p->body.limit_bytes - buffer_len(&p->body);
+    (void)buffer_append(&p->body, slice_sub(data, 0, room));
 }
 
 static void on_end(struct h2_stream *stream, const struct http_head *trailers) {
@@ -82,13 +80,6 @@ static const struct h2_handler events = {
 
 /* ---- the question ---- */
 
-static bool ask_path(struct probe_h2 *p, struct http_head *head, const char *path) {
-    head->method = HTTP_GET;
-    head->method_text = SLICE("GET");
-    head->path = slice_from(path);
-    return h2_send_request(p->h2, &p->stream, head, true);
-}
-
 /* HealthCheckRequest { string service = 1; } behind gRPC's prefix. */
 static bool ask_grpc(struct probe_h2 *p, struct http_head *head, const char *service) {
     char body[GRPC_PREFIX_BYTES + 2 + NAME_BYTES_MAX] = { 0 };
@@ -115,80 +106,96 @@ static bool ask_grpc(struct probe_h2 *p, struct http_head *head, const char *ser
     return true;
 }
 
-static bool ask(struct probe_h2 *p, const char *path, const char *grpc, const char *authority,
-                struct buffer *out) {
-    struct h2_limits limits = { .head_bytes = 16384, .fields = 100, .streams = 1 };
-    struct http_field fields[4];
-    struct http_head head;
-    http_head_init(&head, fields, 4);
-    head.authority = slice_from(authority);
-    http_head_add(&head, SLICE("user-agent"), SLICE("tidegate-probe"));
-    p->h2 = h2_new(H2_CLIENT, &limits, &events, p);
-    return p->h2 != NULL && (grpc == NULL ? ask_path(p, &head, path) : ask_grpc(p, &head, grpc)) &&
-           h2_output(p->h2, out, OUT_BYTES_MAX, 0);
-}
-
-struct probe_h2 *probe_h2_new(const char *path, const char *grpc, const char *authority,
-                              struct buffer *out) {
+static struct probe_h2 *begin(size_t body_bytes_max) {
+    static const struct h2_limits limits = { .head_bytes = 16384, .fields = 100, .streams = 1 };
     struct probe_h2 *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
     }
-    p->grpc = grpc != NULL;
     buffer_init(&p->stream.out, OUT_BYTES_MAX);
-    if (!ask(p, path, grpc, authority, out)) {
-        probe_h2_free(p);
+    buffer_init(&p->body, body_bytes_max);
+    p->h2 = h2_new(H2_CLIENT, &limits, &events, p);
+    return p;
+}
+
+static struct probe_h2 *begun(struct probe_h2 *p, bool asked, struct buffer *out) {
+    if (asked && h2_output(p->h2, out, OUT_BYTES_MAX, 0)) {
+        return p;
+    }
+    probe_h2_free(p);
+    return NULL;
+}
+
+struct probe_h2 *probe_h2_new(const struct http_head *head, const struct expectation *expectation,
+                              struct buffer *out) {
+    struct probe_h2 *p = begin(PROBE_BODY_BYTES_MAX);
+    if (p == NULL) {
         return NULL;
     }
-    return p;
+    p->expectation = expectation;
+    return begun(p, p->h2 != NULL && h2_send_request(p->h2, &p->stream, head, true), out);
+}
+
+struct probe_h2 *probe_h2_new_grpc(const char *service, struct http_head *head,
+                                   struct buffer *out) {
+    struct probe_h2 *p = begin(GRPC_ANSWER_BYTES);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->grpc = true;
+    http_head_add(head, SLICE("user-agent"), SLICE("tidegate-probe"));
+    return begun(p, p->h2 != NULL && ask_grpc(p, head, service), out);
 }
 
 void probe_h2_free(struct probe_h2 *p) {
     if (p != NULL) {
         h2_free(p->h2);
         h2_stream_fini(&p->stream);
+        buffer_fini(&p->body);
         free(p);
     }
 }
 
 /* ---- the answer ---- */
 
-static enum probe_h2_verdict say(char why[64], const char *format, const char *what) {
-    snprintf(why, 64, format, what);
-    return PROBE_H2_ILL;
-}
-
 /* HealthCheckResponse { ServingStatus status = 1; } */
 static bool is_serving(const struct probe_h2 *p) {
-    return p->answer_len >= GRPC_PREFIX_BYTES + 2 && p->answer[5] == 0x08 &&
-           p->answer[6] == SERVING;
+    struct slice answer = buffer_slice(&p->body);
+    return answer.len >= GRPC_PREFIX_BYTES + 2 && answer.data[5] == 0x08 &&
+           answer.data[6] == SERVING;
 }
 
-static enum probe_h2_verdict judge(const struct probe_h2 *p, char why[64]) {
-    char status[8];
-    snprintf(status, sizeof status, "%u", p->status);
-    if (!p->grpc) {
-        return p->status < 400 ? PROBE_H2_WELL : say(why, "it answered %s", status);
-    }
+static enum probe_result judge_grpc(const struct probe_h2 *p, char why[PROBE_WHY_BYTES]) {
     if (p->status != 200) {
-        return say(why, "it answered %s to grpc.health.v1", status);
+        snprintf(why, PROBE_WHY_BYTES, "it answered %u to grpc.health.v1", p->status);
+        return PROBE_STATUS;
     }
     if (strcmp(p->grpc_status, "0") != 0) {
-        return say(why, "its grpc.health.v1 answered status %s", p->grpc_status);
+        snprintf(why, PROBE_WHY_BYTES, "its grpc.health.v1 answered status %s", p->grpc_status);
+        return PROBE_STATUS;
     }
-    return is_serving(p) ? PROBE_H2_WELL
-                         : say(why, "its grpc.health.v1 says that it is %s", "not serving");
+    if (!is_serving(p)) {
+        snprintf(why, PROBE_WHY_BYTES, "its grpc.health.v1 says that it is not serving");
+        return PROBE_NOT_SERVING;
+    }
+    return PROBE_WELL;
 }
 
-enum probe_h2_verdict probe_h2_take(struct probe_h2 *p, struct slice bytes, uint64_t now_us,
-                                    struct buffer *out, char why[64]) {
+static enum probe_result judge(const struct probe_h2 *p, char why[PROBE_WHY_BYTES]) {
+    if (p->grpc) {
+        return p->answered ? judge_grpc(p, why) : PROBE_MORE;
+    }
+    return expectation_judge(p->expectation, p->status, buffer_slice(&p->body), p->answered, why);
+}
+
+enum probe_result probe_h2_take(struct probe_h2 *p, struct slice bytes, uint64_t now_us,
+                                struct buffer *out, char why[PROBE_WHY_BYTES]) {
     bool alive = h2_receive(p->h2, bytes, now_us) && h2_output(p->h2, out, OUT_BYTES_MAX, now_us) &&
                  !h2_is_over(p->h2);
-    if (p->answered && p->status != 0) {
-        return judge(p, why);
+    enum probe_result result = p->status != 0 ? judge(p, why) : PROBE_MORE;
+    if (result == PROBE_MORE && (!alive || p->closed)) {
+        snprintf(why, PROBE_WHY_BYTES, "its answer is not HTTP/2");
+        return PROBE_PROTOCOL;
     }
-    if (!alive || p->closed) {
-        return say(why, "its answer is not %s", "HTTP/2");
-    }
-    return PROBE_H2_MORE;
+    return result;
 }

@@ -2,6 +2,7 @@
  * (docs/decisions/0001), its output in memfds (0002), watched by a pidfd. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,12 +80,18 @@ static void become(const struct launch *launch, const char *folder, const struct
     dup2(output->fds[0], 1);
     dup2(output->fds[1], 2);
     environ = launch->environment; /* its PATH is the one that is searched */
-    const char *what = folder;
-    if (folder == NULL || chdir(folder) == 0) {
-        what = launch->arguments[0];
-        execvp(what, launch->arguments);
+    /* Whoever forgot O_CLOEXEC: nothing of ours is an instance's. */
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    const char *what = "user";
+    int failure = launch->as_user ? guard_become(&launch->user) : 0;
+    if (failure == 0) {
+        what = folder;
+        if (folder == NULL || chdir(folder) == 0) {
+            what = launch->arguments[0];
+            execvp(what, launch->arguments);
+        }
+        failure = errno;
     }
-    int failure = errno;
     ssize_t len = write(failure_fd, &failure, sizeof failure);
     len += write(failure_fd, what, strlen(what));
     _exit(len > 0 ? 127 : 126);

@@ -4,6 +4,8 @@
 #include "act/fleet/fleet.h"
 #include "act/fleet/output.h"
 #include "act/fleet/probe.h"
+#include "base/rand.h"
+#include "decide/remediation/cadence.h"
 
 struct fleet_service {
     char name[PLAN_NAME_BYTES]; /* empty: none */
@@ -14,6 +16,8 @@ struct fleet_service {
     uint64_t start_after_us;
     uint64_t next_number; /* of instance ids */
     struct probe_dial dial;
+    struct expectation *expectation;
+    struct fleet_probes probes;
 };
 
 struct instance_internal {
@@ -24,7 +28,8 @@ struct instance_internal {
     struct timer next_probe, patience; /* patience: of starting, or of stopping */
     struct task removal;
     uint64_t ordered_us;
-    unsigned failed_probes; /* in a row */
+    struct cadence cadence;
+    bool vouched; /* it answers requests well right now, says the controller */
     int exit_status;
     bool told_to_stop;
     /* process */
@@ -46,6 +51,8 @@ struct fleet {
     const char *state_folder;
     struct fleet_handler handler;
     struct list instances;
+    uint32_t instance_count; /* all are probed */
+    struct rand rand;        /* jitter */
     struct fleet_service services[PLAN_SERVICES_MAX];
     struct timer resolve_again;
 };
@@ -55,10 +62,14 @@ extern const struct provider process_provider, static_provider;
 /* fleet.c */
 struct instance *instance_new(struct fleet *fleet, unsigned service,
                               const struct provider *provider);
-/* It is up (as far as is known), from now on it is probed. */
-void instance_watch_health(struct instance *instance);
+struct fleet_service *instance_service(const struct instance *instance);
 /* It ended, or is none of ours any more: on_exit comes at the end of this turn. */
 void instance_ended(struct instance *instance, int status);
+
+/* health.c */
+void health_init(struct instance *instance);
+/* It is up (as far as is known), from now on it is probed. */
+void instance_watch_health(struct instance *instance);
 
 /* process.c: watches a running process, started or adopted. */
 bool process_attach(struct fleet *fleet, struct instance *instance, struct error *err);

@@ -45,31 +45,41 @@ static void on_resolve_again(struct timer *timer) {
     }
 }
 
+static void set_place(struct instance *instance, const struct endpoint_config *endpoint) {
+    instance->weight = endpoint->weight;
+    snprintf(instance->zone, sizeof instance->zone, "%s",
+             endpoint->zone == NULL ? "" : endpoint->zone);
+}
+
 /* Names that are not known now are asked again; what runs stays meanwhile. */
-static bool add_endpoint(struct fleet *fleet, unsigned service, const char *text,
-                         struct address *seen, size_t *seen_count) {
+static bool add_endpoint(struct fleet *fleet, unsigned service,
+                         const struct endpoint_config *endpoint, struct address *seen,
+                         size_t *seen_count) {
     struct fleet_service *s = &fleet->services[service];
     struct address found[RESOLVE_MAX];
     size_t count = 0;
     struct error err;
-    if (!resolve(slice_from(text), DEFAULT_PORT, found, &count, &err)) {
+    if (!resolve(slice_from(endpoint->address), DEFAULT_PORT, found, &count, &err)) {
         snprintf(s->trouble, sizeof s->trouble, "%.400s", err.text);
-        log_warn("endpoint_not_found", "service=%s endpoint=%s error=\"%s\"", s->name, text,
-                 err.text);
+        log_warn("endpoint_not_found", "service=%s endpoint=%s error=\"%s\"", s->name,
+                 endpoint->address, err.text);
         timer_start(fleet->loop, &fleet->resolve_again, (uint64_t)FLEET_RESOLVE_AGAIN_MS * 1000,
                     on_resolve_again);
         return false;
     }
     for (size_t i = 0; i < count && *seen_count < PLAN_ENDPOINTS_MAX; i++) {
         seen[(*seen_count)++] = found[i];
-        if (find_address(fleet, service, &found[i]) != NULL) {
+        struct instance *instance = find_address(fleet, service, &found[i]);
+        if (instance != NULL) {
+            set_place(instance, endpoint);
             continue;
         }
-        struct instance *instance = instance_new(fleet, service, &static_provider);
+        instance = instance_new(fleet, service, &static_provider);
         char name[ADDRESS_TEXT_BYTES];
         if (instance == NULL) {
             return false;
         }
+        set_place(instance, endpoint);
         address_format(&found[i], name);
         snprintf(instance->id, sizeof instance->id, "%.63s", name);
         instance->address = found[i];
@@ -99,7 +109,7 @@ void static_refresh(struct fleet *fleet, unsigned service) {
     if (s->config != NULL && s->config->kind == FLEET_STATIC) {
         s->trouble[0] = '\0';
         for (size_t i = 0; i < s->config->endpoint_len; i++) {
-            all &= add_endpoint(fleet, service, s->config->endpoints[i], seen, &seen_count);
+            all &= add_endpoint(fleet, service, &s->config->endpoints[i], seen, &seen_count);
         }
     }
     if (all) {

@@ -252,6 +252,10 @@ static void hold_service(struct exchange *x, bool hold) {
     if (x->attempt->upstream == NULL || hold == x->upstream_paused) {
         return;
     }
+    if (hold && visitor_is_full(x)) {
+        exchange_pause_upstream(x);
+        return;
+    }
     x->upstream_paused = hold;
     if (hold) {
         x->attempt->upstream->ops->pause(x->attempt->upstream);

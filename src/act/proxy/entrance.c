@@ -83,7 +83,8 @@ static void give_back(struct worker *w, void *memory) {
     }
 }
 
-void connection_free(struct worker *w, void *memory) {
+void connection_free(struct worker *w, void *memory, struct client *client) {
+    clients_leave(&w->clients, client);
     give_back(w, memory);
     count_open(w, -1);
     worker_session_ended(w);
@@ -95,6 +96,43 @@ void connection_free_spares(struct worker *w) {
         w->spare_connections = spare->next;
         free(spare);
     }
+}
+
+/* ---- whose it is ---- */
+
+/* At its limit the client's oldest connection that carries nothing gives way. */
+static bool make_room(struct worker *w, const struct client *client) {
+    if (client->connections <= w->limits.connections_per_client) {
+        return true;
+    }
+    LIST_EACH(&client->sessions, link, saved) {
+        if (session_give_way(link)) {
+            vitals_add(&w->own->client_gave_way, 1);
+            return true;
+        }
+    }
+    vitals_add(&w->own->client_refused, 1);
+    return false;
+}
+
+/* Counts the connection for whoever it is. False: it has too many. */
+static bool enter(struct worker *w, struct client_info *who, const struct address *from) {
+    if (w->plan == NULL || from->storage.ss_family == AF_UNIX ||
+        plan_sets_no_limit(w->plan, who->ip)) {
+        who->client = clients_enter_unlimited(&w->clients);
+        return true;
+    }
+    who->client = clients_enter(&w->clients, who->ip);
+    return w->limits.connections_per_client == 0 || !client_is_limited(&w->clients, who->client) ||
+           make_room(w, who->client);
+}
+
+static bool may_handshake(struct worker *w, const struct client_info *who) {
+    double rate = w->limits.handshakes_per_client;
+    bool may = rate <= 0 || !client_is_limited(&w->clients, who->client) ||
+               clients_may_handshake(&w->clients, who->ip, rate, loop_now_us(w->loop));
+    vitals_add(&w->own->client_handshakes_refused, !may);
+    return may;
 }
 
 /* ---- onwards ---- */
@@ -128,7 +166,9 @@ static void drop_server(struct entrance *e) {
 }
 
 static void begin_tls(struct entrance *e) {
-    if (!socket_start_tls(&e->socket, e->server)) {
+    if (!may_handshake(e->worker, &e->who)) {
+        socket_close(&e->socket);
+    } else if (!socket_start_tls(&e->socket, e->server)) {
         count_failure(e->worker, TLS_FAILURE_OTHER);
         socket_close(&e->socket);
     }
@@ -153,7 +193,12 @@ static size_t on_data(struct socket *socket, struct slice data) {
         break;
     }
     if (header.known) {
+        clients_leave(&w->clients, e->who.client);
         client_info_init(&e->who, &header.source, 11);
+        if (!enter(w, &e->who, &header.source)) {
+            socket_close(socket);
+            return data.len;
+        }
         address_ip(&header.destination, e->who.local_ip);
         e->who.local_port = address_port(&header.destination);
     }
@@ -200,7 +245,7 @@ static void on_closed(struct socket *socket) {
     struct entrance *e = (struct entrance *)socket;
     list_remove(&e->link);
     drop_server(e);
-    connection_free(e->worker, e);
+    connection_free(e->worker, e, e->who.client);
 }
 
 static const struct socket_handler entrance_handler = {
@@ -235,18 +280,23 @@ void entrance_accept(struct worker *w, unsigned listener, int fd, const struct a
         close(fd);
         return;
     }
-    struct entrance *e = connection_new(w);
+    struct client_info who;
+    client_info_init(&who, peer, 11);
+    bool may = enter(w, &who, peer);
+    struct entrance *e = may ? connection_new(w) : NULL;
     if (e == NULL) {
         close(fd);
+        clients_leave(&w->clients, who.client);
         return;
     }
     if (!socket_accept(&e->socket, w->loop, fd, &entrance_handler, NULL)) {
         give_back(w, e); /* the descriptor is closed */
+        clients_leave(&w->clients, who.client);
         return;
     }
     e->worker = w;
+    e->who = who;
     e->server = front->tls ? tls_server_hold(front->server) : NULL;
-    client_info_init(&e->who, peer, 11);
     find_local(e);
     list_append(&w->entrances, &e->link);
     count_open(w, 1);

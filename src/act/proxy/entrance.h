@@ -7,6 +7,7 @@
 #include "base/slice.h"
 #include "wire/net/address.h"
 
+struct client;
 struct worker;
 
 /* A connection of worker->listeners[listener]; closes it when it cannot be served. */
@@ -16,7 +17,7 @@ struct slice entrance_alpn(void);
 /* Connections that are not sessions yet are closed. */
 void entrance_drain(struct worker *worker);
 
-/* The memory of a connection, whatever it became: counted in worker->session_count from the accept
- * on. Called when its socket is closed. */
-void connection_free(struct worker *worker, void *memory);
+/* The memory of a connection, whatever it became: counted in worker->session_count and among its
+ * client's from the accept on. Called when its socket is closed. */
+void connection_free(struct worker *worker, void *memory, struct client *client);
 void connection_free_spares(struct worker *worker);

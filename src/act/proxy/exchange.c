@@ -16,9 +16,11 @@ static const struct {
     const char *name;
     uint32_t next;
 } states[] = {
-    [EXCHANGE_NEW] = { "new",
-                       TO(VERIFYING) | TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
-    [EXCHANGE_VERIFYING] = { "verifying", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_NEW] = { "new", TO(VERIFYING) | TO(GATHERING) | TO(WAITING) | TO(CONNECTING) |
+                                  TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_VERIFYING] = { "verifying", TO(GATHERING) | TO(WAITING) | TO(CONNECTING) |
+                                              TO(AWAITING) | TO(ENDED) },
+    [EXCHANGE_GATHERING] = { "gathering", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_WAITING] = { "waiting", TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
     [EXCHANGE_CONNECTING] = { "connecting",
                               TO(WAITING) | TO(CONNECTING) | TO(AWAITING) | TO(ENDED) },
@@ -52,6 +54,11 @@ static __attribute__((noinline)) bool make_spare(struct worker *w) {
     }
     arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
     buffer_init(&x->body, BODY_BUFFER_BYTES);
+    x->request_fields = malloc(HTTP_FIELDS_MAX * sizeof *x->request_fields);
+    if (x->request_fields == NULL) {
+        exchange_free(x);
+        return false;
+    }
     w->spare_exchanges = x;
     w->spare_exchange_count++;
     return true;
@@ -76,6 +83,29 @@ struct exchange *exchange_new(struct worker *w, struct stream *client,
     return x;
 }
 
+void exchange_free(struct exchange *x) {
+    arena_fini(&x->arena);
+    free(x->request_fields);
+    free(x);
+}
+
+void exchange_slim(struct exchange *x) {
+    free(x->request_fields);
+    x->request_fields = NULL;
+    x->request.fields = NULL;
+    x->request.field_count = x->request.field_capacity = 0;
+    if (!x->logged && x->who == x->peer) {
+        x->request.method_text = x->request.path = x->request.query = SLICE("");
+        x->request.authority = x->request.upgrade_to = SLICE("");
+        x->path = x->authority = x->user = x->challenge = SLICE("");
+        x->granted = NULL;
+        x->granted_count = 0;
+        x->trailers = NULL;
+        arena_fini(&x->arena);
+        arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    }
+}
+
 void exchange_discard(struct exchange *x) {
     struct worker *w = x->worker;
     arena_reset(&x->arena);
@@ -84,7 +114,7 @@ void exchange_discard(struct exchange *x) {
         route_table_free(x->table);
         x->table = NULL;
     }
-    if (w->spare_exchange_count < WORKER_SPARES_MAX) {
+    if (w->spare_exchange_count < WORKER_SPARES_MAX && x->request_fields != NULL) {
         x->next_spare = w->spare_exchanges;
         w->spare_exchanges = x;
         w->spare_exchange_count++;
@@ -92,8 +122,7 @@ void exchange_discard(struct exchange *x) {
         return;
     }
     timer_stop(w->loop, &x->timer);
-    arena_fini(&x->arena);
-    free(x);
+    exchange_free(x);
 }
 
 /* ---- the end ---- */
@@ -138,6 +167,13 @@ void attempt_leave(struct attempt *a, bool complete) {
     a->sent = false;
 }
 
+void exchange_release_client(struct exchange *x) {
+    if (x->counted) {
+        x->counted = false;
+        x->peer->client->requests--;
+    }
+}
+
 void exchange_finish(struct exchange *x, bool complete) {
     struct service *service = x->service;
     bool admitted = x->admitted;
@@ -145,6 +181,7 @@ void exchange_finish(struct exchange *x, bool complete) {
     if (x->state == EXCHANGE_WAITING) {
         waiting_leave(service, x);
     }
+    exchange_release_client(x);
     verifier_forget(&x->verifying);
     exchange_move(x, EXCHANGE_ENDED);
     if (x->coder != NULL) {

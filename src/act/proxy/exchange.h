@@ -6,7 +6,8 @@
  *                      ▲               │  no connection      │ no answer      │ 101
  *                      └───────────────┴────── retry ────────┘                ▼
  *                                                                          TUNNEL ──▶ ENDED
- *   A password that must be checked makes NEW to VERIFYING first, which goes on like NEW.
+ *   A password that must be checked makes NEW to VERIFYING first, a body of known length GATHERING:
+ *   both go on like NEW.
  *   Any state ends with ENDED: answered by ourselves, client gone, upstream cut in mid-body. */
 #pragma once
 #include <stdbool.h>
@@ -24,6 +25,11 @@
 
 #define EXCHANGE_ARENA_BYTES 262144
 #define EXCHANGE_REPLAY_BYTES 65536 /* of a request body kept until there is an answer */
+#define EXCHANGE_GATHER_US 1000000u /* the service hears of it then, whatever is here */
+#define EXCHANGE_UPLOAD_US                                                                         \
+    100000u                         /* who still uploads after that holds no place in the service  \
+                                     */
+#define EXCHANGE_READ_LEAST_BPS 256 /* who takes less of an answer is not reading it */
 #define EXCHANGE_TRIED_MAX 4
 #define EXCHANGE_LOG_LINE_BYTES 512
 #define EXCHANGE_GRANTED_MAX 16
@@ -34,6 +40,7 @@
 enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_VERIFYING, /* a password is being checked */
+    EXCHANGE_GATHERING, /* the body, or its first part, is awaited */
     EXCHANGE_WAITING,
     EXCHANGE_CONNECTING, /* an endpoint is chosen, its stream cannot be written yet */
     EXCHANGE_AWAITING,   /* the request is on its way */
@@ -53,7 +60,8 @@ struct client_info {
     uint16_t local_port;
     uint8_t protocol; /* 11, 20 */
     bool tls;
-    bool trusted; /* its word about those before it is believed */
+    bool trusted;          /* its word about those before it is believed */
+    struct client *client; /* who has the connection (clients.h) */
 };
 
 /* One sending of the request, to one endpoint. */
@@ -84,6 +92,7 @@ struct exchange {
     bool idempotent;      /* the route promises it, whatever the method */
     bool body_overflowed; /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
+    bool counted;        /* in its client's requests */
     bool admitted;       /* counted in the service's in-flight number */
     bool response_begun; /* the final head went to the client */
     bool logged;         /* `texts` are the access log's */
@@ -94,13 +103,14 @@ struct exchange {
     bool grpc;           /* answers of our own are said as gRPC says them */
     uint16_t tried[EXCHANGE_TRIED_MAX];
     uint64_t started_us, waiting_since_us, activity_us;
-    uint64_t deadline_us;      /* the client will not wait longer; 0: it did not say */
-    uint64_t leaving_since_us; /* the client ended its direction; 0: it did not */
-    size_t pending_seen; /* at the last look of the timer, to tell a slow reader from a dead one */
+    uint64_t deadline_us;               /* the client will not wait longer; 0: it did not say */
+    uint64_t leaving_since_us;          /* the client ended its direction; 0: it did not */
+    uint64_t taken_seen, taken_seen_us; /* by the client, at the last look of the timer */
     struct attempt first;
     struct list hedgeable;         /* in service->hedgeable */
     struct admission_item waiting; /* in service->queue; also: what it is worth */
     uint64_t session_key;          /* 0: no session */
+    uint64_t sticky_tag;           /* of the cookie that the visitor brought; 0: none */
     struct http_head *trailers;    /* of the request, in the arena; NULL: none */
     struct compression_wish compression;
     struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */
@@ -113,12 +123,13 @@ struct exchange {
     struct slice user, challenge; /* whose password it is; what is said with 401 */
     struct http_field *granted;   /* what the service is told of the visitor, in the arena */
     size_t granted_count;
-    uint32_t retry_after_s; /* 0: as the service is loaded */
-    bool preflight;         /* the answer says what scripts of another origin may */
+    uint32_t retry_after_s;                  /* 0: as the service is loaded */
+    struct slice rate_policy, rate_standing; /* of the answer's RateLimit fields; empty: none */
+    bool preflight; /* the answer says what scripts of another origin may */
     struct request_record record;
     /* From here on it is kept from one use to the next. */
     struct http_head request;
-    struct http_field request_fields[HTTP_FIELDS_MAX];
+    struct http_field *request_fields;     /* HTTP_FIELDS_MAX of them; NULL: in a tunnel */
     struct attempt second;                 /* of no meaning before there was a hedge */
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena;                    /* the request's head and what we add to it */
@@ -138,6 +149,8 @@ void client_info_set_ip(struct client_info *who, const uint8_t ip[16]);
 /* A fresh exchange whose `request` is to be parsed into; NULL when memory is out. */
 struct exchange *exchange_new(struct worker *worker, struct stream *client,
                               const struct client_info *who);
+/* A spare one's memory. */
+void exchange_free(struct exchange *exchange);
 /* Not started after all: the head is not complete yet. */
 void exchange_discard(struct exchange *exchange);
 /* The head is complete; its slices point into `raw`, which is copied. */
@@ -166,6 +179,10 @@ void attempt_on_connected(struct attempt *attempt);
 /* Informational, 101 or final. The head is the caller's again afterwards. */
 void attempt_on_response_head(struct attempt *attempt, struct http_head *head);
 void attempt_on_response_data(struct attempt *attempt, struct slice data);
+/* Where the body's next bytes may go without being shown; NULL: they are to be given. */
+struct socket *exchange_outlet(const struct exchange *exchange);
+/* So many have gone there. */
+void exchange_on_response_moved(struct exchange *exchange, size_t bytes);
 void attempt_on_response_end(struct attempt *attempt, const struct http_head *trailers);
 /* The stream broke and forgets the attempt. */
 void attempt_on_failed(struct attempt *attempt, enum record_reason reason);
@@ -180,6 +197,8 @@ void exchange_refuse_overload(struct exchange *exchange);
 void attempt_rescue(struct attempt *attempt);
 /* The oldest of service->hedgeable may have become slow. */
 void exchange_hedge_due(struct timer *timer);
+/* The attempt's endpoint is being emptied and has had its time. */
+void attempt_cut(struct attempt *attempt);
 bool exchange_has_tried(const struct exchange *exchange, uint16_t slot);
 
 const char *exchange_state_name(enum exchange_state state);

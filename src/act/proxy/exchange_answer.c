@@ -73,7 +73,7 @@ static bool fill_head(struct exchange *x, struct http_head *head, const struct c
     if (c->is_error && c->status == 401 && x->challenge.len > 0) {
         http_head_add(head, SLICE("www-authenticate"), x->challenge);
     }
-    if (c->is_error && (c->status == 503 || c->status == 429)) {
+    if (c->is_error && (c->status == 503 || c->status == 429 || x->retry_after_s > 0)) {
         http_head_add(head, SLICE("retry-after"), retry_after(x, seconds));
     }
     return x->rule == NULL || exchange_rewrite_response(x, head);
@@ -138,7 +138,7 @@ static void answer(struct exchange *x, uint16_t status, enum record_reason reaso
     if (x->record.reason == REASON_NONE) {
         x->record.reason = (uint8_t)reason;
     }
-    if (status >= 500 && reason != REASON_OVERLOAD) {
+    if (status >= 500 && reason != REASON_OVERLOAD && reason != REASON_RATE_LIMITED) {
         x->record.flags |= RECORD_FAILED;
     }
     if (x->response_begun || x->client == NULL) {

@@ -131,7 +131,7 @@ static void on_verdict(void *owner, bool good) {
 
 static struct verifier *verifier_of(struct worker *w) {
     if (w->verifier == NULL) {
-        w->verifier = verifier_new(w->loop, on_verdict, NULL);
+        w->verifier = verifier_new(w->loop, &w->vitals->rate_table, on_verdict, NULL);
     }
     return w->verifier;
 }

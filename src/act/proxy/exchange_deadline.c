@@ -26,18 +26,27 @@ static uint64_t answer_due_us(const struct exchange *x) {
     return tries ? least(due_us, after_ms(x->activity_us, try_ms)) : due_us;
 }
 
+static uint64_t uploading_due_us(const struct exchange *x) {
+    return x->admitted ? x->attempt->dispatched_us + EXCHANGE_UPLOAD_US : NEVER;
+}
+
+/* While the visitor uploads it is not the service that is late, unless it does not read. */
+static uint64_t unread_due_us(const struct exchange *x) {
+    return x->client_paused ? after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms))
+                            : NEVER;
+}
+
 /* Until when something must have happened in this state. */
 static uint64_t state_due_us(const struct exchange *x) {
     switch (x->state) {
     case EXCHANGE_VERIFYING:
         return x->started_us + EXCHANGE_VERIFY_US;
+    case EXCHANGE_GATHERING:
+        return x->started_us + EXCHANGE_GATHER_US;
     case EXCHANGE_WAITING:
         return x->waiting_since_us + (uint64_t)x->service->plan.queue_patience_ms * 1000;
     case EXCHANGE_AWAITING:
-        /* While the visitor uploads it is not the service that is late, unless it does not read. */
-        return x->request_ended   ? answer_due_us(x)
-               : x->client_paused ? after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms))
-                                  : NEVER;
+        return x->request_ended ? answer_due_us(x) : least(uploading_due_us(x), unread_due_us(x));
     case EXCHANGE_ANSWERING:
         return after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms));
     case EXCHANGE_TUNNEL:
@@ -79,12 +88,17 @@ void exchange_arm(struct exchange *x) {
     }
 }
 
-/* Nothing was written for a while because the client does not read. Not idle if it reads slowly. */
+/* Nothing was written for a while because the client does not read. Not idle if it reads slowly,
+ * but who takes next to nothing holds a connection to the service for nothing. */
 static bool client_reads_slowly(struct exchange *x) {
-    size_t pending = x->client->ops->pending(x->client);
-    bool moved = pending > 0 && pending != x->pending_seen;
-    x->pending_seen = pending;
-    return moved;
+    uint64_t pending = x->client->ops->pending(x->client), now_us = exchange_now_us(x);
+    uint64_t taken = x->record.bytes_out > pending ? x->record.bytes_out - pending : 0;
+    uint64_t since_us = x->taken_seen_us > 0 ? x->taken_seen_us : x->started_us;
+    uint64_t least = (now_us - since_us) * EXCHANGE_READ_LEAST_BPS / 1000000;
+    bool reads = pending > 0 && taken >= x->taken_seen + least;
+    x->taken_seen = taken;
+    x->taken_seen_us = now_us;
+    return reads;
 }
 
 static void state_over(struct exchange *x) {
@@ -93,7 +107,15 @@ static void state_over(struct exchange *x) {
     case EXCHANGE_WAITING:
         exchange_refuse_overload(x);
         break;
+    case EXCHANGE_GATHERING:
+        exchange_admit(x);
+        break;
     case EXCHANGE_AWAITING:
+        if (!x->request_ended && exchange_now_us(x) < unread_due_us(x)) {
+            exchange_leave_room(x);
+            exchange_arm(x);
+            return;
+        }
         if (x->request_ended &&
             exchange_now_us(x) <
                 after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))) {

@@ -48,8 +48,12 @@ void exchange_on_request_data(struct exchange *x, struct slice data) {
         keep_body(x, data);
     }
     if (!sending) {
-        if (buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES) {
+        bool full = buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES;
+        if (full) {
             pause_client(x);
+        }
+        if (full && x->state == EXCHANGE_GATHERING) {
+            exchange_admit(x);
         }
         return;
     }
@@ -90,6 +94,10 @@ void exchange_on_request_end(struct exchange *x, const struct http_head *trailer
     x->request_ended = true;
     if (trailers != NULL && trailers->field_count > 0) {
         x->trailers = exchange_copy_trailers(x, trailers);
+    }
+    if (x->state == EXCHANGE_GATHERING) {
+        exchange_admit(x);
+        return;
     }
     if (x->state >= EXCHANGE_AWAITING) {
         x->attempt->upstream->ops->send_end(x->attempt->upstream, x->trailers);
@@ -142,6 +150,19 @@ void attempt_on_drained(struct attempt *a) {
 
 /* ---- the response ---- */
 
+void exchange_leave_room(struct exchange *x) {
+    if (x->admitted) {
+        x->admitted = false;
+        waiting_done(x->service);
+    }
+}
+
+void exchange_pause_upstream(struct exchange *x) {
+    x->upstream_paused = true;
+    x->attempt->upstream->ops->pause(x->attempt->upstream);
+    exchange_leave_room(x);
+}
+
 static void begin_response(struct exchange *x, struct http_head *head) {
     x->response_begun = true;
     x->record.status = head->status;
@@ -154,9 +175,10 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     exchange_move(x, tunnel ? EXCHANGE_TUNNEL : EXCHANGE_ANSWERING);
     x->client->ops->send_head(x->client, head);
     x->request_ended = tunnel ? false : x->request_ended;
-    if (tunnel && x->admitted) { /* an open WebSocket is no work: others may go on */
-        x->admitted = false;
-        waiting_done(x->service);
+    if (tunnel) { /* an open WebSocket is no work: others may go on */
+        exchange_release_client(x);
+        exchange_leave_room(x);
+        exchange_slim(x);
     }
     exchange_arm(x);
 }
@@ -201,6 +223,13 @@ void attempt_on_response_head(struct attempt *a, struct http_head *head) {
     begin_response(x, head);
 }
 
+static void count_response(struct exchange *x, size_t bytes) {
+    x->record.bytes_out += bytes;
+    if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
+        exchange_pause_upstream(x);
+    }
+}
+
 void attempt_on_response_data(struct attempt *a, struct slice data) {
     struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
@@ -208,12 +237,22 @@ void attempt_on_response_data(struct attempt *a, struct slice data) {
         compression_on_data(x, data);
         return;
     }
-    x->record.bytes_out += data.len;
-    x->client->ops->send_data(x->client, data);
-    if (x->client->ops->pending(x->client) > STREAM_PENDING_BYTES_MAX && !x->upstream_paused) {
-        x->upstream_paused = true;
-        x->attempt->upstream->ops->pause(x->attempt->upstream);
+    if (x->client->ops->lend_data != NULL) {
+        x->client->ops->lend_data(x->client, data);
+    } else {
+        x->client->ops->send_data(x->client, data);
     }
+    count_response(x, data.len);
+}
+
+struct socket *exchange_outlet(const struct exchange *x) {
+    bool as_it_is = x->coder == NULL && x->state == EXCHANGE_ANSWERING;
+    return as_it_is && x->client->ops->outlet != NULL ? x->client->ops->outlet(x->client) : NULL;
+}
+
+void exchange_on_response_moved(struct exchange *x, size_t bytes) {
+    x->activity_us = exchange_now_us(x);
+    count_response(x, bytes);
 }
 
 void attempt_on_response_end(struct attempt *a, const struct http_head *trailers) {

@@ -30,7 +30,8 @@ void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why) 
     struct http_field fields[5];
     struct http_head head;
     char digits[2];
-    unsigned code = grpc_status_of(status);
+    unsigned code =
+        x->record.reason == REASON_RATE_LIMITED ? GRPC_RESOURCE_EXHAUSTED : grpc_status_of(status);
     digits[0] = (char)('0' + code / 10);
     digits[1] = (char)('0' + code % 10);
     http_head_init(&head, fields, 5);

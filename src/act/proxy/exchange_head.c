@@ -185,12 +185,13 @@ bool exchange_prepare_response(struct exchange *x, struct http_head *head) {
     http_strip_hop_by_hop(head);
     head->keep_alive = true; /* what the service wishes for its connection is not the client's */
     if (head->status < 200) {
-        return true;
+        return head->status != 101 || choice_tell_visitor(x, head); /* a WebSocket's last word */
     }
     if (http_head_find(head, HTTP_FIELD_DATE) == NULL &&
         !http_head_add_known(head, HTTP_FIELD_DATE,
                              http_date_now(worker_unix_ms(x->worker) / 1000))) {
         return false;
     }
-    return add_via(x, head) && (x->rule == NULL || exchange_rewrite_response(x, head));
+    return add_via(x, head) && choice_tell_visitor(x, head) &&
+           (x->rule == NULL || exchange_rewrite_response(x, head));
 }

@@ -18,6 +18,8 @@ bool exchange_set_trace(struct exchange *x);
 
 /* exchange_start.c */
 void exchange_begin_record(struct exchange *x);
+/* As its service's demand: once, whatever becomes of it. */
+void exchange_count_offered(struct exchange *x);
 
 /* exchange_log.c: nothing unless the plan has an access log. */
 void exchange_log_request(struct exchange *x);
@@ -74,6 +76,12 @@ uint64_t exchange_body_max(const struct exchange *x); /* 0: any */
 /* Whether it may go on. False: it has been answered, or waits for a password to be checked. */
 bool exchange_is_allowed(struct exchange *x);
 
+/* exchange_rate.c: takes a token of each of the route's limits. False: one had none, and it has
+ * been answered. */
+bool exchange_is_within_rates(struct exchange *x);
+/* False when the head is full. */
+bool exchange_rate_response(const struct exchange *x, struct http_head *head);
+
 /* exchange_cors.c: whether it was a preflight; what a browser is told. */
 bool exchange_answer_preflight(struct exchange *x);
 bool exchange_cors_response(const struct exchange *x, struct http_head *head);
@@ -85,8 +93,11 @@ bool exchange_is_authenticated(struct exchange *x); /* false: as exchange_is_all
 bool exchange_tell_who(const struct exchange *x, struct http_head *head);
 void exchange_clean_trailers(const struct exchange *x, struct http_head *trailers);
 
-/* exchange_start.c: it is allowed: answered by the route itself, or admitted. */
+/* exchange_start.c: it is allowed: answered by the route itself, or admitted when as much of its
+ * body is here as is gathered. */
 void exchange_proceed(struct exchange *x);
+/* Enough of the body is here. */
+void exchange_admit(struct exchange *x);
 
 /* exchange_grpc.c */
 
@@ -143,6 +154,10 @@ bool attempt_yields(struct attempt *a);
 
 /* exchange_flow.c */
 
+/* It is the visitor who takes time, not the service: its place there is another one's. */
+void exchange_leave_room(struct exchange *x);
+/* The service need not wait for a visitor who reads slowly: others may go on. */
+void exchange_pause_upstream(struct exchange *x);
 /* If it was told to pause. */
 void exchange_resume_client(struct exchange *x);
 /* In the exchange's arena; NULL when it is full: trailers may be dropped (RFC 9110 6.5.1). */
@@ -154,6 +169,10 @@ void exchange_move(struct exchange *x, enum exchange_state next); /* asserts an 
 /* Lets go of the service's stream, if there is one, and counts the endpoint as left. */
 void attempt_leave(struct attempt *a, bool complete);
 
+/* A tunnel has begun, which may last for hours: the request's head is of no use any more. */
+void exchange_slim(struct exchange *x);
+/* It counts no more among what its client has under way. */
+void exchange_release_client(struct exchange *x);
 /* Over: streams released, numbers counted, record written, memory reused. `complete`: the client
  * got a whole response. */
 void exchange_finish(struct exchange *x, bool complete);

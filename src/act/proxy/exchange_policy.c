@@ -45,6 +45,12 @@ bool exchange_is_allowed(struct exchange *x) {
     if (exchange_answer_preflight(x)) {
         return false;
     }
+    if (x->rule->rate_count > 0) {
+        if (!exchange_is_within_rates(x)) {
+            return false;
+        }
+        exchange_count_offered(x);
+    }
     /* Nobody shall send a password to where he is only sent elsewhere. */
     return x->rule->answer == PLAN_ANSWER_REDIRECT || exchange_is_authenticated(x);
 }

@@ -177,6 +177,15 @@ void attempt_rescue(struct attempt *a) {
     exchange_go(x);
 }
 
+void attempt_cut(struct attempt *a) {
+    struct exchange *x = a->exchange;
+    uint16_t slot = a->endpoint;
+    attempt_rescue(a); /* elsewhere, if that is safe */
+    if (a->endpoint == slot && x->state != EXCHANGE_CONNECTING) {
+        exchange_fail(x, REASON_ENDPOINT_CLOSED);
+    }
+}
+
 void exchange_try_over(struct exchange *x) {
     struct attempt *a = x->attempt;
     if (x->racing || !takes_retry(x, RETRY_TIMEOUT)) {

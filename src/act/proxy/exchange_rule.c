@@ -106,5 +106,6 @@ bool exchange_rewrite_response(struct exchange *x, struct http_head *head) {
             return false;
         }
     }
-    return exchange_cors_response(x, head) && rule_change_response(&rule, head);
+    return exchange_cors_response(x, head) && exchange_rate_response(x, head) &&
+           rule_change_response(&rule, head);
 }

@@ -111,8 +111,13 @@ static bool has_key(const struct http_head *head) {
     return keys == 1 && !empty;
 }
 
-/* Counts the demand, whatever becomes of it. */
-static void offer(struct exchange *x, const struct plan_route *route) {
+void exchange_count_offered(struct exchange *x) {
+    if (x->service != NULL) {
+        vitals_add(&x->service->vitals->offered[x->record.stage], 1);
+    }
+}
+
+static void find_service(struct exchange *x, const struct plan_route *route) {
     uint16_t service = x->rule == NULL ? route->service : exchange_choose_service(x, route);
     x->record.stage = route->stage < STAGE_COUNT ? route->stage : STAGE_OTHER;
     if (service == PLAN_NO_SERVICE) {
@@ -125,16 +130,15 @@ static void offer(struct exchange *x, const struct plan_route *route) {
                                                            : route->compression == PLAN_ON;
     exchange_read_deadline(x);
     worth_estimate(x);
-    vitals_add(&x->service->vitals->offered[x->record.stage], 1);
 }
 
-static void admit(struct exchange *x) {
+void exchange_admit(struct exchange *x) {
     switch (waiting_admit(x->service, x)) {
     case ADMISSION_GO:
         exchange_go(x);
         break;
     case ADMISSION_WAIT:
-        x->state = EXCHANGE_WAITING;
+        exchange_move(x, EXCHANGE_WAITING);
         x->record.flags |= RECORD_WAITED;
         x->waiting_since_us = exchange_now_us(x);
         exchange_arm(x);
@@ -159,10 +163,43 @@ static bool is_refused(struct exchange *x) {
     return false;
 }
 
+/* A body of known length is awaited, or its first part, before the service hears of the request:
+ * who uploads slowly holds none of its places, and what is here whole can be sent again. Streams
+ * have no length, and who asks whether to send at all must hear the service first. */
+static bool is_to_be_gathered(const struct exchange *x) {
+    const struct http_head *head = &x->request;
+    return !x->request_ended && head->has_content_length && !head->upgrade &&
+           !head->expect_continue && buffer_len(&x->body) < EXCHANGE_REPLAY_BYTES;
+}
+
 void exchange_proceed(struct exchange *x) {
-    if (x->rule == NULL || !exchange_answer_by_rule(x)) {
-        admit(x);
+    if (x->rule != NULL && exchange_answer_by_rule(x)) {
+        return;
     }
+    if (is_to_be_gathered(x)) {
+        exchange_move(x, EXCHANGE_GATHERING);
+        exchange_resume_client(x); /* it may have been held back while a password was checked */
+        exchange_arm(x);
+    } else {
+        exchange_admit(x);
+    }
+}
+
+/* True when it has been refused for all that its client has under way. */
+static bool is_one_too_many(struct exchange *x) {
+    struct client *client = x->peer->client;
+    uint32_t most = x->worker->limits.requests_per_client;
+    if (most == 0 || !client_is_limited(&x->worker->clients, client)) {
+        return false;
+    }
+    if (client->requests >= most) {
+        x->retry_after_s = 1;
+        exchange_answer(x, 429, REASON_CLIENT_LIMIT, "Too many requests at once from here.");
+        return true;
+    }
+    client->requests++;
+    x->counted = true;
+    return false;
 }
 
 void exchange_start(struct exchange *x, struct slice raw) {
@@ -174,6 +211,9 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     exchange_log_request(x);
+    if (is_one_too_many(x)) {
+        return;
+    }
     if (!normalise(x, &path)) {
         x->record.flags |= RECORD_BAD_REQUEST;
         exchange_answer_and_close(x, 400, REASON_BAD_REQUEST, "The path is not a path.");
@@ -196,7 +236,11 @@ void exchange_start(struct exchange *x, struct slice raw) {
     if (route->rule != 0) {
         exchange_take_rule(x, route, path);
     }
-    offer(x, route);
+    find_service(x, route);
+    /* What a rate limit refuses is no demand: nobody shall start instances for it. */
+    if (x->rule == NULL || x->rule->rate_count == 0) {
+        exchange_count_offered(x);
+    }
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
         exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");

@@ -243,5 +243,8 @@ static const struct config_field policy_fields[] = {
       .help = "only with a name and a password" },
     { "jwt", CONFIG_BLOCK, POLICY(jwt), .table = &jwt_table, .allocated = true,
       .help = "only with a signed token" },
+    { "rate_limit", CONFIG_SLICE, POLICY(rate_limits), .many = true,
+      .count_offset = POLICY(rate_limit_count),
+      .help = "names of `rate_limits`; of several all must have a token left" },
 };
 const struct config_table policy_config_table = CONFIG_TABLE(struct policy_config, policy_fields);

@@ -1,5 +1,5 @@
 /* Who may use a route, and how long and how large a request may be, as it is written in shop.yaml:
- * `timeouts`, `body_limit`, `allow`, `deny`, `cors`, `basic`, `jwt`. */
+ * `timeouts`, `body_limit`, `allow`, `deny`, `cors`, `basic`, `jwt`, `rate_limit`. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +47,8 @@ struct policy_config {
     struct cors_config *cors; /* likewise */
     struct basic_config *basic;
     struct jwt_config *jwt;
+    struct slice *rate_limits; /* names, of rate_config.h */
+    size_t rate_limit_count;
 };
 
 extern const struct config_table policy_config_table; /* inline in a route's */

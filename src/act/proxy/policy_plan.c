@@ -6,7 +6,7 @@
 
 bool policy_plan_is_needed(const struct policy_config *p) {
     return p->timeouts != NULL || p->body_bytes > 0 || p->allow_count + p->deny_count > 0 ||
-           p->cors != NULL || p->basic != NULL || p->jwt != NULL;
+           p->cors != NULL || p->basic != NULL || p->jwt != NULL || p->rate_limit_count > 0;
 }
 
 static bool add_networks(struct plan *plan, struct plan_rule *rule,

@@ -18,12 +18,29 @@ static const struct config_field limits_fields[] = {
       .help = "body of a request; beyond: 413; 0: unlimited, bodies are streamed" },
     { "connections", CONFIG_COUNT, LIMIT(connections), .fallback = "20000", .min = 16,
       .max = 1000000, .help = "visitors' connections of one worker" },
+    { "connections_per_client", CONFIG_COUNT, LIMIT(connections_per_client), .fallback = "256",
+      .max = 1000000,
+      .help = "of one address (or /64 of IPv6) at one worker; beyond: an idle one of its own gives "
+              "way, else the new one is closed; 0: any number. See `unlimited_clients`" },
+    { "requests_per_client", CONFIG_COUNT, LIMIT(requests_per_client), .fallback = "256",
+      .max = 1000000,
+      .help = "in flight, of one address at one worker, WebSockets left out; beyond: 429; 0: any "
+              "number" },
+    { "handshakes_per_client", CONFIG_RATE, LIMIT(handshakes_per_client), .fallback = "50/s",
+      .help = "new TLS connections of one address at one worker, and as many at once as come in "
+              "four seconds; beyond they are closed; 0: any number" },
     { "requests_per_connection", CONFIG_COUNT, LIMIT(requests_per_connection), .fallback = "0",
       .help = "after so many a connection is closed; 0: never" },
     { "streams", CONFIG_COUNT, LIMIT(streams), .fallback = "128", .min = 1, .max = 10000,
       .help = "requests at once on one HTTP/2 connection of a visitor" },
     { "retries", CONFIG_COUNT, LIMIT(retries), .fallback = "2", .max = 8,
       .help = "of one request, where its service does not say `retry.attempts`" },
+    { "memory", CONFIG_SIZE, LIMIT(memory_bytes), .fallback = "4GiB", .min = 67108864,
+      .help = "private memory of one worker; beyond it connections are refused; for workers that "
+              "start from now on" },
+    { "descriptors", CONFIG_COUNT, LIMIT(descriptors), .fallback = "0", .max = 100000000,
+      .help = "open connections and files of one worker; 0: what the system allows; for workers "
+              "that start from now on" },
 };
 const struct config_table limits_config_table = CONFIG_TABLE(struct limits_config, limits_fields);
 
@@ -55,6 +72,9 @@ struct plan_limits proxy_plan_limits(const struct limits_config *limits,
         .connections = limits->connections,
         .requests_per_connection = limits->requests_per_connection,
         .streams = limits->streams,
+        .connections_per_client = limits->connections_per_client,
+        .requests_per_client = limits->requests_per_client,
+        .handshakes_per_client = limits->handshakes_per_client,
         .client_head_timeout_ms = (uint32_t)timeouts->client_head_ms,
         .client_idle_timeout_ms = (uint32_t)timeouts->client_idle_ms,
         .client_body_timeout_ms = (uint32_t)timeouts->client_body_ms,

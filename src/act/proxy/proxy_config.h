@@ -10,6 +10,10 @@
 struct limits_config {
     uint64_t head_bytes, target_bytes, body_bytes;
     uint32_t fields, connections, requests_per_connection, streams, retries;
+    uint64_t memory_bytes; /* of a worker, as `descriptors` is */
+    uint32_t descriptors;
+    uint32_t connections_per_client, requests_per_client;
+    double handshakes_per_client; /* a second */
 };
 
 struct timeouts_config {

@@ -1,5 +1,6 @@
 /* Routes out of the configuration into the plan. */
 #pragma once
+#include "act/proxy/rate_config.h"
 #include "act/proxy/route_config.h"
 #include "act/shm/plan.h"
 
@@ -10,6 +11,8 @@ struct route_planner {
     struct plan *plan;
     const void *services; /* for service_index */
     uint16_t (*service_index)(const void *services, const char *name);
+    const struct rate_config *rates;
+    size_t rate_count;
     struct { /* texts of files that are in the plan already */
         const char *data;
         struct plan_text at;
@@ -20,6 +23,9 @@ struct route_planner {
 /* What error pages the shop has for all routes; before the first route. */
 bool route_plan_pages(struct route_planner *planner, const struct page_config *pages, size_t count);
 
+/* The planner's limits; before the first route. */
+bool rate_plan_add(struct route_planner *planner);
+
 /* Appends the route; false when one of the plan's tables is full. */
 bool route_plan_add(struct route_planner *planner, const struct route_config *route);
 
@@ -28,6 +34,10 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
 /* Text that may be long and shared, such as a file's. */
 bool route_plan_add_shared(struct route_planner *planner, struct slice text, struct plan_text *out);
 bool route_plan_network(struct plan *plan, struct slice text);
+
+/* rate_plan.c: which limits the route has. */
+bool rate_plan_route(const struct route_planner *planner, struct plan_rule *rule,
+                     const struct route_config *route);
 
 /* policy_plan.c */
 bool policy_plan_is_needed(const struct policy_config *policy);

@@ -144,10 +144,12 @@ static bool copy_plan(struct route_table *t, const struct plan *plan) {
     t->pages = copy_of(plan->pages, plan->page_count * sizeof *plan->pages);
     t->jwt_count = plan->jwt_count;
     t->jwts = copy_of(plan->jwts, plan->jwt_count * sizeof *plan->jwts);
+    t->rate_count = plan->rate_count;
+    t->rates = copy_of(plan->rates, plan->rate_count * sizeof *plan->rates);
     t->text = copy_of(plan->text, plan->text_len);
     return t->routes != NULL && t->conditions != NULL && t->networks != NULL && t->text != NULL &&
            t->rules != NULL && t->shares != NULL && t->changes != NULL && t->pages != NULL &&
-           t->jwts != NULL;
+           t->jwts != NULL && t->rates != NULL;
 }
 
 static bool make_room(struct route_table *t) {
@@ -210,6 +212,7 @@ void route_table_free(struct route_table *t) {
     free(t->changes);
     free(t->pages);
     free(t->jwts);
+    free(t->rates);
     free(t->text);
     free(t->cells);
     free(t->hosts);

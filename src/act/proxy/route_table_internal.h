@@ -27,8 +27,9 @@ struct route_table {
     struct plan_change *changes;
     struct plan_page *pages;
     struct plan_jwt *jwts;
+    struct plan_rate *rates;
     char *text;
-    uint32_t route_count, condition_count, rule_count, own_page_count, jwt_count;
+    uint32_t route_count, condition_count, rule_count, own_page_count, jwt_count, rate_count;
     /* Compiled. */
     struct route_cell *cells; /* open addressing, at most half full */
     struct route_host *hosts;

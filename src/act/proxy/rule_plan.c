@@ -126,7 +126,7 @@ bool rule_plan_add(struct route_planner *planner, const struct route_config *rou
     if (!add_shares(planner, rule, from) || !add_answer(planner, rule, from) ||
         !add_changes(plan, from->request, &rule->request_changes) ||
         !add_changes(plan, from->response, &rule->response_changes) ||
-        !policy_plan_add(planner, rule, &route->policy)) {
+        !policy_plan_add(planner, rule, &route->policy) || !rate_plan_route(planner, rule, route)) {
         return false;
     }
     rule->page_first = plan->page_count;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "act/proxy/exchange.h"
 #include "act/proxy/upstream.h"
@@ -23,6 +24,7 @@ void service_init(struct service *service, struct worker *worker, uint16_t index
 void service_fini(struct service *service) {
     timer_stop(service->worker->loop, &service->tick);
     timer_stop(service->worker->loop, &service->hedge);
+    choice_fini(&service->choice);
     admission_queue_fini(&service->queue);
 }
 
@@ -85,29 +87,57 @@ static bool endpoint_refresh(struct worker *w, unsigned slot) {
     }
     e->service = p->service;
     e->concurrency = p->concurrency;
+    e->weight = p->weight;
+    e->elsewhere = p->elsewhere;
+    e->sticky_tag = p->sticky_tag;
+    e->id = XXH3_64bits(p->id, strnlen(p->id, sizeof p->id));
     e->address = p->address;
     e->address_len = p->address_len;
     return ejected;
 }
 
-static void list_endpoints(struct worker *w) {
-    uint32_t filled = 0;
-    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
-        struct service *s = &w->services[i];
-        for (int warm = 0; warm < 2; warm++) {
-            uint16_t *first = &w->slots_of_services[filled];
-            uint32_t count = 0;
-            for (uint16_t slot = 0; slot < w->plan->endpoint_count; slot++) {
-                const struct endpoint *e = &w->endpoints[slot];
-                if (e->service == i && e->state == (warm ? ENDPOINT_WARM : ENDPOINT_SERVING)) {
-                    first[count++] = slot;
-                }
-            }
-            filled += count;
-            *(warm ? &s->warm : &s->serving) = first;
-            *(warm ? &s->warm_count : &s->serving_count) = count;
+/* Writes the slots of the service in that state; returns how many. */
+static uint32_t list_some(const struct worker *w, unsigned service, enum endpoint_state state,
+                          bool elsewhere, uint16_t *slots) {
+    uint32_t count = 0;
+    if (service >= w->plan->service_count) {
+        return 0;
+    }
+    for (uint16_t slot = 0; slot < w->plan->endpoint_count; slot++) {
+        const struct endpoint *e = &w->endpoints[slot];
+        if (e->service == service && e->state == state && e->elsewhere == elsewhere) {
+            slots[count++] = slot;
         }
     }
+    return count;
+}
+
+static void list_endpoints(struct worker *w) {
+    uint16_t *slots = w->slots_of_services;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        struct service *s = &w->services[i];
+        s->serving = slots;
+        s->local_count = list_some(w, i, ENDPOINT_SERVING, false, slots);
+        s->serving_count = s->local_count;
+        s->serving_count += list_some(w, i, ENDPOINT_SERVING, true, slots + s->serving_count);
+        s->warm = slots + s->serving_count;
+        s->warm_count = list_some(w, i, ENDPOINT_WARM, false, s->warm);
+        s->warm_count += list_some(w, i, ENDPOINT_WARM, true, s->warm + s->warm_count);
+        slots = s->warm + s->warm_count;
+        choice_refresh(s);
+    }
+}
+
+/* Of one that is being emptied and has had its time. */
+static void cut_in_flight(struct worker *w, unsigned slot) {
+    struct endpoint *e = &w->endpoints[slot];
+    bool cut = slot < w->plan->endpoint_count && w->plan->endpoints[slot].cut;
+    if (cut && !e->cut) {
+        LIST_EACH(&e->in_flight, link, saved) {
+            attempt_cut(LIST_ITEM(link, struct attempt, in_flight));
+        }
+    }
+    e->cut = cut;
 }
 
 static void rescue_in_flight(struct endpoint *e) {
@@ -130,6 +160,7 @@ void services_refresh(struct worker *w) {
         if (ejected[slot]) {
             rescue_in_flight(&w->endpoints[slot]);
         }
+        cut_in_flight(w, slot);
     }
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         waiting_refresh(&w->services[i]);
@@ -137,78 +168,20 @@ void services_refresh(struct worker *w) {
     }
 }
 
-/* ---- choice ---- */
+/* ---- what holds an endpoint back ---- */
 
-static bool is_refused(const struct worker *w, const struct endpoint *e) {
+bool endpoint_is_refused(const struct worker *w, const struct endpoint *e) {
     return e->refused_until_us > loop_now_us(w->loop);
 }
 
-static bool is_ejected(const struct worker *w, const struct endpoint *e) {
+bool endpoint_is_ejected(const struct worker *w, const struct endpoint *e) {
     return atomic_load_explicit(&e->shared->ejected_until_us, memory_order_relaxed) >
            loop_now_us(w->loop);
 }
 
-/* Time since the endpoint was last heard of; 0 when it never was, or is right now elsewhere. */
-static uint64_t silence_us(const struct vitals_shared_endpoint *shared, uint64_t now_us) {
-    uint64_t answered_us = atomic_load_explicit(&shared->answered_us, memory_order_relaxed);
+uint64_t endpoint_silence_us(const struct endpoint *e, uint64_t now_us) {
+    uint64_t answered_us = atomic_load_explicit(&e->shared->answered_us, memory_order_relaxed);
     return answered_us == 0 || answered_us > now_us ? 0 : now_us - answered_us;
-}
-
-/* For balance_pick: the endpoints of a list, as this exchange sees them. */
-struct view {
-    const struct worker *worker;
-    const uint16_t *slots;
-    const struct exchange *exchange;
-};
-
-static struct balance_candidate look(const void *self, uint32_t position) {
-    const struct view *view = self;
-    uint16_t slot = view->slots[position];
-    const struct endpoint *e = &view->worker->endpoints[slot];
-    return (struct balance_candidate){
-        .in_flight = vitals_endpoint_in_flight(view->worker->vitals, slot, e->generation),
-        .ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed),
-        .error_ppm = atomic_load_explicit(&e->shared->error_ppm, memory_order_relaxed),
-        .idle_us = silence_us(e->shared, loop_now_us(view->worker->loop)),
-        .ejected = is_ejected(view->worker, e) || is_refused(view->worker, e),
-        .tried = exchange_has_tried(view->exchange, slot),
-    };
-}
-
-static struct balance_choice pick(struct service *s, const uint16_t *slots, uint32_t count,
-                                  const struct exchange *x) {
-    struct view view = { s->worker, slots, x };
-    return balance_pick(&view, look, count, &s->worker->rand);
-}
-
-/* Of those that are no good, one that can at least be asked: what service_has_endpoint promises. */
-static uint16_t first_reachable(const struct service *s) {
-    for (uint32_t i = 0; i < s->serving_count + s->warm_count; i++) {
-        uint16_t slot = i < s->serving_count ? s->serving[i] : s->warm[i - s->serving_count];
-        if (!is_refused(s->worker, &s->worker->endpoints[slot])) {
-            return slot;
-        }
-    }
-    return NO_ENDPOINT;
-}
-
-uint16_t service_choose_endpoint(struct service *s, const struct exchange *x) {
-    struct balance_choice serving = pick(s, s->serving, s->serving_count, x);
-    if (serving.quality == BALANCE_GOOD) {
-        return s->serving[serving.position];
-    }
-    /* Spares take over at once, before the controller says so. */
-    struct balance_choice warm = pick(s, s->warm, s->warm_count, x);
-    bool spare = warm.quality < serving.quality;
-    if ((spare ? warm : serving).quality == BALANCE_NOBODY) {
-        return NO_ENDPOINT;
-    }
-    uint16_t slot = spare ? s->warm[warm.position] : s->serving[serving.position];
-    return is_refused(s->worker, &s->worker->endpoints[slot]) ? first_reachable(s) : slot;
-}
-
-bool service_has_endpoint(const struct service *s) {
-    return first_reachable(s) != NO_ENDPOINT;
 }
 
 /* ---- in flight ---- */
@@ -266,7 +239,7 @@ static struct endpoint *endpoint_of(struct worker *w, const struct attempt *a) {
 static uint32_t count_ejected(const struct service *s) {
     uint32_t ejected = 0;
     for (uint32_t i = 0; i < s->serving_count; i++) {
-        ejected += is_ejected(s->worker, &s->worker->endpoints[s->serving[i]]);
+        ejected += endpoint_is_ejected(s->worker, &s->worker->endpoints[s->serving[i]]);
     }
     return ejected;
 }
@@ -307,6 +280,18 @@ static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
     }
 }
 
+static void add_usual_sample(struct vitals_shared_endpoint *shared, uint64_t latency_us,
+                             uint64_t idle_us) {
+    uint32_t usual_us = atomic_load_explicit(&shared->usual_us, memory_order_relaxed);
+    uint32_t trials = atomic_load_explicit(&shared->trials, memory_order_relaxed);
+    atomic_store_explicit(&shared->usual_us,
+                          balance_add_usual(usual_us, trials, latency_us, idle_us),
+                          memory_order_relaxed);
+    if (trials < BALANCE_TRIALS) {
+        atomic_store_explicit(&shared->trials, trials + 1, memory_order_release);
+    }
+}
+
 void endpoint_connected(struct worker *w, const struct attempt *a) {
     struct endpoint *e = endpoint_of(w, a);
     if (e != NULL) {
@@ -321,7 +306,7 @@ void endpoint_connect_failed(struct worker *w, const struct attempt *a) {
         return;
     }
     vitals_add(&e->vitals->connect_failures, 1);
-    if (!is_refused(w, e)) { /* several that fail at one moment are one refusal */
+    if (!endpoint_is_refused(w, e)) { /* several that fail at one moment are one refusal */
         uint32_t doublings = e->refusals++;
         uint64_t pause_us = (uint64_t)REFUSED_FIRST_US << (doublings > 8 ? 8 : doublings);
         e->refused_until_us =
@@ -337,7 +322,7 @@ void endpoint_answered(struct worker *w, struct attempt *a, uint16_t status) {
     }
     owes_no_more(e, a);
     uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - a->dispatched_us;
-    uint64_t idle_us = silence_us(e->shared, now_us);
+    uint64_t idle_us = endpoint_silence_us(e, now_us);
     uint32_t ewma_us = atomic_load_explicit(&e->shared->ewma_us, memory_order_relaxed);
     vitals_add(&e->vitals->answers, 1);
     vitals_add(&e->vitals->latency_us_sum, latency_us);
@@ -345,6 +330,9 @@ void endpoint_answered(struct worker *w, struct attempt *a, uint16_t status) {
     histogram_record(&e->vitals->first_byte_us, latency_us);
     atomic_store_explicit(&e->shared->ewma_us, balance_add_latency(ewma_us, latency_us, idle_us),
                           memory_order_relaxed);
+    if (status < 500) { /* how long a failure takes says nothing of an answer */
+        add_usual_sample(e->shared, latency_us, idle_us);
+    }
     atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
     add_error_sample(e->shared, status >= 500, idle_us);
     observe(w, a, e, status >= 500 ? EJECTION_FAILED : EJECTION_SUCCESS);
@@ -356,7 +344,7 @@ void endpoint_failed(struct worker *w, const struct attempt *a) {
     if (e != NULL) {
         uint64_t now_us = loop_now_us(w->loop);
         vitals_add(&e->vitals->failures, 1);
-        add_error_sample(e->shared, true, silence_us(e->shared, now_us));
+        add_error_sample(e->shared, true, endpoint_silence_us(e, now_us));
         atomic_store_explicit(&e->shared->answered_us, now_us, memory_order_relaxed);
         observe(w, a, e, EJECTION_FAILED);
     }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/proxy/choice.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "base/list.h"
@@ -36,6 +37,11 @@ struct endpoint {
     uint32_t generation;
     uint16_t service;
     uint8_t state; /* enum endpoint_state */
+    uint16_t weight;
+    bool elsewhere; /* in another zone */
+    uint64_t sticky_tag;
+    uint64_t id; /* a hash of what it is called */
+    bool cut;    /* what was in flight there was ended */
     uint32_t concurrency;
     struct sockaddr_storage address;
     uint32_t address_len;
@@ -58,6 +64,8 @@ struct service {
     struct plan_service plan; /* a copy: the plan's slot goes away with the next plan */
     uint16_t *serving, *warm; /* endpoint slots, of worker->slots_of_services */
     uint32_t serving_count, warm_count;
+    uint32_t local_count; /* of those serving: the first, those in our own zone */
+    struct choice choice;
     struct admission_queue queue;
     struct admission_limit limit; /* learned; of this worker */
     uint32_t limit_endpoints;     /* for which it was set; 0: not yet */
@@ -79,11 +87,11 @@ void service_fini(struct service *service);
  * requests stuck at an endpoint that is now ejected, or that wait, get another chance. */
 void services_refresh(struct worker *worker);
 
-/* An endpoint for this exchange: the better of two random ones in rotation, else of the spares; one
- * that it has tried before only when there is no other. NO_ENDPOINT when none may be used now. */
-uint16_t service_choose_endpoint(struct service *service, const struct exchange *exchange);
-/* Whether it would find one. */
-bool service_has_endpoint(const struct service *service);
+/* Not to be asked now: it refused a connection of this worker; any worker has seen it fail. */
+bool endpoint_is_refused(const struct worker *worker, const struct endpoint *endpoint);
+bool endpoint_is_ejected(const struct worker *worker, const struct endpoint *endpoint);
+/* Time since it was last heard of; 0 when it never was, or is right now elsewhere. */
+uint64_t endpoint_silence_us(const struct endpoint *endpoint, uint64_t now_us);
 
 /* What is in flight at an endpoint: from the choice to the end. */
 void endpoint_begin(struct worker *worker, struct attempt *attempt, uint16_t slot);

@@ -22,9 +22,12 @@ struct session_protocol {
 
 extern const struct session_protocol session_h1_protocol, session_h2_protocol;
 
-/* The worker drains (`link` of worker->sessions): closes the connection if it carries nothing,
+/* The worker drains (`link` of a client's sessions): closes the connection if it carries nothing,
  * else after the present answer. `now`: whatever it carries. */
 void session_drain(struct list *link, bool now);
+
+/* Closes the connection if it carries nothing: another one of its client needs the place. */
+bool session_give_way(struct list *link);
 
 /* The worker retires; called every second: closes the connection if it has carried nothing for so
  * long. */

@@ -297,7 +297,7 @@ static void on_closed(struct socket *socket) {
         exchange_on_client_gone(s->stream.exchange);
     }
     list_remove(&s->link);
-    connection_free(w, s);
+    connection_free(w, s, s->who.client);
 }
 
 const struct socket_handler session_h1_handler = {
@@ -317,7 +317,7 @@ static void begin(struct worker *w, struct socket *socket, const struct client_i
     s->stream.ops = &session_h1_stream_ops;
     s->since_us = session_now_us(s);
     s->who = *who;
-    list_append(&w->sessions, &s->link);
+    list_append(&s->who.client->sessions, &s->link);
     socket_set_timeout(&s->socket, ms(w->limits.client_head_timeout_ms));
 }
 
@@ -343,6 +343,16 @@ void session_drain(struct list *link, bool now) {
     } else {
         s->keep_alive = false;
     }
+}
+
+bool session_give_way(struct list *link) {
+    struct session *s = LIST_ITEM(link, struct session, link);
+    bool idle = s->h2 != NULL ? session_h2_is_idle(s) : s->state == SESSION_HEAD && !s->head_begun;
+    if (idle && !s->socket.closing) {
+        socket_close(&s->socket);
+        return true;
+    }
+    return false;
 }
 
 void session_retire(struct list *link, uint64_t idle_us) {

@@ -15,7 +15,7 @@ struct session {
     struct stream stream;
     struct worker *worker;
     union {
-        struct list link; /* in worker->sessions */
+        struct list link; /* in who.client->sessions */
         struct session *next_spare;
     };
     struct client_info who;

@@ -90,6 +90,12 @@ static void send_data(struct stream *stream, struct slice data) {
     socket_send(&s->socket, parts, 3);
 }
 
+static struct socket *outlet(struct stream *stream) {
+    struct session *s = session_of(stream);
+    bool plain = s->socket.tls == NULL && s->out_framing == HTTP_BODY_LENGTH;
+    return plain && s->state != SESSION_TUNNEL ? &s->socket : NULL;
+}
+
 static void send_end(struct stream *stream, const struct http_head *trailers) {
     struct session *s = session_of(stream);
     if (s->state == SESSION_TUNNEL) {
@@ -131,6 +137,7 @@ static void release(struct stream *stream, bool complete) {
 const struct stream_ops session_h1_stream_ops = {
     .send_head = send_head,
     .send_data = send_data,
+    .outlet = outlet,
     .send_end = send_end,
     .pending = pending,
     .pause = pause_reading,

@@ -13,6 +13,8 @@
 #include "act/proxy/session.h"
 #include "act/proxy/session_h2_internal.h"
 
+_Static_assert(2 * H2_PIECES_MAX + 1 <= SOCKET_PARTS_MAX, "an output goes out in one call");
+
 #define OUTPUT_BYTES 65536  /* produced at once; and no more while so much waits in the socket */
 #define NOTICE_US 1000000   /* for the answer to the PING behind the notice */
 #define TICK_LEAST_US 20000 /* streams are looked through for those that stand still */
@@ -74,6 +76,7 @@ static void leave(struct session_h2 *c) {
     forget_streams(c);
     free_spares(c);
     loop_cancel(s->worker->loop, &c->flush);
+    loop_cancel(s->worker->loop, &c->flush_lent);
     s->h2 = NULL;
     free(c);
     s->socket.handler = &session_h1_handler;
@@ -109,14 +112,16 @@ static void deliver_owed_ends(struct session_h2 *c) {
 static bool write_frames(struct session_h2 *c) {
     struct socket *socket = &c->session->socket;
     struct buffer *frames = &c->session->worker->frames;
+    struct slice parts[2 * H2_PIECES_MAX + 1];
+    struct h2_pieces pieces;
     while (!socket->closing && socket_pending(socket) < OUTPUT_BYTES) {
         buffer_clear(frames);
-        if (!h2_output(c->h2, frames, OUTPUT_BYTES, session_h2_now_us(c))) {
+        if (!h2_output_pieces(c->h2, frames, &pieces, OUTPUT_BYTES, session_h2_now_us(c))) {
             socket_close(socket);
         } else if (buffer_len(frames) == 0) {
             return true;
         } else {
-            socket_send_slice(socket, buffer_slice(frames));
+            socket_send(socket, parts, h2_join(frames, &pieces, parts));
         }
     }
     return false;
@@ -144,6 +149,17 @@ static void on_flush(struct task *task) {
     if (!c->session->socket.closing && (h2_is_over(c->h2) || c->broken || (dry && is_stuck(c)))) {
         end(c);
     }
+}
+
+static void on_flush_lent(struct task *task) {
+    struct session_h2 *c =
+        (struct session_h2 *)((char *)task - offsetof(struct session_h2, flush_lent));
+    (void)write_frames(c);
+    h2_settle(c->h2);
+}
+
+bool session_h2_schedule_lent(struct session_h2 *c) {
+    return loop_defer_within(c->session->worker->loop, &c->flush_lent, on_flush_lent);
 }
 
 void session_h2_schedule(struct session_h2 *c) {
@@ -347,6 +363,10 @@ bool session_h2_begin(struct session *s) {
     arm(c);
     session_h2_schedule(c);
     return true;
+}
+
+bool session_h2_is_idle(const struct session *s) {
+    return h2_stream_count(s->h2->h2) == 0 && !h2_in_head(s->h2->h2);
 }
 
 void session_h2_retire(struct session *s, uint64_t idle_us) {

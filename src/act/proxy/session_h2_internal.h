@@ -6,13 +6,13 @@
 
 /* Queued for the client on all streams of a connection: from here on a stream that has more than
  * the low water mark waits until it has less. */
-#define SESSION_H2_UNSENT_BYTES_MAX 2097152
+#define SESSION_H2_UNSENT_BYTES_MAX 262144
 #define SESSION_H2_SPARES_MAX 16 /* streams kept on a connection while it is in use */
 
 struct session_h2 {
     struct session *session;
     struct h2 *h2;
-    struct task flush;
+    struct task flush, flush_lent;
     struct session_stream *spares;
     uint32_t spare_count, requests;
     uint64_t idle_since_us; /* no stream is open since then */
@@ -38,6 +38,8 @@ extern const struct h2_handler session_h2_events;
 
 /* What the streams have queued goes out at the end of this turn. */
 void session_h2_schedule(struct session_h2 *c);
+/* What they were lent goes out before its owner wants it back; false: it cannot be lent now. */
+bool session_h2_schedule_lent(struct session_h2 *c);
 uint64_t session_h2_now_us(const struct session_h2 *c);
 /* A stream has ended; perhaps it was the last. */
 void session_h2_stream_over(struct session_h2 *c);

@@ -4,6 +4,8 @@
 
 #include "act/proxy/session_h2_internal.h"
 
+#define LENT_LEAST_BYTES 8192 /* below it a copy costs less than a system call */
+
 static struct session_stream *stream_of(struct stream *stream) {
     return (struct session_stream *)((char *)stream - offsetof(struct session_stream, stream));
 }
@@ -34,6 +36,18 @@ static size_t pending(const struct stream *stream) {
 static void send_data(struct stream *stream, struct slice data) {
     struct session_stream *st = stream_of(stream);
     h2_send_data(&st->h2, data);
+    st->blocked = st->blocked || pending(stream) > STREAM_PENDING_BYTES_MAX;
+    session_h2_schedule(st->owner);
+}
+
+/* Small ones wait for the turn's end, so that many share a write. */
+static void lend_data(struct stream *stream, struct slice data) {
+    struct session_stream *st = stream_of(stream);
+    if (data.len < LENT_LEAST_BYTES || !session_h2_schedule_lent(st->owner)) {
+        send_data(stream, data);
+        return;
+    }
+    h2_lend_data(&st->h2, data);
     st->blocked = st->blocked || pending(stream) > STREAM_PENDING_BYTES_MAX;
     session_h2_schedule(st->owner);
 }
@@ -69,6 +83,7 @@ static void release(struct stream *stream, bool complete) {
 static const struct stream_ops ops = {
     .send_head = send_head,
     .send_data = send_data,
+    .lend_data = lend_data,
     .send_end = send_end,
     .pending = pending,
     .pause = pause_reading,
@@ -111,13 +126,23 @@ static void count_request(struct session_h2 *c) {
     }
 }
 
+/* An answer would cost more than the refusal, which may be asked again (RFC 9113 8.7). */
+static bool has_too_many(const struct session_h2 *c) {
+    struct worker *w = c->session->worker;
+    const struct client *client = c->session->who.client;
+    uint32_t most = w->limits.requests_per_client;
+    bool full = most > 0 && client->requests >= most && client_is_limited(&w->clients, client);
+    vitals_add(&w->own->reasons[REASON_CLIENT_LIMIT], full);
+    return full;
+}
+
 static void on_head(struct h2_stream *s, bool ended) {
     struct session_stream *st = of(s);
     struct session_h2 *c = st->owner;
     struct worker *w = c->session->worker;
     struct h1_problem problem;
     struct slice raw;
-    struct exchange *x = exchange_new(w, &st->stream, &c->session->who);
+    struct exchange *x = has_too_many(c) ? NULL : exchange_new(w, &st->stream, &c->session->who);
     c->head_since_us = 0;
     if (x == NULL) {
         h2_reset(s, H2_REFUSED_STREAM);

@@ -12,6 +12,7 @@
 struct attempt;
 struct exchange;
 struct http_head;
+struct socket;
 struct stream;
 
 #define STREAM_PENDING_BYTES_MAX 131072 /* unsent on one side: from here on the other pauses */
@@ -22,6 +23,12 @@ struct stream_ops {
      * takes any number of 1xx heads before the final one; after 101 both directions are bytes. */
     void (*send_head)(struct stream *stream, const struct http_head *head);
     void (*send_data)(struct stream *stream, struct slice data);
+    /* Of a client's stream: as send_data, of bytes that stay where they are until the on_data that
+     * brought them has returned. NULL: send_data does not copy them either. */
+    void (*lend_data)(struct stream *stream, struct slice data);
+    /* Of a client's stream, after the head: the socket that takes the body just as it is, so that
+     * the kernel may move it there; NULL (the function, too): by send_data only. */
+    struct socket *(*outlet)(struct stream *stream);
     /* The message is complete; `trailers` may be NULL. In a tunnel: no more bytes this way. */
     void (*send_end)(struct stream *stream, const struct http_head *trailers);
     /* Given and not yet with the kernel. */

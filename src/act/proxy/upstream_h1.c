@@ -16,6 +16,9 @@
 #include "wire/net/socket.h"
 
 #define CLOSING_US 5000000
+#define LARGE_BYTES 32768       /* of a body: the next one may be as large */
+#define MOVED_LEAST_BYTES 16384 /* below it a copy costs less */
+#define HEAD_READ_BYTES 4096    /* read at once where a large body is likely to follow */
 
 enum upstream_state {
     UPSTREAM_STATE_CONNECTING,
@@ -41,6 +44,7 @@ struct upstream {
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
     bool counted;           /* in endpoint->connections */
+    bool large;             /* the last response's body was, and could be moved to the client */
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
     uint16_t visitor_port;
@@ -198,6 +202,10 @@ static void fail(struct upstream *u, enum record_reason reason) {
     }
 }
 
+static struct socket *outlet_of(const struct upstream *u) {
+    return u->socket.tls == NULL ? exchange_outlet(u->stream.attempt->exchange) : NULL;
+}
+
 static size_t read_head(struct upstream *u, struct slice data) {
     struct attempt *a = u->stream.attempt;
     struct http_head head;
@@ -228,6 +236,8 @@ static size_t read_head(struct upstream *u, struct slice data) {
         h1_body_init(&u->body, &head, &u->worker->h1_limits);
     }
     attempt_on_response_head(a, &head);
+    u->large = u->state == UPSTREAM_STATE_BODY && u->stream.attempt == a &&
+               h1_body_left(&u->body) >= LARGE_BYTES && outlet_of(u) != NULL;
     return consumed;
 }
 
@@ -292,6 +302,30 @@ static size_t on_data(struct socket *socket, struct slice data) {
         }
     }
     return used;
+}
+
+/* The head is read with little behind it and the rest moved, if this connection's last response is
+ * anything to go by: what has been read must be copied out. */
+static struct socket_intake on_intake(struct socket *socket) {
+    const struct upstream *u = (const struct upstream *)socket;
+    if (u->state == UPSTREAM_STATE_HEAD) {
+        return (struct socket_intake){ .bytes = u->large ? HEAD_READ_BYTES : 0 };
+    }
+    if (u->state != UPSTREAM_STATE_BODY || h1_body_left(&u->body) < MOVED_LEAST_BYTES) {
+        return (struct socket_intake){ 0 };
+    }
+    struct socket *to = outlet_of(u);
+    return (struct socket_intake){ .to = to, .bytes = to == NULL ? 0 : h1_body_left(&u->body) };
+}
+
+static void on_moved(struct socket *socket, size_t bytes) {
+    struct upstream *u = (struct upstream *)socket;
+    struct exchange *x = u->stream.attempt->exchange;
+    h1_body_skip(&u->body, bytes);
+    exchange_on_response_moved(x, bytes);
+    if (h1_body_done(&u->body)) {
+        end_response(u, !socket->readable, NULL);
+    }
 }
 
 static void on_end(struct socket *socket) {
@@ -375,6 +409,8 @@ static void on_closed(struct socket *socket) {
 
 static const struct socket_handler service_handler = {
     .on_data = on_data,
+    .on_intake = on_intake,
+    .on_moved = on_moved,
     .on_end = on_end,
     .on_drained = on_drained,
     .on_connected = on_connected,

@@ -13,16 +13,23 @@
 #include <unistd.h>
 
 #include "act/proxy/verifier_cache.h"
+#include "wire/net/network.h"
 
 #define THREAD_STACK_BYTES 262144
-#define THREAD_NICE 10 /* requests that need no password go first */
+#define THREAD_NICE 10         /* requests that need no password go first */
+#define GUESS_ID 0x6775657373u /* in the table of rate limits, beside those of the plan */
+
+static const struct rate_limit guess_limit = {
+    .interval_ns = VERIFIER_GUESS_EVERY_US * 1000ull,
+    .span_ns = VERIFIER_GUESS_EVERY_US * 1000ull * VERIFIER_GUESSES_MAX,
+};
 
 /* Belongs to the worker, but what is checked and `good` to the thread between the two rings. */
 struct job {
     struct list waiters; /* the worker's; all may have gone */
     char password[BASIC_CREDENTIALS_BYTES_MAX + 1], hash[BASIC_HASH_BYTES + 1];
-    bool user_is_known, good, used;
-    uint8_t ip[16];
+    bool user_is_known, good, used, guesses; /* guesses: a token was taken for it */
+    struct rate_taken guess;
     struct verifier_digest digest;
 };
 
@@ -34,6 +41,7 @@ struct ring {
 
 struct verifier {
     struct loop *loop;
+    struct rate_table *rates;
     void (*on_verdict)(void *owner, bool good);
     struct watch done_watch;
     int done_fd;
@@ -116,8 +124,8 @@ static void finish(struct verifier *v, struct job *job) {
     struct list waiters;
     bool good = job->good;
     verifier_cache_add(&v->cache, &job->digest, good, loop_now_us(v->loop));
-    if (good) {
-        verifier_give_back_guess(&v->cache, job->ip);
+    if (good && job->guesses) {
+        rate_table_give_back(&job->guess, &guess_limit);
     }
     list_init(&waiters);
     list_append(&job->waiters, &waiters); /* takes the others over: the job's head goes */
@@ -142,8 +150,8 @@ static void on_done(struct watch *watch, unsigned events) {
     }
 }
 
-struct verifier *verifier_new(struct loop *loop, void (*on_verdict)(void *owner, bool good),
-                              struct error *err) {
+struct verifier *verifier_new(struct loop *loop, struct rate_table *rates,
+                              void (*on_verdict)(void *owner, bool good), struct error *err) {
     struct verifier *v = calloc(1, sizeof *v);
     if (v == NULL || !verifier_cache_init(&v->cache)) {
         free(v);
@@ -151,6 +159,7 @@ struct verifier *verifier_new(struct loop *loop, void (*on_verdict)(void *owner,
         return NULL;
     }
     v->loop = loop;
+    v->rates = rates;
     v->on_verdict = on_verdict;
     v->done_watch.fd = -1;
     sem_init(&v->wanted, 0, 0);
@@ -208,8 +217,19 @@ static struct job *same_job(struct verifier *v, const struct verifier_digest *di
     return NULL;
 }
 
+/* False: the network has none left. */
+static bool take_guess(struct verifier *v, const uint8_t ip[16], struct job *job) {
+    uint8_t network[16];
+    network_of(ip, 32, 64, network);
+    uint64_t hash =
+        rate_table_hash(v->rates, GUESS_ID, slice_of((const char *)network, sizeof network));
+    enum rate_result result =
+        rate_table_take(v->rates, hash, &guess_limit, loop_now_us(v->loop) * 1000, &job->guess);
+    job->guesses = result == RATE_PASSED;
+    return result != RATE_REFUSED;
+}
+
 static bool fill(struct job *job, const struct verifier_question *q) {
-    memcpy(job->ip, q->ip, sizeof job->ip);
     job->user_is_known = q->user_is_known;
     return slice_copy_text(q->credentials.password, job->password, sizeof job->password) &&
            slice_copy_text(q->hash, job->hash, sizeof job->hash);
@@ -222,10 +242,11 @@ static enum verdict begin(struct verifier *v, const struct verifier_question *q,
     if (job == NULL || (!v->started && !start(v))) {
         return VERDICT_BUSY;
     }
-    if (!verifier_take_guess(&v->cache, q->ip, loop_now_us(v->loop))) {
+    *job = (struct job){ .digest = *digest };
+    if (!take_guess(v, q->ip, job)) {
         return VERDICT_TOO_OFTEN;
     }
-    *job = (struct job){ .used = true, .digest = *digest };
+    job->used = true;
     if (!fill(job, q)) {
         *job = (struct job){ 0 };
         return VERDICT_BAD;

@@ -1,11 +1,13 @@
 /* Passwords: bcrypt is slow on purpose (a tenth of a second), and a worker must never wait. So each
  * worker that needs it has one thread that does nothing else, fed and emptied by two rings without
  * locks, and a memory of what it found, so that a visitor's next request costs a hash of a
- * microsecond. Guessing is slowed down by network. Why not the controller: docs/decisions/0019. */
+ * microsecond. Guessing is slowed down by network, whichever worker is asked. Why not the
+ * controller: docs/decisions/0019. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/shm/rate_table.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/slice.h"
@@ -15,7 +17,7 @@
 #define VERIFIER_JOBS_MAX 64             /* waiting for the thread; beyond: busy */
 #define VERIFIER_GOOD_US 300000000u      /* a good answer is remembered so long */
 #define VERIFIER_BAD_US 10000000u        /* and a bad one */
-#define VERIFIER_GUESSES_MAX 10          /* wrong passwords of one network at once */
+#define VERIFIER_GUESSES_MAX 10          /* wrong passwords of one network (IPv6: /64) at once */
 #define VERIFIER_GUESS_EVERY_US 5000000u /* and one more after this */
 
 struct verifier;
@@ -41,9 +43,9 @@ struct verifier_question {
     const uint8_t *ip;  /* 16 bytes: who asks */
 };
 
-/* The thread starts with the first question. */
-struct verifier *verifier_new(struct loop *loop, void (*on_verdict)(void *owner, bool good),
-                              struct error *err);
+/* The thread starts with the first question. Guesses are counted in the table. */
+struct verifier *verifier_new(struct loop *loop, struct rate_table *rates,
+                              void (*on_verdict)(void *owner, bool good), struct error *err);
 /* Waits for the thread: a few tenths of a second at most. */
 void verifier_free(struct verifier *verifier);
 

@@ -70,28 +70,3 @@ void verifier_cache_add(struct verifier_cache *cache, const struct verifier_dige
     a->good = good;
     a->until_us = now_us + (good ? VERIFIER_GOOD_US : VERIFIER_BAD_US);
 }
-
-/* ---- guesses: a bucket that empties by one every VERIFIER_GUESS_EVERY_US ---- */
-
-static uint64_t *bucket_of(struct verifier_cache *cache, const uint8_t ip[16]) {
-    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-    uint8_t network[16] = { 0 }, whole[EVP_MAX_MD_SIZE] = { 0 };
-    memcpy(network, ip, memcmp(ip, v4_prefix, sizeof v4_prefix) == 0 ? 16 : 8);
-    (void)digest(cache, network, sizeof network, whole);
-    return &cache->guesses_until_us[place_of(whole, VERIFIER_NETWORKS)];
-}
-
-bool verifier_take_guess(struct verifier_cache *cache, const uint8_t ip[16], uint64_t now_us) {
-    uint64_t *until = bucket_of(cache, ip);
-    uint64_t from = *until > now_us ? *until : now_us;
-    if (from - now_us > (VERIFIER_GUESSES_MAX - 1) * (uint64_t)VERIFIER_GUESS_EVERY_US) {
-        return false;
-    }
-    *until = from + VERIFIER_GUESS_EVERY_US;
-    return true;
-}
-
-void verifier_give_back_guess(struct verifier_cache *cache, const uint8_t ip[16]) {
-    uint64_t *until = bucket_of(cache, ip);
-    *until -= *until >= VERIFIER_GUESS_EVERY_US ? VERIFIER_GUESS_EVERY_US : *until;
-}

@@ -4,6 +4,8 @@
 #include "act/proxy/worker_internal.h"
 
 #define DONE_WINDOW_US 1000000
+#define CLIENT_SHARE 4 /* of a service's places at this worker: a quarter */
+#define CLIENT_SHARE_LEAST 16
 
 static struct exchange *exchange_of(struct admission_item *item) {
     return (struct exchange *)((char *)item - offsetof(struct exchange, waiting));
@@ -19,7 +21,7 @@ static void add_word(_Atomic uint32_t *word, int32_t change) {
 
 /* ---- the limit ---- */
 
-static uint32_t in_flight_everywhere(const struct service *s) {
+uint32_t service_in_flight(const struct service *s) {
     const struct vitals *v = s->worker->vitals;
     uint32_t sum = 0;
     for (unsigned i = 0; i < v->worker_count; i++) {
@@ -30,7 +32,7 @@ static uint32_t in_flight_everywhere(const struct service *s) {
 
 static bool has_room(const struct service *s) {
     if (s->plan.concurrency > 0) {
-        return in_flight_everywhere(s) < s->plan.concurrency;
+        return service_in_flight(s) < s->plan.concurrency;
     }
     return s->limit_endpoints == 0 || get(&s->vitals->in_flight) < admission_limit_now(&s->limit);
 }
@@ -140,17 +142,27 @@ void waiting_leave(struct service *s, struct exchange *x) {
     }
 }
 
+/* Who has a quarter of the places already does not queue for more while others wait. */
+static bool has_its_share(const struct service *s, const struct exchange *x) {
+    uint32_t share =
+        atomic_load_explicit(&s->vitals->concurrency_limit, memory_order_relaxed) / CLIENT_SHARE;
+    share = share < CLIENT_SHARE_LEAST ? CLIENT_SHARE_LEAST : share;
+    return x->counted && x->peer->client->requests > share;
+}
+
 enum admission_verdict waiting_admit(struct service *s, struct exchange *x) {
     if (admission_queue_len(&s->queue) == 0 && has_room(s) && service_has_endpoint(s)) {
         go(s, x);
         return ADMISSION_GO;
     }
-    return enqueue(s, x) ? ADMISSION_WAIT : ADMISSION_REFUSE;
+    return !has_its_share(s, x) && enqueue(s, x) ? ADMISSION_WAIT : ADMISSION_REFUSE;
 }
 
 void waiting_return(struct service *s, struct exchange *x) {
-    waiting_done(s);
-    x->admitted = false;
+    if (x->admitted) {
+        x->admitted = false;
+        waiting_done(s);
+    }
     if (!enqueue(s, x)) {
         exchange_refuse_overload(x);
     }

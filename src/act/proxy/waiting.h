@@ -18,6 +18,8 @@ enum admission_verdict waiting_admit(struct service *service, struct exchange *e
 void waiting_return(struct service *service, struct exchange *exchange);
 /* Out of the queue: refused, or its visitor left. Safe when it does not wait. */
 void waiting_leave(struct service *service, struct exchange *exchange);
+/* Over all workers: admitted, and not done. */
+uint32_t service_in_flight(const struct service *service);
 /* It is no longer in flight. */
 void waiting_done(struct service *service);
 /* An answer: how long it took; `failed` when it says that the service is overloaded. */

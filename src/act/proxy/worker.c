@@ -2,7 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include "act/proxy/worker_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "wire/net/tls.h"
 
 #define SCRATCH_BYTES_MAX 1048576
 #define PAGE_BYTES_MAX 4096
@@ -65,6 +66,9 @@ static void take_routes(struct worker *w) {
     if (w->routes == NULL) {
         log_error("plan_not_compiled", "version=%llu reason=memory action=answer_503",
                   (unsigned long long)w->plan->version);
+    }
+    for (uint32_t i = 0; i < w->plan->rate_count; i++) {
+        vitals_adopt_rate(w->own, i, w->plan->rates[i].id);
     }
 }
 
@@ -126,10 +130,24 @@ void worker_session_ended(struct worker *w) {
     end_if_empty(w);
 }
 
-static void drain_sessions(struct worker *w, bool now) {
-    LIST_EACH(&w->sessions, link, saved) {
-        session_drain(link, now);
+/* Calls `visit` with each session. */
+static void each_session(struct worker *w, void (*visit)(struct list *, uint64_t), uint64_t how) {
+    LIST_EACH(&w->clients.all, item, next) {
+        struct client *client = LIST_ITEM(item, struct client, link);
+        client->connections++; /* held: its last session may close */
+        LIST_EACH(&client->sessions, link, saved) {
+            visit(link, how);
+        }
+        clients_leave(&w->clients, client);
     }
+}
+
+static void drain_session(struct list *link, uint64_t now) {
+    session_drain(link, now != 0);
+}
+
+static void drain_sessions(struct worker *w, bool now) {
+    each_session(w, drain_session, now);
 }
 
 static void on_drain_over(struct timer *timer) {
@@ -155,9 +173,7 @@ static void drain(struct worker *w, const char *why) {
 /* The first look is a second away: what was accepted a moment ago has not spoken yet. */
 static void on_retire_look(struct timer *timer) {
     struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, retire_look));
-    LIST_EACH(&w->sessions, link, saved) {
-        session_retire(link, WORKER_RETIRE_IDLE_US);
-    }
+    each_session(w, session_retire, WORKER_RETIRE_IDLE_US);
     timer_start(w->loop, timer, WORKER_SWEEP_US, on_retire_look);
 }
 
@@ -240,12 +256,18 @@ static bool watch_others(struct worker *w, struct error *err) {
                                               on_supervisor_gone, err);
 }
 
-/* Each connection is a descriptor: as many as the system lets us have. */
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+/* It has what it needs by now. */
+static void confine(struct worker *w) {
+    char missing[GUARD_TEXT_BYTES];
+    struct guard_worker guard = w->config->guard;
+    guard.refused_call = &w->own->refused_call;
+    tls_prepare();
+    uint32_t parts = guard_confine(&guard, missing);
+    atomic_store(&w->own->guard, parts);
+    if (guard.mode == GUARD_OFF) {
+        log_info("sandbox_off", "reason=configured");
+    } else if (missing[0] != '\0') {
+        log_warn("sandbox_in_part", "missing=\"%s\" action=go_on_without", missing);
     }
 }
 
@@ -264,24 +286,32 @@ static void init_services(struct worker *w) {
     }
 }
 
+/* Its seed is a secret: nobody can aim at another one's place. */
+static bool init_clients(struct worker *w, struct error *err) {
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        return error_system(err, "getrandom");
+    }
+    clients_init(&w->clients, seed);
+    return true;
+}
+
 static bool worker_init(struct worker *w, const struct worker_config *config, struct error *err) {
     w->config = config;
     w->signal_fd = w->wake.fd = w->signals.fd = w->supervisor.fd = w->control.fd = -1;
     w->vitals = config->vitals;
     w->own = &config->vitals->workers[config->index];
-    list_init(&w->sessions);
     list_init(&w->entrances);
     list_init(&w->upstreams_h2);
     buffer_init(&w->scratch, SCRATCH_BYTES_MAX);
     buffer_init(&w->frames, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
     compressor_init(&w->compressor, w);
-    if (!worker_open_loop(w, err)) {
+    if (!init_clients(w, err) || !worker_open_loop(w, err)) {
         return false;
     }
     rand_init(&w->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
     init_services(w);
-    raise_descriptor_limit();
     set_limits(w, &limits_before_plan);
     if (!watch_signals(w, err) || !watch_others(w, err)) {
         return false;
@@ -303,8 +333,7 @@ static void free_spares(struct worker *w) {
         struct exchange *x = w->spare_exchanges;
         w->spare_exchanges = x->next_spare;
         timer_stop(w->loop, &x->timer);
-        arena_fini(&x->arena);
-        free(x);
+        exchange_free(x);
     }
     compressor_fini(&w->compressor);
     connection_free_spares(w);
@@ -341,6 +370,7 @@ static void worker_fini(struct worker *w) {
     buffer_fini(&w->scratch);
     buffer_fini(&w->frames);
     buffer_fini(&w->page);
+    clients_fini(&w->clients);
     loop_free(w->loop);
 }
 
@@ -349,7 +379,11 @@ bool worker_run(const struct worker_config *config, struct error *err) {
     if (w == NULL) {
         return error_set(err, ERROR_LIMIT, "no memory for a worker");
     }
-    bool ok = worker_init(w, config, err) && loop_run(w->loop, err);
+    bool ok = worker_init(w, config, err);
+    if (ok) {
+        confine(w);
+        ok = loop_run(w->loop, err);
+    }
     worker_fini(w);
     free(w);
     return ok;

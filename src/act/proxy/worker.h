@@ -16,6 +16,7 @@
 #pragma once
 #include <stdbool.h>
 
+#include "act/guard/guard.h"
 #include "act/shm/plan.h"
 #include "act/shm/vitals.h"
 #include "base/error.h"
@@ -44,6 +45,7 @@ struct worker_config {
     int wake_fd;       /* eventfd; -1: the worker looks for a new plan at each heartbeat only */
     int supervisor_fd; /* pidfd, readable when the supervisor is gone; -1: none */
     int control_fd;    /* a socket that keeps messages apart; 0 or -1: none */
+    struct guard_worker guard; /* `refused_call` is the worker's to set */
 };
 
 /* Runs until it has drained (true) or cannot go on (false with *err set). */

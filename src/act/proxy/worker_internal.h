@@ -1,5 +1,6 @@
 /* What the parts of one worker share. */
 #pragma once
+#include "act/proxy/clients.h"
 #include "act/proxy/compression_flow.h"
 #include "act/proxy/dial.h"
 #include "act/proxy/front.h"
@@ -48,7 +49,7 @@ struct worker {
     bool listen_guarded[WORKER_LISTENERS_MAX]; /* not before a plan has named it */
     struct front fronts[WORKER_LISTENERS_MAX]; /* by slot, too */
     struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
-    struct list sessions;                      /* all that are open */
+    struct clients clients;                    /* who has sessions open, and these */
     struct list entrances;                     /* connections that are on the way to be one */
     uint32_t session_count;                    /* of both */
     bool draining, retiring;

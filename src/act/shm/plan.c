@@ -146,11 +146,31 @@ static bool slot_in_use(const struct plan_shared *shared, uint32_t slot) {
     return false;
 }
 
+static bool is_unused(const struct plan_shared *shared, uint32_t slot) {
+    return slot != atomic_load(&shared->current) && !slot_in_use(shared, slot);
+}
+
+static void wipe(struct plan *plan) {
+    explicit_bzero(plan->text, plan->text_len);
+    explicit_bzero(&plan->tickets, sizeof plan->tickets);
+    plan->text_len = 0;
+}
+
+void plan_wipe_unused(struct plan_segment *segment) {
+    for (uint32_t slot = 0; slot < PLAN_SLOTS; slot++) {
+        struct plan *plan = &segment->shared->slots[slot];
+        if (plan->text_len > 0 && is_unused(segment->shared, slot)) {
+            wipe(plan);
+        }
+    }
+}
+
 struct plan *plan_begin(struct plan_segment *segment) {
     struct plan_shared *shared = segment->shared;
     for (uint32_t slot = 0; slot < PLAN_SLOTS; slot++) {
-        if (slot != atomic_load(&shared->current) && !slot_in_use(shared, slot)) {
+        if (is_unused(shared, slot)) {
             struct plan *plan = &shared->slots[slot];
+            wipe(plan);
             memset(plan, 0, offsetof(struct plan, routes)); /* services and endpoints too */
             return plan;
         }
@@ -232,6 +252,7 @@ static uint64_t hash_routes(const struct plan *plan) {
         { plan->changes, plan->change_count * sizeof *plan->changes },
         { plan->pages, plan->page_count * sizeof *plan->pages },
         { plan->jwts, plan->jwt_count * sizeof *plan->jwts },
+        { plan->rates, plan->rate_count * sizeof *plan->rates },
         { plan->text, plan->text_len },
     };
     uint64_t hash = plan->own_page_count;

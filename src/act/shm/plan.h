@@ -23,7 +23,7 @@
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 4u
+#define PLAN_LAYOUT 7u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -53,13 +53,26 @@ struct plan_endpoint {
     char id[PLAN_NAME_BYTES]; /* "storefront-3"; of a static one its address */
     uint32_t generation;
     uint16_t service;
-    uint8_t state;        /* enum endpoint_state */
+    uint8_t state;  /* enum endpoint_state */
+    bool elsewhere; /* not in the zone of this node */
+    uint16_t weight;
+    uint64_t sticky_tag;  /* what the cookie of a sticky service says; 0: it is not sticky */
+    bool cut;             /* what is in flight there is ended now */
     uint32_t concurrency; /* requests in flight it carries within the objective; 0 not known yet */
     struct sockaddr_storage address;
     uint32_t address_len;
 };
 
 enum plan_protocol { PLAN_PROTOCOL_H1, PLAN_PROTOCOL_H2 };
+
+/* How a service's endpoint is chosen. */
+struct plan_balance {
+    uint8_t policy, hash;         /* enum balance_policy, balance_hash */
+    uint8_t secure;               /* enum sticky_secure */
+    uint16_t hash_balance_factor; /* percent; 0: no bound */
+    struct plan_text hash_name;
+    struct plan_text cookie, cookie_attributes; /* empty: not sticky */
+};
 
 /* Services keep their index while their name is configured: vitals are indexed by it. */
 struct plan_service {
@@ -70,6 +83,7 @@ struct plan_service {
     uint8_t protocol;    /* enum plan_protocol, towards its endpoints */
     bool order_by_value; /* overload.order */
     uint32_t queue_max, queue_patience_ms;
+    struct plan_balance balance;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
     bool compression;   /* answers may be compressed, unless the route says otherwise */
     /* Sending again, and twice. */
@@ -123,7 +137,9 @@ struct plan_limits {
     uint32_t head_bytes, fields, target_bytes;
     uint64_t body_bytes; /* 0: unlimited */
     uint32_t connections, requests_per_connection;
-    uint32_t streams; /* of one HTTP/2 connection, at once */
+    uint32_t streams;                                     /* of one HTTP/2 connection, at once */
+    uint32_t connections_per_client, requests_per_client; /* at one worker; 0: any number */
+    double handshakes_per_client;                         /* a second */
     uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
     uint32_t drain_timeout_ms, pool_idle_timeout_ms;
     uint32_t upgrade_timeout_ms; /* an older worker may finish what it carries for so long */
@@ -150,7 +166,7 @@ struct plan {
     uint32_t route_count; /* in order of the configuration */
     uint32_t condition_count, network_count, rule_count, share_count, change_count;
     uint32_t page_count; /* the first `own_page_count` are for all routes */
-    uint32_t own_page_count, jwt_count;
+    uint32_t own_page_count, jwt_count, rate_count;
     uint32_t customer_slots; /* power of two in use, 0: no table */
     uint32_t text_len;
     struct plan_limits limits;
@@ -158,11 +174,12 @@ struct plan {
     struct plan_text customer_cookie, session_cookie, via_name;
     double customer_value_mean;
     bool log_texts, log_query; /* records carry their texts, and queries */
-    uint32_t listener_count, certificate_count, trusted_count;
+    uint32_t listener_count, certificate_count, trusted_count, unlimited_count;
     bool forwarded_field; /* trusted proxies speak Forwarded, else X-Forwarded-For */
     struct tls_tickets tickets;
-    int64_t tickets_made_ms;                       /* the newest of them, unix */
-    struct plan_network trusted[PLAN_TRUSTED_MAX]; /* whose word about visitors is believed */
+    int64_t tickets_made_ms;                         /* the newest of them, unix */
+    struct plan_network trusted[PLAN_TRUSTED_MAX];   /* whose word about visitors is believed */
+    struct plan_network unlimited[PLAN_TRUSTED_MAX]; /* whom limits of one client do not hold for */
     struct plan_listener listeners[PLAN_LISTENERS_MAX];
     struct plan_service services[PLAN_SERVICES_MAX];
     struct plan_endpoint endpoints[PLAN_ENDPOINTS_MAX];
@@ -174,6 +191,7 @@ struct plan {
     struct plan_change changes[PLAN_CHANGES_MAX];
     struct plan_page pages[PLAN_PAGES_MAX];
     struct plan_jwt jwts[PLAN_JWTS_MAX];
+    struct plan_rate rates[PLAN_RATES_MAX];
     struct plan_certificate certificates[PLAN_CERTIFICATES_MAX];
     struct plan_customer customers[PLAN_CUSTOMERS_MAX];
     char text[PLAN_TEXT_BYTES];
@@ -208,6 +226,8 @@ const struct plan_listener *plan_find_listener(const struct plan *plan,
                                                const struct address *address);
 /* Whether the peer may speak for others. */
 bool plan_trusts(const struct plan *plan, const uint8_t ip[16]);
+/* Whether limits of one client do not hold for it: it is trusted, or named as such. */
+bool plan_sets_no_limit(const struct plan *plan, const uint8_t ip[16]);
 /* Makes an empty table for `count` customers; false beyond half of PLAN_CUSTOMERS_MAX. */
 bool plan_begin_customers(struct plan *plan, uint32_t count);
 /* At most as many as were announced. The same id again replaces its value. */
@@ -216,6 +236,9 @@ void plan_add_customer(struct plan *plan, struct slice id, float expected_value)
 void plan_publish(struct plan_segment *segment, struct plan *plan);
 void plan_heartbeat(struct plan_segment *segment, uint64_t now_us);
 uint64_t plan_heartbeat_us(const struct plan_segment *segment);
+
+/* Publisher: what no worker uses any more loses its texts, keys among them. */
+void plan_wipe_unused(struct plan_segment *segment);
 
 /* Readers. The pointer is valid until this worker's next acquire or release. NULL before the first
  * plan. `worker` < PLAN_WORKERS_MAX. */

@@ -93,14 +93,21 @@ const struct plan_listener *plan_find_listener(const struct plan *plan,
     return NULL;
 }
 
-bool plan_trusts(const struct plan *plan, const uint8_t ip[16]) {
-    for (unsigned i = 0; i < plan->trusted_count; i++) {
-        const struct plan_network *n = &plan->trusted[i];
-        struct network network = { .bits = n->bits };
-        memcpy(network.ip, n->ip, sizeof network.ip);
+static bool is_among(const struct plan_network *networks, uint32_t count, const uint8_t ip[16]) {
+    for (uint32_t i = 0; i < count; i++) {
+        struct network network = { .bits = networks[i].bits };
+        memcpy(network.ip, networks[i].ip, sizeof network.ip);
         if (network_contains(&network, ip)) {
             return true;
         }
     }
     return false;
+}
+
+bool plan_trusts(const struct plan *plan, const uint8_t ip[16]) {
+    return is_among(plan->trusted, plan->trusted_count, ip);
+}
+
+bool plan_sets_no_limit(const struct plan *plan, const uint8_t ip[16]) {
+    return plan_trusts(plan, ip) || is_among(plan->unlimited, plan->unlimited_count, ip);
 }

@@ -16,6 +16,8 @@
 #define PLAN_PAGES_MAX 4096
 #define PLAN_RULE_CHANGES_MAX 16 /* of one route's header fields, each way */
 #define PLAN_JWTS_MAX PLAN_RULES_MAX
+#define PLAN_RATES_MAX 128
+#define PLAN_RULE_RATES_MAX 8 /* of one route */
 #define PLAN_NO_SERVICE UINT16_MAX
 
 struct plan_text {
@@ -92,6 +94,28 @@ struct plan_cors { /* as struct cors of act/proxy/cors.h */
     bool credentials;
 };
 
+/* Who shares a bucket. */
+enum plan_rate_by {
+    PLAN_RATE_CLIENT,   /* a network of visitors */
+    PLAN_RATE_CUSTOMER, /* a value of the customer's cookie; here and below without one: as client
+                         */
+    PLAN_RATE_HEADER,
+    PLAN_RATE_COOKIE,
+    PLAN_RATE_ROUTE, /* all requests of a route */
+};
+
+struct plan_rate {                 /* a limit of `rate_limits` */
+    struct plan_text name, policy; /* policy: as its item in RateLimit-Policy */
+    struct plan_text field;        /* of a header or cookie: its name */
+    uint64_t id;                   /* of its name: the same limit in plans, buckets and counters */
+    uint64_t interval_ns, span_ns; /* struct rate_limit of decide/admission/rate_limit.h */
+    uint32_t burst;
+    uint16_t status;
+    uint8_t by; /* enum plan_rate_by */
+    uint8_t v4_bits, v6_bits;
+    bool dry_run, tells; /* tells: in RateLimit fields */
+};
+
 /* What becomes of the requests of a route beside going to its service. Most routes have none. */
 struct plan_rule {
     uint32_t share_first, share_count; /* in plan->shares; 0: all to the route's service */
@@ -114,6 +138,8 @@ struct plan_rule {
     struct plan_cors cors;                           /* no origins: none */
     struct plan_text users, realm, user_field;       /* Basic; no users: none */
     uint32_t jwt;                                    /* in plan->jwts, + 1; 0: none */
+    uint8_t rate_count, rates[PLAN_RULE_RATES_MAX];  /* in plan->rates */
+    uint64_t rate_key;                               /* of the route, for PLAN_RATE_ROUTE */
 };
 
 struct plan_route {

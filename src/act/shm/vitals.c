@@ -30,6 +30,14 @@ struct vitals *vitals_new(unsigned worker_count, int *fd, struct error *err) {
         close(memory);
         return NULL;
     }
+    /* Paths, queries and addresses of visitors: they are in no core dump. */
+    (void)madvise(vitals, sizeof *vitals, MADV_DONTDUMP);
+    if (!rate_table_init(&vitals->rate_table)) {
+        error_system(err, "get randomness for the table of rate limits");
+        vitals_free(vitals);
+        close(memory);
+        return NULL;
+    }
     vitals->layout = VITALS_LAYOUT;
     vitals->worker_count = worker_count;
     *fd = memory;
@@ -74,6 +82,8 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
         /* The worker that swapped the generation clears; what another one adds in these few
          * nanoseconds is lost, which an estimate can bear. */
         atomic_store(&shared->ewma_us, 0);
+        atomic_store(&shared->usual_us, 0);
+        atomic_store(&shared->trials, 0);
         atomic_store(&shared->error_ppm, 0);
         atomic_store(&shared->connect_failures, 0);
         atomic_store(&shared->failures, 0);
@@ -81,6 +91,16 @@ void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endp
         atomic_store(&shared->unanswered_us, 0);
         atomic_store(&shared->ejected_until_us, 0);
         atomic_store(&shared->ejections, 0);
+    }
+}
+
+void vitals_adopt_rate(struct vitals_worker *worker, unsigned index, uint64_t id) {
+    struct vitals_rate *rate = &worker->rates[index];
+    if (vitals_get(&rate->id) != id) {
+        atomic_store(&rate->id, 0); /* readers pass it over meanwhile */
+        atomic_store(&rate->allowed, 0);
+        atomic_store(&rate->refused, 0);
+        atomic_store(&rate->id, id);
     }
 }
 
@@ -269,6 +289,18 @@ uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoin
     return oldest_us;
 }
 
+struct rate_counts vitals_rate_counts(const struct vitals *vitals, unsigned index, uint64_t id) {
+    struct rate_counts sum = { 0, 0 };
+    for (unsigned i = 0; i < vitals->worker_count; i++) {
+        const struct vitals_rate *rate = &vitals->workers[i].rates[index];
+        if (vitals_get(&rate->id) == id) {
+            sum.allowed += vitals_get(&rate->allowed);
+            sum.refused += vitals_get(&rate->refused);
+        }
+    }
+    return sum;
+}
+
 const char *record_reason_name(enum record_reason reason) {
     static const char *const names[REASON_COUNT] = {
         [REASON_NONE] = "none",
@@ -290,6 +322,9 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_DENIED] = "denied",
         [REASON_UNAUTHORISED] = "unauthorised",
         [REASON_GUESSING] = "guessing",
+        [REASON_ENDPOINT_CLOSED] = "endpoint_closed",
+        [REASON_RATE_LIMITED] = "rate_limited",
+        [REASON_CLIENT_LIMIT] = "client_limit",
         [REASON_CONNECTIONS] = "connections",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";

@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 #include "act/shm/plan.h"
+#include "act/shm/rate_table.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "base/slice.h"
 
-#define VITALS_LAYOUT 4u
+#define VITALS_LAYOUT 7u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -30,9 +31,10 @@ enum {
     RECORD_CLIENT_GONE = 1 << 4, /* the visitor left first */
     RECORD_KNOWN_CUSTOMER = 1 << 5,
     RECORD_UPGRADED = 1 << 6,
-    RECORD_BAD_REQUEST = 1 << 7, /* refused by the parser or a limit of the client side */
-    RECORD_HAS_QUERY = 1 << 8,   /* and RECORD_TEXT_QUERY has it */
-    RECORD_HEDGED = 1 << 9,      /* two attempts raced */
+    RECORD_BAD_REQUEST = 1 << 7,  /* refused by the parser or a limit of the client side */
+    RECORD_HAS_QUERY = 1 << 8,    /* and RECORD_TEXT_QUERY has it */
+    RECORD_RATE_DRY_RUN = 1 << 9, /* a rate limit would have refused it, but only counts */
+    RECORD_HEDGED = 1 << 10,      /* two attempts raced */
 };
 
 /* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
@@ -72,9 +74,12 @@ enum record_reason {
     REASON_CLIENT_TIMEOUT,
     REASON_BAD_REQUEST,
     REASON_TOO_LARGE,
-    REASON_DENIED,       /* by network or origin */
-    REASON_UNAUTHORISED, /* no password or token, or a wrong one */
-    REASON_GUESSING,     /* too many wrong passwords */
+    REASON_DENIED,          /* by network or origin */
+    REASON_UNAUTHORISED,    /* no password or token, or a wrong one */
+    REASON_GUESSING,        /* too many wrong passwords */
+    REASON_ENDPOINT_CLOSED, /* it was emptied for maintenance, and this took too long */
+    REASON_RATE_LIMITED,
+    REASON_CLIENT_LIMIT, /* its address has too much under way */
     REASON_CONNECTIONS,  /* the limit of connections to each instance is reached */
     REASON_COUNT,
 };
@@ -128,12 +133,22 @@ struct vitals_endpoint { /* zeroed by its worker when the generation changes */
     struct histogram first_byte_us;
 };
 
+struct vitals_rate { /* of a rate limit; zeroed by its worker when the index gets another limit */
+    _Atomic uint64_t id; /* of the plan's; 0: none yet */
+    _Atomic uint64_t allowed, refused;
+};
+
 struct vitals_worker {
-    _Atomic uint32_t pid; /* 0: no such worker */
+    _Atomic uint32_t pid;   /* 0: no such worker */
+    _Atomic uint32_t guard; /* parts in force, 1 << enum guard_part (act/guard/guard.h) */
+    _Atomic uint32_t
+        refused_call; /* the system call that ended it, + 1; the supervisor clears it */
     _Atomic uint64_t heartbeat_us;
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
+    /* Limits of one client: connections that were closed for them, idle ones that gave way. */
+    _Atomic uint64_t client_refused, client_gave_way, client_handshakes_refused;
     _Atomic uint64_t upstream_open, upstream_opened;
     _Atomic uint64_t bytes_in, bytes_out;
     _Atomic uint64_t h2_connections; /* that went over to HTTP/2 */
@@ -146,7 +161,12 @@ struct vitals_worker {
         coded_bytes_out[HTTP_CODINGS];
     _Atomic uint64_t uncoded[VITALS_COMPRESSION_REASONS];
     _Atomic uint64_t encoders_open;
-    _Atomic uint64_t password_checks;  /* slow ones, beyond what was remembered */
+    struct vitals_rate
+        rates[PLAN_RATES_MAX];          /* of one that only counts, refused: would have been */
+    _Atomic uint64_t rate_keys_evicted; /* keys that gave their place to others, bucket full */
+    _Atomic uint64_t rate_keys_evicted_early; /* and not full */
+    _Atomic uint64_t rate_table_full;         /* requests let through because there was no place */
+    _Atomic uint64_t password_checks;         /* slow ones, beyond what was remembered */
     _Atomic uint64_t patterns_gave_up; /* matches of routes' patterns that reached their limit */
     _Atomic uint64_t handshakes_full, handshakes_resumed; /* TLS with clients */
     _Atomic uint64_t handshake_failures[TLS_FAILURE_COUNT];
@@ -167,6 +187,8 @@ struct vitals_worker {
 struct vitals_shared_endpoint {
     _Alignas(64) _Atomic uint32_t generation;
     _Atomic uint32_t ewma_us;                    /* peak-EWMA of time to first byte; 0 not known */
+    _Atomic uint32_t usual_us;                   /* its running median, of so many answers, */
+    _Atomic uint32_t trials;                     /* counted to BALANCE_TRIALS: then it is known */
     _Atomic uint32_t error_ppm;                  /* EWMA of failures, parts per million */
     _Atomic uint32_t connect_failures, failures; /* consecutive */
     _Atomic uint64_t ejected_until_us;           /* passive ejection, monotonic */
@@ -186,6 +208,7 @@ struct vitals {
     _Atomic uint32_t supervisor_pid;
     struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
     struct vitals_shared_service shared_services[PLAN_SERVICES_MAX];
+    struct rate_table rate_table; /* written by any worker, as `shared` */
     struct vitals_worker workers[PLAN_WORKERS_MAX];
 };
 
@@ -214,6 +237,9 @@ static inline uint64_t vitals_retries(const struct vitals_service *service) {
  * known of the old one is forgotten, in the worker's block and in the shared estimate. */
 void vitals_adopt_endpoint(struct vitals *vitals, unsigned worker, unsigned endpoint,
                            uint32_t generation);
+
+/* Worker, for each limit of a new plan: counters of another one at this index begin anew. */
+void vitals_adopt_rate(struct vitals_worker *worker, unsigned index, uint64_t id);
 
 /* Worker: appends to its ring; a full ring drops and counts, never waits. */
 void vitals_record(struct vitals_worker *worker, const struct request_record *record);
@@ -244,4 +270,9 @@ uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint
                                   uint32_t generation);
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
+struct rate_counts {
+    uint64_t allowed, refused;
+};
+/* Of the limit with this id, over all workers. */
+struct rate_counts vitals_rate_counts(const struct vitals *vitals, unsigned index, uint64_t id);
 const char *record_reason_name(enum record_reason reason);

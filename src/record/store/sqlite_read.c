@@ -1,5 +1,6 @@
 /* Reading: each query is one statement, its rows go to the caller one by one. */
 #include <assert.h>
+#include <string.h>
 
 #include "record/store/sqlite_internal.h"
 
@@ -164,4 +165,40 @@ bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, in
     sqlite3_bind_int64(statement, 4, STORE_QUERY_ROWS_MAX);
     struct instance_rows rows = { .each = each, .self = each_self };
     return each_row(s, statement, instance_row, &rows, err);
+}
+
+/* ---- tokens ---- */
+
+struct token_rows {
+    store_each_token *each;
+    void *self;
+};
+
+/* One that somebody has bent is passed over: it opens nothing. */
+static bool token_row(sqlite3_stmt *statement, void *self) {
+    const struct token_rows *rows = self;
+    struct store_token token = {
+        .created_ms = sqlite3_column_int64(statement, 4),
+        .expires_ms = sqlite3_column_int64(statement, 5),
+        .used_ms = sqlite3_column_int64(statement, 6),
+    };
+    bool whole = sqlite_take_text(statement, 0, token.id, sizeof token.id) &&
+                 sqlite_take_text(statement, 1, token.name, sizeof token.name) &&
+                 sqlite_take_text(statement, 2, token.role, sizeof token.role) &&
+                 sqlite3_column_bytes(statement, 3) == (int)sizeof token.hash;
+    if (whole) {
+        memcpy(token.hash, sqlite3_column_blob(statement, 3), sizeof token.hash);
+    }
+    return !whole || rows->each(rows->self, &token);
+}
+
+bool sqlite_read_tokens(void *self, store_each_token *each, void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    sqlite3_stmt *statement =
+        sqlite_prepare(s,
+                       "SELECT id, name, role, hash, created_ms, expires_ms, used_ms FROM tokens"
+                       " ORDER BY created_ms, id",
+                       err);
+    struct token_rows rows = { .each = each, .self = each_self };
+    return statement != NULL && each_row(s, statement, token_row, &rows, err);
 }

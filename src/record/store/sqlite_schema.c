@@ -28,6 +28,10 @@ static const char *const migrations[] = {
     "CREATE TABLE audit ("
     "  sequence INTEGER PRIMARY KEY, event TEXT NOT NULL, decision INTEGER NOT NULL,"
     "  hash BLOB NOT NULL) STRICT;",
+    "CREATE TABLE tokens ("
+    "  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL,"
+    "  created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof migrations[0]))
 

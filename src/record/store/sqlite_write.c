@@ -50,6 +50,29 @@ static bool write_instance(struct sqlite_store *s, const struct store_instance *
     return sqlite_run(s, row, err);
 }
 
+static bool write_token(struct sqlite_store *s, const struct store_token_change *change,
+                        struct error *err) {
+    const struct store_token *token = &change->token;
+    sqlite3_stmt *row =
+        change->gone
+            ? sqlite_statement(s, STATEMENT_TOKEN_GONE, "DELETE FROM tokens WHERE id = ?", err)
+            : sqlite_statement(s, STATEMENT_TOKEN,
+                               "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", err);
+    if (row == NULL) {
+        return false;
+    }
+    sqlite_bind_words(row, 1, token->id);
+    if (!change->gone) {
+        sqlite_bind_words(row, 2, token->name);
+        sqlite_bind_words(row, 3, token->role);
+        sqlite3_bind_blob(row, 4, token->hash, sizeof token->hash, SQLITE_STATIC);
+        sqlite3_bind_int64(row, 5, token->created_ms);
+        sqlite3_bind_int64(row, 6, token->expires_ms);
+        sqlite3_bind_int64(row, 7, token->used_ms);
+    }
+    return sqlite_run(s, row, err);
+}
+
 /* ---- the chain ---- */
 
 struct link {
@@ -173,6 +196,8 @@ static bool write_event(struct sqlite_store *s, const struct store_event *event,
         return write_healed(s, &event->healed, last, err);
     case STORE_EVENT_INSTANCE:
         return write_instance(s, &event->instance, err);
+    case STORE_EVENT_TOKEN:
+        return write_token(s, &event->token, err);
     }
     return true;
 }

@@ -245,6 +245,12 @@ void store_put_instance(struct store *s, const struct store_instance *instance) 
     store_queue_event(&s->queue, &event);
 }
 
+bool store_put_token(struct store *s, const struct store_token *token, bool gone) {
+    struct store_event event = { .kind = STORE_EVENT_TOKEN,
+                                 .token = { .token = *token, .gone = gone } };
+    return store_queue_event(&s->queue, &event);
+}
+
 struct store_health store_health(struct store *s) {
     pthread_mutex_lock(&s->health_lock);
     struct store_health health = s->health;
@@ -294,6 +300,10 @@ bool store_read_instances(struct store *s, struct slice service, int64_t from_ms
                           store_each_instance *each, void *self, struct error *err) {
     return begin_read(s, err) && end_read(s, s->backend->read_instances(s->reader, service, from_ms,
                                                                         to_ms, each, self, err));
+}
+
+bool store_read_tokens(struct store *s, store_each_token *each, void *self, struct error *err) {
+    return begin_read(s, err) && end_read(s, s->backend->read_tokens(s->reader, each, self, err));
 }
 
 bool store_verify_chain(struct store *s, struct store_chain *chain, struct error *err) {

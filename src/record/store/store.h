@@ -47,6 +47,18 @@ struct store_instance {
     int32_t exit_status;                      /* wait(2) status; -1: not ended, or not ours */
 };
 
+#define STORE_TOKEN_ID_BYTES 9
+#define STORE_HASH_BYTES 32
+
+/* Who may ask the admin API what (act/api/access.h). The secret itself is nowhere: only its
+ * SHA-256. */
+struct store_token {
+    char id[STORE_TOKEN_ID_BYTES]; /* hexadecimal; not secret */
+    char name[STORE_NAME_BYTES], role[16];
+    uint8_t hash[STORE_HASH_BYTES];
+    int64_t created_ms, expires_ms, used_ms; /* unix; 0: never */
+};
+
 struct store_health {
     bool writing;         /* the last attempt to write succeeded */
     char trouble[128];    /* why not: "database is locked"; empty when all is well */
@@ -87,6 +99,10 @@ void store_append_healed(struct store *s, int64_t id, double noticed_ms, double 
 /* The instance as it is now; the same (service, id, started_ms) again replaces the row. */
 void store_put_instance(struct store *s, const struct store_instance *instance);
 
+/* The token as it is now; the same id again replaces the row. `gone`: the row goes. False when the
+ * queue is full: nothing will be written. */
+bool store_put_token(struct store *s, const struct store_token *token, bool gone);
+
 struct store_health store_health(struct store *s);
 
 /* ---- reading: blocks, on a lock STORE_READ_BUSY_MS at most ---- */
@@ -116,6 +132,10 @@ bool store_read_decisions(struct store *s, const struct store_decision_query *qu
 bool store_read_instances(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
                           bool (*each)(void *self, const struct store_instance *instance),
                           void *self, struct error *err);
+
+/* All of them, oldest first. */
+bool store_read_tokens(struct store *s, bool (*each)(void *self, const struct store_token *token),
+                       void *self, struct error *err);
 
 struct store_chain {
     uint64_t rows;

@@ -6,11 +6,21 @@
 #define STORE_BATCH_SAMPLES 512 /* of one transaction */
 #define STORE_BATCH_EVENTS 64
 
-enum store_event_kind { STORE_EVENT_DECISION, STORE_EVENT_HEALED, STORE_EVENT_INSTANCE };
+enum store_event_kind {
+    STORE_EVENT_DECISION,
+    STORE_EVENT_HEALED,
+    STORE_EVENT_INSTANCE,
+    STORE_EVENT_TOKEN
+};
 
 struct store_healed {
     int64_t decision_id;
     double noticed_ms, healed_ms;
+};
+
+struct store_token_change {
+    struct store_token token;
+    bool gone;
 };
 
 struct store_event {
@@ -19,6 +29,7 @@ struct store_event {
         struct decision decision;
         struct store_healed healed;
         struct store_instance instance;
+        struct store_token_change token;
     };
 };
 
@@ -36,6 +47,7 @@ enum store_access {
 typedef bool store_each_sample(void *self, const struct store_sample *sample);
 typedef bool store_each_decision(void *self, const struct decision *decision);
 typedef bool store_each_instance(void *self, const struct store_instance *instance);
+typedef bool store_each_token(void *self, const struct store_token *token);
 
 /* Errors: ERROR_BUSY locked, ERROR_UNAVAILABLE full or not reachable (both: try again),
  * ERROR_INVALID not ours or malformed. `where` is what follows "scheme:" in the spec. */
@@ -58,6 +70,7 @@ struct store_backend {
                            store_each_decision *each, void *each_self, struct error *err);
     bool (*read_instances)(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                            store_each_instance *each, void *each_self, struct error *err);
+    bool (*read_tokens)(void *self, store_each_token *each, void *each_self, struct error *err);
     bool (*verify_chain)(void *self, struct store_chain *chain, struct error *err);
 };
 

@@ -32,16 +32,6 @@ static char *put(char *at, struct slice text) {
 }
 #define PUT(at, literal) put(at, SLICE(literal))
 
-static char *put_uint(char *at, uint64_t value) {
-    char digits[20];
-    size_t first = sizeof digits;
-    do {
-        digits[--first] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return put(at, slice_of(digits + first, sizeof digits - first));
-}
-
 static char *put_digits(char *at, unsigned value, unsigned count) {
     for (unsigned i = count; i-- > 0; value /= 10) {
         at[i] = (char)('0' + value % 10);
@@ -51,7 +41,7 @@ static char *put_digits(char *at, unsigned value, unsigned count) {
 
 /* Milliseconds with three decimals. */
 static char *put_ms(char *at, uint64_t us) {
-    at = put_uint(at, us / 1000);
+    at = slice_put_uint(at, us / 1000);
     *at++ = '.';
     return put_digits(at, (unsigned)(us % 1000), 3);
 }
@@ -70,7 +60,7 @@ static char *put_value(char *at, double value) {
     if (value < 0 && ten_thousandths > 0) {
         *at++ = '-';
     }
-    at = put_uint(at, ten_thousandths / 10000);
+    at = slice_put_uint(at, ten_thousandths / 10000);
     *at++ = '.';
     return put_digits(at, (unsigned)(ten_thousandths % 10000), 4);
 }
@@ -179,7 +169,7 @@ static char *put_client(char *at, const struct access_entry *e, bool masked) {
     if (is_v4(ip)) {
         ip[15] = masked ? 0 : ip[15];
         for (int i = 12; i < 16; i++) {
-            at = put_uint(at, ip[i]);
+            at = slice_put_uint(at, ip[i]);
             *at++ = '.';
         }
         return at - 1;
@@ -252,6 +242,8 @@ static struct slice text_of(const struct access_entry *e, enum access_field fiel
         return e->outcome;
     case ACCESS_FIELD_REASON:
         return e->reason;
+    case ACCESS_FIELD_RATE_LIMIT:
+        return e->rate_limit;
     case ACCESS_FIELD_SERVICE:
         return e->service;
     case ACCESS_FIELD_ROUTE:
@@ -272,17 +264,17 @@ static struct slice text_of(const struct access_entry *e, enum access_field fiel
 static char *put_number(char *at, const struct access_entry *e, enum access_field field) {
     switch (field) {
     case ACCESS_FIELD_CLIENT_PORT:
-        return put_uint(at, e->client_port);
+        return slice_put_uint(at, e->client_port);
     case ACCESS_FIELD_STATUS:
-        return put_uint(at, e->status);
+        return slice_put_uint(at, e->status);
     case ACCESS_FIELD_VALUE:
         return put_value(at, e->value);
     case ACCESS_FIELD_RETRIES:
-        return put_uint(at, e->retries);
+        return slice_put_uint(at, e->retries);
     case ACCESS_FIELD_BYTES_IN:
-        return put_uint(at, e->bytes_in);
+        return slice_put_uint(at, e->bytes_in);
     case ACCESS_FIELD_BYTES_OUT:
-        return put_uint(at, e->bytes_out);
+        return slice_put_uint(at, e->bytes_out);
     case ACCESS_FIELD_DURATION:
         return put_ms(at, e->total_us);
     case ACCESS_FIELD_FIRST_BYTE:
@@ -405,7 +397,7 @@ static char *put_common_line(char *at, const struct access_format *format,
     *at++ = ' ';
     at = put_digits(at, e->status % 1000, 3);
     *at++ = ' ';
-    at = put_uint(at, e->bytes_out);
+    at = slice_put_uint(at, e->bytes_out);
     if (format->style == ACCESS_COMBINED) {
         *at++ = ' ';
         at = put_quoted(at, e->referer);
@@ -418,10 +410,10 @@ static char *put_common_line(char *at, const struct access_format *format,
 
 bool access_entry_write(const struct access_format *format, const struct access_entry *e,
                         struct buffer *out) {
-    const struct slice *texts[] = { &e->method,       &e->host,     &e->path,  &e->query,
-                                    &e->request_line, &e->referer,  &e->agent, &e->service,
-                                    &e->route,        &e->endpoint, &e->stage, &e->outcome,
-                                    &e->reason };
+    const struct slice *texts[] = { &e->method,       &e->host,      &e->path,  &e->query,
+                                    &e->request_line, &e->referer,   &e->agent, &e->service,
+                                    &e->route,        &e->endpoint,  &e->stage, &e->outcome,
+                                    &e->reason,       &e->rate_limit };
     size_t text_bytes = 0;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         text_bytes += texts[i]->len;

@@ -30,6 +30,7 @@ enum access_style { ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
     X(STATUS, "status", "what was answered; 499: the visitor left before an answer")               \
     X(OUTCOME, "outcome", "served, upgraded, refused, failed, client_gone, bad_request, answered") \
     X(REASON, "reason", "why it did not end well; `none` otherwise")                               \
+    X(RATE_LIMIT, "rate_limit", "`dry_run`: one in a dry run would have refused it")               \
     X(SERVICE, "service", "of the route")                                                          \
     X(ROUTE, "route", "the route's path")                                                          \
     X(ENDPOINT, "endpoint", "the instance that was asked last")                                    \
@@ -72,7 +73,7 @@ struct access_entry {
     uint8_t retries;
     bool has_query;
     struct slice method, host, path, query, request_line, referer, agent;
-    struct slice service, route, endpoint, stage, outcome, reason;
+    struct slice service, route, endpoint, stage, outcome, reason, rate_limit;
 };
 
 /* Appends exactly one line, newline included. False when the buffer cannot take it: it is then

@@ -95,6 +95,11 @@ struct h1_body_event h1_body_next(struct h1_body *body, struct slice input,
                                   struct http_head *trailers);
 
 bool h1_body_done(const struct h1_body *body);
+/* How many bytes of input are the body's, with nothing in between; 0: that is not known, or none.
+ */
+uint64_t h1_body_left(const struct h1_body *body);
+/* So many of them went by without being looked at. */
+void h1_body_skip(struct h1_body *body, uint64_t bytes);
 
 /* Writes a head for the next hop, HTTP/1.1: request line or status line, Host from the authority,
  * framing fields from head->framing, Connection from keep_alive and upgrade, then the fields but

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <string.h>
 
 #include "base/parse.h"
@@ -23,6 +24,19 @@ void h1_body_init(struct h1_body *body, const struct http_head *head,
 
 bool h1_body_done(const struct h1_body *body) {
     return body->state == H1_BODY_STATE_END;
+}
+
+uint64_t h1_body_left(const struct h1_body *body) {
+    bool counted = body->framing == HTTP_BODY_LENGTH && body->state == H1_BODY_STATE_DATA;
+    return counted ? body->remaining : 0;
+}
+
+void h1_body_skip(struct h1_body *body, uint64_t bytes) {
+    assert(bytes <= h1_body_left(body));
+    body->remaining -= bytes;
+    if (body->remaining == 0) {
+        body->state = H1_BODY_STATE_END;
+    }
 }
 
 static struct h1_body_event more(void) {

@@ -20,16 +20,6 @@ static char *put_field(char *at, struct slice name, struct slice value) {
     return put(at, SLICE("\r\n"));
 }
 
-static char *put_uint(char *at, uint64_t value) {
-    char digits[20];
-    size_t first = sizeof digits;
-    do {
-        digits[--first] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return put(at, slice_of(digits + first, sizeof digits - first));
-}
-
 /* The fields that the serialiser writes itself. */
 static bool is_written_anew(enum http_field_id id) {
     return id == HTTP_FIELD_HOST || id == HTTP_FIELD_CONTENT_LENGTH ||
@@ -60,7 +50,7 @@ static char *put_framing(char *at, const struct http_head *head) {
     }
     if (head->has_content_length || head->framing == HTTP_BODY_LENGTH) {
         at = put(at, SLICE("content-length: "));
-        at = put_uint(at, head->content_length);
+        at = slice_put_uint(at, head->content_length);
         return put(at, SLICE("\r\n"));
     }
     return at;
@@ -118,7 +108,7 @@ bool h1_write_response_head(struct buffer *out, const struct http_head *head) {
         return false;
     }
     char *at = put(start, SLICE("HTTP/1.1 "));
-    at = put_uint(at, head->status);
+    at = slice_put_uint(at, head->status);
     at = put(at, SLICE(" "));
     at = put(at, reason);
     at = put(at, SLICE("\r\n"));

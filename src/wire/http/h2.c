@@ -356,10 +356,19 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us) {
 }
 
 bool h2_output(struct h2 *h2, struct buffer *out, size_t most, uint64_t now_us) {
+    return h2_output_pieces(h2, out, NULL, most, now_us);
+}
+
+bool h2_output_pieces(struct h2 *h2, struct buffer *out, struct h2_pieces *pieces, size_t most,
+                      uint64_t now_us) {
     h2->now_us = now_us;
     h2->out = out;
     h2->out_most = most;
-    while (buffer_len(out) < most) {
+    h2->pieces = pieces;
+    if (pieces != NULL) {
+        pieces->count = pieces->bytes = 0;
+    }
+    while (h2_output_len(h2) < most) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->session, &bytes);
         if (n < 0 || (n > 0 && !buffer_append(out, slice_of(bytes, (size_t)n)))) {
@@ -370,7 +379,26 @@ bool h2_output(struct h2 *h2, struct buffer *out, size_t most, uint64_t now_us) 
         }
     }
     h2->out = NULL;
+    h2->pieces = NULL;
     return !h2->out_failed;
+}
+
+size_t h2_join(const struct buffer *out, const struct h2_pieces *pieces,
+               struct slice parts[2 * H2_PIECES_MAX + 1]) {
+    struct slice frames = buffer_slice(out);
+    size_t count = 0, done = 0;
+    for (size_t i = 0; i < pieces->count; i++) {
+        size_t at = pieces->piece[i].at;
+        if (at > done) {
+            parts[count++] = slice_sub(frames, done, at - done);
+        }
+        parts[count++] = pieces->piece[i].data;
+        done = at;
+    }
+    if (done < frames.len) {
+        parts[count++] = slice_skip(frames, done);
+    }
+    return count;
 }
 
 bool h2_wants_output(const struct h2 *h2) {

@@ -29,6 +29,8 @@
 #define H2_HELD_BYTES_MAX 1048576
 #define H2_STREAM_OUT_BYTES_MAX 1048576 /* of one stream, unsent: the owner pauses long before */
 #define H2_FRAME_BYTES 16384
+#define H2_LENT_MAX 8   /* pieces of one stream */
+#define H2_PIECES_MAX 7 /* of one output: a socket takes so many with the frames between them */
 
 /* RFC 9113 §7. */
 enum h2_code {
@@ -55,7 +57,9 @@ struct h2_stream {
     int32_t id;
     struct list link; /* in the connection's */
     struct buffer out;
-    struct h2_trailers *trailers; /* to be sent after `out` */
+    struct slice lent[H2_LENT_MAX]; /* to be sent after `out` */
+    uint32_t lent_count, lent_bytes;
+    struct h2_trailers *trailers; /* to be sent after both */
     uint32_t held_bytes;          /* given while paused: not yet counted as taken */
     enum http_method method;      /* of the request */
     bool paused;
@@ -98,6 +102,19 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us);
 /* Appends frames until `out` holds about `most` bytes (a frame more) or nothing is to be sent.
  * False when memory is out: the connection is to be closed. */
 bool h2_output(struct h2 *h2, struct buffer *out, size_t most, uint64_t now_us);
+/* The same, but what was lent stays where it is: before the byte `at` of `out` comes `data`. */
+struct h2_pieces {
+    size_t count, bytes;
+    struct {
+        size_t at;
+        struct slice data;
+    } piece[H2_PIECES_MAX];
+};
+bool h2_output_pieces(struct h2 *h2, struct buffer *out, struct h2_pieces *pieces, size_t most,
+                      uint64_t now_us);
+/* All of it in order; returns how many parts. */
+size_t h2_join(const struct buffer *out, const struct h2_pieces *pieces,
+               struct slice parts[2 * H2_PIECES_MAX + 1]);
 bool h2_wants_output(const struct h2 *h2);
 /* After GOAWAY and the last stream: nothing will be read or written any more. */
 bool h2_is_over(const struct h2 *h2);
@@ -143,13 +160,17 @@ void h2_send_response(struct h2_stream *stream, const struct http_head *head);
 /* ---- bodies ---- */
 
 void h2_send_data(struct h2_stream *stream, struct slice data);
+/* As h2_send_data, but the bytes are not copied before h2_settle: until then they must stay. */
+void h2_lend_data(struct h2_stream *stream, struct slice data);
+/* The lenders want theirs back: what no output has taken is copied. */
+void h2_settle(struct h2 *h2);
 void h2_send_end(struct h2_stream *stream, const struct http_head *trailers);
 /* RST_STREAM; what is queued is dropped. */
 void h2_reset(struct h2_stream *stream, enum h2_code code);
 /* Server: the response is complete and what still comes of the request is not wanted. */
 void h2_stop_request(struct h2_stream *stream);
 static inline size_t h2_stream_unsent(const struct h2_stream *stream) {
-    return buffer_len(&stream->out);
+    return buffer_len(&stream->out) + stream->lent_bytes;
 }
 /* Data still comes as far as the window has been opened, and no further. */
 void h2_pause(struct h2_stream *stream);

@@ -62,7 +62,9 @@ struct h2 {
         uint64_t filled_us;
         double tokens;
     } buckets[H2_NUISANCES];
-    struct buffer *out; /* within h2_output */
+    uint32_t lending;         /* streams that have something lent */
+    struct buffer *out;       /* within h2_output */
+    struct h2_pieces *pieces; /* within h2_output_pieces */
     size_t out_most;
     bool out_failed;
 };
@@ -90,6 +92,7 @@ uint16_t h2_block_status(const struct h2 *h2);
 void h2_block_trailers(struct h2 *h2, struct http_head *head);
 
 /* h2_stream.c */
+size_t h2_output_len(const struct h2 *h2); /* within h2_output: what it has produced */
 void h2_stream_open(struct h2 *h2, struct h2_stream *stream, int32_t id);
 void h2_stream_closed(struct h2_stream *stream);
 void h2_stream_took(struct h2_stream *stream, size_t bytes);

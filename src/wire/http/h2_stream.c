@@ -16,8 +16,14 @@ void h2_stream_open(struct h2 *h2, struct h2_stream *s, int32_t id) {
     h2->stream_count++;
 }
 
+static void forget_lent(struct h2_stream *s) {
+    s->h2->lending -= s->lent_count > 0;
+    s->lent_count = s->lent_bytes = 0;
+}
+
 static void drop_queue(struct h2_stream *s) {
-    s->h2->unsent_bytes -= buffer_len(&s->out);
+    s->h2->unsent_bytes -= h2_stream_unsent(s);
+    forget_lent(s);
     if (s->out.capacity > OUT_KEPT_BYTES) {
         buffer_fini(&s->out);
     } else {
@@ -59,7 +65,7 @@ void h2_stream_fini(struct h2_stream *s) {
 static ssize_t read_queue(nghttp2_session *session, int32_t id, uint8_t *unused, size_t room,
                           uint32_t *flags, nghttp2_data_source *source, void *user_data) {
     struct h2_stream *s = source->ptr;
-    size_t queued = buffer_len(&s->out);
+    size_t queued = h2_stream_unsent(s);
     (void)unused, (void)user_data; /* the bytes go from our queue into the output */
     if (queued == 0 && !s->out_ended) {
         return NGHTTP2_ERR_DEFERRED;
@@ -80,12 +86,51 @@ nghttp2_data_provider h2_stream_provider(struct h2_stream *s) {
     return (nghttp2_data_provider){ .source.ptr = s, .read_callback = read_queue };
 }
 
+size_t h2_output_len(const struct h2 *h2) {
+    return buffer_len(h2->out) + (h2->pieces == NULL ? 0 : h2->pieces->bytes);
+}
+
+/* The first `most` bytes at most of what was lent first. */
+static struct slice take_lent(struct h2_stream *s, size_t most) {
+    struct slice taken = slice_sub(s->lent[0], 0, most);
+    s->lent[0] = slice_skip(s->lent[0], taken.len);
+    s->lent_bytes -= (uint32_t)taken.len;
+    if (s->lent[0].len == 0) {
+        s->lent_count--;
+        memmove(s->lent, s->lent + 1, s->lent_count * sizeof *s->lent);
+        s->h2->lending -= s->lent_count == 0;
+    }
+    return taken;
+}
+
+/* `len` bytes of payload behind the frame's head, for which there is room in the buffer. */
+static void write_payload(struct h2 *h2, struct h2_stream *s, size_t len) {
+    struct slice queued = slice_sub(buffer_slice(&s->out), 0, len);
+    if (queued.len > 0) {
+        buffer_append(h2->out, queued);
+        buffer_consume(&s->out, queued.len);
+        len -= queued.len;
+    }
+    while (len > 0) {
+        struct slice lent = take_lent(s, len);
+        struct h2_pieces *p = h2->pieces;
+        len -= lent.len;
+        if (p == NULL || p->count == H2_PIECES_MAX) {
+            buffer_append(h2->out, lent);
+        } else {
+            p->piece[p->count].at = buffer_len(h2->out);
+            p->piece[p->count++].data = lent;
+            p->bytes += lent.len;
+        }
+    }
+}
+
 int h2_stream_write_frame(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_head,
                           size_t len, nghttp2_data_source *source, void *user_data) {
     struct h2 *h2 = user_data;
     struct h2_stream *s = source->ptr;
     (void)session, (void)frame;
-    if (buffer_len(h2->out) >= h2->out_most) {
+    if (h2_output_len(h2) >= h2->out_most) {
         return NGHTTP2_ERR_WOULDBLOCK;
     }
     char *at = buffer_reserve(h2->out, H2_FRAME_HEAD_BYTES + len);
@@ -94,11 +139,8 @@ int h2_stream_write_frame(nghttp2_session *session, nghttp2_frame *frame, const 
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     memcpy(at, frame_head, H2_FRAME_HEAD_BYTES);
-    if (len > 0) {
-        memcpy(at + H2_FRAME_HEAD_BYTES, buffer_slice(&s->out).data, len);
-        buffer_consume(&s->out, len);
-    }
-    buffer_commit(h2->out, H2_FRAME_HEAD_BYTES + len);
+    buffer_commit(h2->out, H2_FRAME_HEAD_BYTES);
+    write_payload(h2, s, len);
     h2->unsent_bytes -= len;
     if (buffer_len(&s->out) == 0 && s->out.capacity > OUT_KEPT_BYTES) {
         buffer_fini(&s->out);
@@ -108,8 +150,21 @@ int h2_stream_write_frame(nghttp2_session *session, nghttp2_frame *frame, const 
     return 0;
 }
 
+/* Copies what was lent; false, and the stream is reset, when the queue is full or memory out. */
+static bool settle(struct h2_stream *s) {
+    for (uint32_t i = 0; i < s->lent_count; i++) {
+        if (!buffer_append(&s->out, s->lent[i])) {
+            h2_reset(s, H2_INTERNAL_ERROR);
+            return false;
+        }
+        s->lent_bytes -= (uint32_t)s->lent[i].len;
+    }
+    forget_lent(s);
+    return true;
+}
+
 void h2_send_data(struct h2_stream *s, struct slice data) {
-    if (s->h2 == NULL || s->reset || s->out_ended || data.len == 0) {
+    if (s->h2 == NULL || s->reset || s->out_ended || data.len == 0 || !settle(s)) {
         return;
     }
     if (!buffer_append(&s->out, data)) {
@@ -118,6 +173,29 @@ void h2_send_data(struct h2_stream *s, struct slice data) {
     }
     s->h2->unsent_bytes += data.len;
     nghttp2_session_resume_data(s->h2->session, s->id);
+}
+
+void h2_lend_data(struct h2_stream *s, struct slice data) {
+    if (s->h2 == NULL || s->reset || s->out_ended || s->lent_count == H2_LENT_MAX) {
+        h2_send_data(s, data);
+        return;
+    }
+    s->h2->lending += s->lent_count == 0;
+    s->lent[s->lent_count++] = data;
+    s->lent_bytes += (uint32_t)data.len;
+    s->h2->unsent_bytes += data.len;
+    nghttp2_session_resume_data(s->h2->session, s->id);
+}
+
+void h2_settle(struct h2 *h2) {
+    if (h2->lending > 0) {
+        LIST_EACH(&h2->streams, link, saved) {
+            struct h2_stream *s = LIST_ITEM(link, struct h2_stream, link);
+            if (s->lent_count > 0) {
+                settle(s);
+            }
+        }
+    }
 }
 
 /* Copies, because the data before them may take a while. */

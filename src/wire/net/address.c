@@ -137,6 +137,14 @@ uint16_t address_port(const struct address *address) {
     }
 }
 
+void address_set_port(struct address *address, uint16_t port) {
+    if (address->len > 0 && address->storage.ss_family == AF_INET) {
+        ((struct sockaddr_in *)&address->storage)->sin_port = htons(port);
+    } else if (address->len > 0 && address->storage.ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)&address->storage)->sin6_port = htons(port);
+    }
+}
+
 void address_ip(const struct address *address, uint8_t out[16]) {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->storage;

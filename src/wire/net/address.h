@@ -29,6 +29,8 @@ bool address_equal(const struct address *a, const struct address *b);
 
 /* 0 of a Unix socket. */
 uint16_t address_port(const struct address *address);
+/* Nothing happens to a Unix socket. */
+void address_set_port(struct address *address, uint16_t port);
 /* IPv4 as ::ffff:a.b.c.d, zeroes of a Unix socket. */
 void address_ip(const struct address *address, uint8_t out[16]);
 /* Whether it is "any": 0.0.0.0 or [::]. */

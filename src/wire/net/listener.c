@@ -32,12 +32,13 @@ static void remove_stale_path(const struct address *address) {
 }
 
 static void set_options(int fd, const struct address *address) {
-    int yes = 1, no = 0;
+    int yes = 1, no = 0, unsent = LISTENER_UNSENT_BYTES;
     if (address->storage.ss_family == AF_UNIX) {
         return;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     if (address->storage.ss_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
     }

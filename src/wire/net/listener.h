@@ -17,6 +17,10 @@
 #define LISTENER_BACKLOG 4096
 #define LISTENER_BATCH 32
 #define LISTENER_PAUSE_US 20000
+/* Of a connection, with the kernel and not yet sent (TCP_NOTSENT_LOWAT, which accepted sockets
+ * inherit): who reads slowly costs no megabytes of the kernel, and of HTTP/2 streams the urgent one
+ * is not behind what is long written. */
+#define LISTENER_UNSENT_BYTES 131072
 
 /* A bound, listening, non-blocking, close-on-exec socket in *fd: SO_REUSEADDR, TCP_NODELAY handed
  * on to what is accepted. "Any" of IPv6 takes IPv4 too. A stale Unix path is replaced. */

@@ -62,8 +62,10 @@ struct loop *loop_new_io(enum loop_io io, struct error *err) {
         return NULL;
     }
     loop->receive = receive;
+    loop->pipe[0] = loop->pipe[1] = -1;
     heap_init(&loop->timers, due_earlier);
     list_init(&loop->tasks);
+    list_init(&loop->within);
     list_init(&loop->ready);
     list_init(&loop->flush);
     list_init(&loop->closing);
@@ -90,6 +92,7 @@ void loop_free(struct loop *loop) {
         loop->spare_blocks = block->next;
         free(block);
     }
+    loop_move_close(loop);
     heap_fini(&loop->timers);
     free(loop->receive);
     free(loop->plain);
@@ -211,6 +214,14 @@ void loop_defer(struct loop *loop, struct task *task, void (*run)(struct task *t
     }
 }
 
+bool loop_defer_within(struct loop *loop, struct task *task, void (*run)(struct task *task)) {
+    if (loop->within_data && !list_linked(&task->link)) {
+        task->run = run;
+        list_append(&loop->within, &task->link);
+    }
+    return loop->within_data;
+}
+
 void loop_cancel(struct loop *loop, struct task *task) {
     (void)loop;
     list_remove(&task->link);
@@ -237,13 +248,24 @@ static struct list *pop(struct list *batch) {
     return link;
 }
 
-static void run_tasks(struct loop *loop) {
+static void run_tasks(struct list *tasks) {
     struct list batch, *link;
-    take_batch(&loop->tasks, &batch);
+    take_batch(tasks, &batch);
     while ((link = pop(&batch)) != NULL) {
         struct task *task = LIST_ITEM(link, struct task, link);
         task->run(task);
     }
+}
+
+size_t loop_call_on_data(struct socket *socket, struct slice data) {
+    struct loop *loop = socket->loop;
+    loop->within_data = true;
+    size_t taken = socket->handler->on_data(socket, data);
+    loop->within_data = false;
+    if (!list_empty(&loop->within)) {
+        run_tasks(&loop->within);
+    }
+    return taken;
 }
 
 /* ---- sockets ---- */
@@ -321,7 +343,7 @@ bool loop_turn(struct loop *loop, int wait_ms, struct error *err) {
     }
     run_ready(loop);
     run_timers(loop);
-    run_tasks(loop);
+    run_tasks(&loop->tasks);
     run_flush(loop);
     run_closing(loop);
     return true;

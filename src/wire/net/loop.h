@@ -83,3 +83,7 @@ struct task {
 
 void loop_defer(struct loop *loop, struct task *task, void (*run)(struct task *task));
 void loop_cancel(struct loop *loop, struct task *task);
+
+/* Runs as soon as the socket's on_data that is being called has returned, while the bytes that it
+ * was given are still there. False: none is, the task is not taken. */
+bool loop_defer_within(struct loop *loop, struct task *task, void (*run)(struct task *task));

@@ -107,10 +107,10 @@ static void receive(void *self, struct socket *socket) {
     loop_receive_now(socket);
 }
 
-static ssize_t transmit(void *self, struct socket *socket, const struct slice *parts,
-                        size_t count) {
+static ssize_t transmit(void *self, struct socket *socket, const struct slice *parts, size_t count,
+                        bool more) {
     (void)self;
-    return loop_transmit_now(socket, parts, count);
+    return loop_transmit_now(socket, parts, count, more);
 }
 
 /* ---- waiting ---- */

@@ -36,8 +36,9 @@ struct loop_backend {
     /* Reads while there is something and the owner wants it. */
     void (*receive)(void *self, struct socket *socket);
     /* Sends pending blocks, then `parts`; returns how much of the parts was taken, -1 with
-     * errno. */
-    ssize_t (*transmit)(void *self, struct socket *socket, const struct slice *parts, size_t count);
+     * errno. `more`: at once, and the kernel may wait for what follows in this very call. */
+    ssize_t (*transmit)(void *self, struct socket *socket, const struct slice *parts, size_t count,
+                        bool more);
     /* The pending blocks are about to be dropped: those that the kernel may still read are taken
      * over. NULL: it never reads them outside of `transmit`. */
     void (*disown)(void *self, struct socket *socket);
@@ -52,11 +53,15 @@ struct loop {
     bool stopped;
     struct heap timers;
     struct list tasks;   /* deferred */
+    struct list within;  /* deferred until on_data returns */
+    bool within_data;    /* it is being called */
     struct list ready;   /* sockets that may have something to read without a new event */
     struct list flush;   /* sockets with something to send, to finish or to report */
     struct list closing; /* closed ones, until the end of the turn */
     char *receive;       /* LOOP_RECEIVE_BYTES, of whoever is being read right now */
     char *plain;         /* what of it was decrypted; NULL until there is TLS */
+    int pipe[2];         /* to move bytes through; -1: not open. Empty between two moves */
+    bool cannot_move;    /* the kernel has said so */
     struct socket_block *spare_blocks;
     unsigned spare_block_count;
 };
@@ -64,6 +69,9 @@ struct loop {
 void loop_update_clock(struct loop *loop);
 struct socket_block *loop_block_take(struct loop *loop); /* NULL when memory is out */
 void loop_block_return(struct loop *loop, struct socket_block *block);
+
+/* loop.c, for socket.c: on_data, and what was deferred until it returns. */
+size_t loop_call_on_data(struct socket *socket, struct slice data);
 
 /* loop.c, called by a backend: poll(2) has said `happened` of the watched descriptor. */
 void loop_watch_happened(struct watch *watch, unsigned happened);
@@ -73,12 +81,17 @@ void loop_watch_happened(struct watch *watch, unsigned happened);
 /* Reads while there is something and the owner wants it. */
 void loop_receive_now(struct socket *socket);
 /* Sends pending blocks, then `parts`, while the kernel takes them; as loop_backend.transmit. */
-ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size_t count);
+ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size_t count,
+                          bool more);
 /* Pending blocks first, then the parts; returns how many entries it filled. */
 int loop_fill_iov(const struct socket *socket, const struct slice *parts, size_t count,
                   struct iovec iov[LOOP_IOV_MAX]);
 /* Takes `sent` bytes off the front of the pending blocks; returns what is left of `sent`. */
 size_t loop_advance_blocks(struct socket *socket, size_t sent);
+
+/* loop_move.c: carries out intake->to. False: it cannot be, the bytes are to be read. */
+bool loop_move_now(struct socket *from, const struct socket_intake *intake);
+void loop_move_close(struct loop *loop);
 
 /* socket.c, called by the loop and its backend. */
 
@@ -102,5 +115,7 @@ void loop_socket_writable(struct socket *socket); /* the kernel takes more */
 
 /* socket.c, called by TLS. */
 bool loop_socket_append(struct socket *socket, struct slice bytes); /* to the pending blocks */
+/* The block's bytes are the next to be sent; the block is the socket's. */
+void loop_socket_append_block(struct socket *socket, struct socket_block *block);
 void loop_socket_push(struct socket *socket);    /* they go out now, as far as possible */
 void loop_socket_secured(struct socket *socket); /* the handshake is done */

@@ -6,37 +6,51 @@
 
 #include "wire/net/loop_internal.h"
 
-void loop_receive_now(struct socket *socket) {
+/* At most `most` bytes; 0: as many as there is room for. */
+static void read_now(struct socket *socket, uint64_t most) {
     char *buffer = socket->loop->receive;
+    size_t kept = socket->kept_len, room = loop_socket_room(socket);
+    if (room == 0) { /* the owner wants more before it takes anything */
+        loop_socket_failed(socket, ENOBUFS);
+        return;
+    }
+    room = most > 0 && most < room ? (size_t)most : room;
+    if (kept > 0) {
+        memcpy(buffer, socket->kept, kept);
+    }
+    ssize_t n = recv(socket->fd, buffer + kept, room, 0);
+    if (n < 0 && errno == EINTR) {
+        return;
+    }
+    if (n < 0) {
+        socket->readable = false;
+        if (errno != EAGAIN) {
+            loop_socket_failed(socket, errno);
+        }
+        return;
+    }
+    if (n == 0) {
+        socket->readable = false;
+        loop_socket_ended(socket);
+        return;
+    }
+    /* A short read has emptied the stream: the next byte is a new edge. The peer's end is not, when
+     * its edge has already come. */
+    socket->readable = (size_t)n == room || socket->peer_ended;
+    loop_socket_deliver(socket, slice_of(buffer, kept + (size_t)n));
+}
+
+void loop_receive_now(struct socket *socket) {
     for (unsigned round = 0; round < LOOP_RECEIVE_ROUNDS; round++) {
-        size_t kept = socket->kept_len, room = loop_socket_room(socket);
-        if (room == 0) { /* the owner wants more before it takes anything */
-            loop_socket_failed(socket, ENOBUFS);
-            return;
+        struct socket_intake intake = { 0 };
+        if (socket->handler->on_intake != NULL) {
+            intake = socket->handler->on_intake(socket);
         }
-        if (kept > 0) {
-            memcpy(buffer, socket->kept, kept);
+        if (intake.to == NULL) {
+            read_now(socket, intake.bytes);
+        } else if (!loop_move_now(socket, &intake)) {
+            read_now(socket, 0);
         }
-        ssize_t n = recv(socket->fd, buffer + kept, room, 0);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            socket->readable = false;
-            if (errno != EAGAIN) {
-                loop_socket_failed(socket, errno);
-            }
-            return;
-        }
-        if (n == 0) {
-            socket->readable = false;
-            loop_socket_ended(socket);
-            return;
-        }
-        /* A short read has emptied the stream: the next byte is a new edge. The peer's end is not,
-         * when its edge has already come. */
-        socket->readable = (size_t)n == room || socket->peer_ended;
-        loop_socket_deliver(socket, slice_of(buffer, kept + (size_t)n));
         if (!socket->readable || socket->paused || socket->closing || socket->failed) {
             return;
         }
@@ -74,7 +88,9 @@ size_t loop_advance_blocks(struct socket *socket, size_t sent) {
     return sent;
 }
 
-ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size_t count) {
+ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size_t count,
+                          bool more) {
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     struct iovec iov[LOOP_IOV_MAX];
     size_t taken = 0;
     while (socket->writable) {
@@ -88,8 +104,8 @@ ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size
             break;
         }
         ssize_t n = message.msg_iovlen == 1
-                        ? send(socket->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                        : sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+                        ? send(socket->fd, iov[0].iov_base, iov[0].iov_len, flags)
+                        : sendmsg(socket->fd, &message, flags);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -99,7 +115,7 @@ ssize_t loop_transmit_now(struct socket *socket, const struct slice *parts, size
         size_t sent = n < 0 ? 0 : (size_t)n;
         socket->writable = sent == offered; /* else an edge says when there is room again */
         taken += loop_advance_blocks(socket, sent);
-        if (count > 0) {
+        if (count > 0 || more) {
             break; /* the parts were offered: the caller keeps what was not taken */
         }
     }

@@ -264,12 +264,39 @@ static int open_ring(struct uring *u) {
          entries /= 4) {
         struct io_uring_params params = {
             .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+                     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+                     IORING_SETUP_R_DISABLED,
             .cq_entries = entries * 4,
         };
         result = io_uring_queue_init_params(entries, &u->ring, &params);
     }
     return result;
+}
+
+/* What a seccomp filter cannot see: the ring itself refuses everything else from now on, opening
+ * files among it. */
+static int restrict_ring(struct uring *u) {
+    static const uint8_t requests[] = { IORING_OP_NOP,  IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD,
+                                        IORING_OP_RECV, IORING_OP_SEND,         IORING_OP_SENDMSG };
+    static const uint8_t registrations[] = { IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,
+                                             IORING_REGISTER_SYNC_CANCEL };
+    struct io_uring_restriction rules[sizeof requests + sizeof registrations + 1] = { 0 };
+    unsigned count = 0;
+    for (size_t i = 0; i < sizeof requests; i++) {
+        rules[count].opcode = IORING_RESTRICTION_SQE_OP;
+        rules[count++].sqe_op = requests[i];
+    }
+    for (size_t i = 0; i < sizeof registrations; i++) {
+        rules[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+        rules[count++].register_op = registrations[i];
+    }
+    rules[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    rules[count++].sqe_flags = IOSQE_BUFFER_SELECT;
+    /* liburing 2.3 has forgotten to export what wraps these two. */
+    int fd = u->ring.ring_fd;
+    int result = io_uring_register((unsigned)fd, IORING_REGISTER_RESTRICTIONS, rules, count);
+    return result < 0 ? result
+                      : io_uring_register((unsigned)fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 static void *uring_open(struct error *err) {
@@ -287,7 +314,12 @@ static void *uring_open(struct error *err) {
         return NULL;
     }
     io_uring_ring_dontfork(&u->ring); /* a child has nothing to look for in it */
-    if (!uring_buffers_open(u, err)) {
+    bool ready = uring_buffers_open(u, err);
+    if (ready && (result = restrict_ring(u)) < 0) {
+        errno = -result;
+        ready = error_system(err, "restrict the ring");
+    }
+    if (!ready) {
         uring_buffers_close(u);
         io_uring_queue_exit(&u->ring);
         free(u);

@@ -110,7 +110,7 @@ bool uring_socket_add(void *self, struct socket *socket);
 void uring_socket_remove(void *self, struct socket *socket);
 void uring_socket_receive(void *self, struct socket *socket);
 ssize_t uring_socket_transmit(void *self, struct socket *socket, const struct slice *parts,
-                              size_t count);
+                              size_t count, bool more);
 void uring_socket_disown(void *self, struct socket *socket);
 /* `running` is up to date; `data` is empty unless it was a receive. */
 void uring_socket_completed(struct uring *u, struct uring_slot *slot, enum uring_request what,

@@ -297,11 +297,11 @@ static int ask_to_send(struct uring *u, struct uring_slot *slot) {
 }
 
 ssize_t uring_socket_transmit(void *self, struct socket *socket, const struct slice *parts,
-                              size_t count) {
+                              size_t count, bool more) {
     struct uring *u = self;
     struct uring_slot *slot = uring_slot_at(u, socket->slot);
-    if (count > 0) {
-        ssize_t taken = loop_transmit_now(socket, parts, count);
+    if (count > 0 || more) {
+        ssize_t taken = loop_transmit_now(socket, parts, count, more);
         slot->full = !socket->writable;
         socket->writable = true; /* the rest goes by the ring, which waits for room */
         return taken;

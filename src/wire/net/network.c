@@ -68,3 +68,15 @@ bool network_contains(const struct network *network, const uint8_t ip[16]) {
     }
     return rest == 0 || ((network->ip[whole] ^ ip[whole]) >> (8 - rest)) == 0;
 }
+
+void network_of(const uint8_t ip[16], unsigned v4_bits, unsigned v6_bits, uint8_t network[16]) {
+    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+    bool is_v4 = memcmp(ip, v4_prefix, sizeof v4_prefix) == 0;
+    unsigned bits = is_v4 ? V4_BITS_BEFORE + v4_bits : v6_bits;
+    unsigned whole = bits / 8, rest = bits % 8;
+    memset(network, 0, 16);
+    memcpy(network, ip, whole);
+    if (rest > 0) {
+        network[whole] = (uint8_t)(ip[whole] & 0xff00u >> rest);
+    }
+}

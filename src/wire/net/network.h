@@ -15,4 +15,6 @@ struct network {
 /* "192.0.2.0/24", "2001:db8::/32", "192.0.2.7" (a single address). Fails with ERROR_INVALID, also
  * when bits of the host are set: then it says which network was probably meant. */
 bool network_parse(struct slice text, struct network *out, struct error *err);
+/* The address without what is behind its network's bits, which are told for either family. */
+void network_of(const uint8_t ip[16], unsigned v4_bits, unsigned v6_bits, uint8_t network[16]);
 bool network_contains(const struct network *network, const uint8_t ip[16]);

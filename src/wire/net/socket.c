@@ -145,7 +145,7 @@ static void offer(struct socket *socket, struct slice data) {
     for (;;) {
         const struct socket_handler *handler = socket->handler;
         const struct tls *tls = socket->tls;
-        size_t consumed = handler->on_data(socket, data);
+        size_t consumed = loop_call_on_data(socket, data);
         assert(consumed <= data.len);
         if (socket->closing || (consumed == data.len && socket->kept_len == 0)) {
             return;
@@ -293,20 +293,29 @@ void loop_socket_sending_failed(struct socket *socket, int system_errno) {
     schedule_flush(socket); /* reported from there, never inside the sender's call */
 }
 
+static struct socket_block *last_block(const struct socket *socket) {
+    return socket->out_first == NULL ? NULL : socket->out_last;
+}
+
+static void link_block(struct socket *socket, struct socket_block *fresh) {
+    struct socket_block *last = last_block(socket);
+    if (last == NULL) {
+        socket->out_first = fresh;
+    } else {
+        last->next = fresh;
+    }
+    socket->out_last = fresh;
+}
+
 bool loop_socket_append(struct socket *socket, struct slice bytes) {
     while (bytes.len > 0) {
-        struct socket_block *block = socket->out_first == NULL ? NULL : socket->out_last;
+        struct socket_block *block = last_block(socket);
         if (block == NULL || block->end == LOOP_BLOCK_BYTES) {
-            struct socket_block *fresh = loop_block_take(socket->loop);
-            if (fresh == NULL) {
+            block = loop_block_take(socket->loop);
+            if (block == NULL) {
                 return false;
             }
-            if (block == NULL) {
-                socket->out_first = fresh;
-            } else {
-                block->next = fresh;
-            }
-            block = socket->out_last = fresh;
+            link_block(socket, block);
         }
         size_t room = LOOP_BLOCK_BYTES - block->end;
         size_t taken = bytes.len < room ? bytes.len : room;
@@ -316,6 +325,20 @@ bool loop_socket_append(struct socket *socket, struct slice bytes) {
         bytes = slice_skip(bytes, taken);
     }
     return true;
+}
+
+/* Copied where there is room: a peer that does not read must not make us hold a whole block for
+ * each byte that we count. */
+void loop_socket_append_block(struct socket *socket, struct socket_block *block) {
+    struct slice bytes = slice_of(block->data + block->start, block->end - block->start);
+    const struct socket_block *last = last_block(socket);
+    if (last != NULL && bytes.len <= LOOP_BLOCK_BYTES - last->end) {
+        loop_socket_append(socket, bytes);
+        loop_block_return(socket->loop, block);
+    } else {
+        link_block(socket, block);
+        socket->pending_bytes += bytes.len;
+    }
 }
 
 static bool append_parts(struct socket *socket, const struct slice *parts, size_t count,
@@ -364,8 +387,8 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
     }
     size_t sent = 0;
     if (total >= DIRECT_SEND_BYTES && socket->writable) {
-        ssize_t n =
-            socket->loop->backend->transmit(socket->loop->backend_self, socket, parts, count);
+        ssize_t n = socket->loop->backend->transmit(socket->loop->backend_self, socket, parts,
+                                                    count, false);
         if (n < 0) {
             loop_socket_sending_failed(socket, errno);
             return true;
@@ -392,7 +415,7 @@ size_t socket_pending(const struct socket *socket) {
 
 void loop_socket_push(struct socket *socket) {
     if (socket->fd >= 0 && socket->pending_bytes > 0 && socket->writable) {
-        (void)loop_transmit_now(socket, NULL, 0); /* a completion would come too late */
+        (void)loop_transmit_now(socket, NULL, 0, false); /* a completion would come too late */
     }
 }
 
@@ -421,7 +444,7 @@ void loop_socket_flush(struct socket *socket) {
         socket->write_errno = ENOMEM;
     }
     if (socket->pending_bytes > 0 && socket->writable &&
-        socket->loop->backend->transmit(socket->loop->backend_self, socket, NULL, 0) < 0) {
+        socket->loop->backend->transmit(socket->loop->backend_self, socket, NULL, 0, false) < 0) {
         drop_pending(socket);
         socket->write_errno = errno;
     }

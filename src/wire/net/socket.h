@@ -6,6 +6,7 @@
  *            socket_resume. A socket that has nothing unread holds no receive memory.
  *   send     Bytes are copied into pending blocks and written once, at the end of the turn; large
  *            ones are written at once without a copy. With nothing pending it holds no blocks.
+ *   move     What comes may go straight on to another socket, inside the kernel (on_intake).
  *   close    The descriptor goes at once, no callback comes any more but on_closed, at the end of
  *            the turn, when nobody refers to the socket: only then its memory may be reused.
  *
@@ -28,10 +29,21 @@ struct socket;
 struct socket_block;
 struct tls;
 
+/* What the owner would like to be done with the bytes that come next. */
+struct socket_intake {
+    struct socket *to; /* they go there unseen; NULL: to on_data */
+    uint64_t bytes;    /* so many at most; 0 with `to` NULL: any number */
+};
+
 /* What the owner hears. All but on_data and on_closed may be NULL. */
 struct socket_handler {
     /* Returns how much of `data` it took (0 .. data.len). */
     size_t (*on_data)(struct socket *socket, struct slice data);
+    /* Asked before the loop reads by itself; a wish: what has come already, or cannot be moved,
+     * goes to on_data all the same, and more than `bytes` may. */
+    struct socket_intake (*on_intake)(struct socket *socket);
+    /* So many went where on_intake said; socket_pending of that one may have grown. */
+    void (*on_moved)(struct socket *socket, size_t bytes);
     /* The peer will send no more; all it sent was offered before. We may still send. */
     void (*on_end)(struct socket *socket);
     /* socket_pending was above the low water mark and has fallen to it; also when socket_finish has

@@ -29,6 +29,12 @@
 #define TLS_SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define TLS_GROUPS ((char *)(uintptr_t) "X25519:P-256:P-384") /* OpenSSL takes a char pointer */
 
+/* First of all, before anything of OpenSSL is used: keys leave no trace where they were read. */
+void tls_init(void);
+/* Loads the library with its configuration (openssl.cnf): for a process that opens no file later.
+ */
+void tls_prepare(void);
+
 /* ---- certificates ---- */
 
 struct tls_pair {

@@ -9,6 +9,14 @@
 
 #include "wire/net/tls_internal.h"
 
+void tls_prepare(void) {
+    unsigned char byte;
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+                         OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+                     NULL);
+    (void)RAND_bytes(&byte, 1);
+}
+
 /* ---- asked during a handshake ---- */
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says the signature */

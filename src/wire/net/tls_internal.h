@@ -1,11 +1,13 @@
 /* Inside of TLS: the contexts (tls_context.c, tls_names.c, tls_pem.c) and the filter below a socket
  * (tls_stream.c). OpenSSL never sees a descriptor: it reads from what the loop received and writes
- * into the socket's pending blocks. */
+ * into the socket's pending blocks. Of a server's TLS 1.3 it makes the handshake only:
+ * tls_secrets.c takes the keys over, and tls_record.c carries the connection from there. */
 #pragma once
 #include <openssl/ssl.h>
 
 #include "wire/net/loop_internal.h"
 #include "wire/net/tls.h"
+#include "wire/net/tls_record.h"
 
 #define TLS_KINDS 3                /* RSA, ECDSA, Ed25519 */
 #define TLS_SERVER_NAMES_MAX 2048  /* of all pairs of a listener together */
@@ -34,6 +36,8 @@ STACK_OF(X509) * tls_read_certificates(struct slice pem, unsigned most, struct e
 STACK_OF(X509_CRL) * tls_read_revocations(struct slice pem, struct error *err);
 /* "<what>: <why OpenSSL says so>"; empties its queue. Returns false. */
 bool tls_error(struct error *err, const char *what);
+/* From now on this thread wipes what OpenSSL frees, or no more (tls_memory.c). */
+void tls_wipe_freed(bool on);
 /* Lower case; false when it is no name that a certificate could be for. */
 bool tls_name_lower(const char *name, size_t len, char out[TLS_NAME_BYTES]);
 
@@ -78,7 +82,8 @@ const struct tls_choice *tls_names_find(const struct tls_server *server, const c
 enum tls_state { TLS_HANDSHAKE, TLS_OPEN, TLS_ENDED, TLS_BROKEN };
 
 struct tls {
-    SSL *ssl;
+    SSL *ssl; /* NULL: the handshake is done and `record` carries on */
+    struct tls_record record;
     struct socket *socket;
     struct tls_client *client;  /* of a client: keeps the sessions */
     unsigned peer;              /* < TLS_CLIENT_PEERS: whose they are */
@@ -94,6 +99,11 @@ struct tls {
 
 struct tls *tls_of(const SSL *ssl);
 struct tls *tls_attach(struct socket *socket, SSL_CTX *context);
+/* Before a handshake that is to be taken over; and behind it. False: OpenSSL goes on carrying it,
+ * as it does with TLS 1.2. */
+void tls_watch_secrets(SSL *ssl);
+bool tls_take_over(struct tls *tls);
+void tls_drop_ssl(struct tls *tls);
 /* The client speaks first. */
 void tls_begin(struct tls *tls);
 

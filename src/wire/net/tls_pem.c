@@ -88,8 +88,10 @@ static int no_password(char *buffer, int size, int writing, void *self) {
 static EVP_PKEY *read_key(struct slice pem, struct error *err) {
     BIO *bio = open_text(pem);
     ERR_clear_error();
+    tls_wipe_freed(true);
     EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
     BIO_free(bio);
+    tls_wipe_freed(false);
     if (key == NULL) {
         tls_error(err, "the key is not a PEM private key without password");
     }
@@ -156,18 +158,12 @@ static unsigned kind_of(const EVP_PKEY *key) {
 
 static bool check_ocsp(const struct tls_parsed *p, int64_t *until_ms, struct error *err);
 
+/* In one go each: a hash that is fed in pieces keeps the last of them, a key, in memory. */
 uint64_t tls_pair_digest(const struct tls_pair *pair) {
-    XXH3_state_t *state = XXH3_createState();
+    const struct slice *parts[] = { &pair->chain, &pair->key, &pair->ocsp };
     uint64_t digest = 0;
-    if (state != NULL) {
-        const struct slice *parts[] = { &pair->chain, &pair->key, &pair->ocsp };
-        XXH3_64bits_reset(state);
-        for (unsigned i = 0; i < 3; i++) {
-            XXH3_64bits_update(state, &parts[i]->len, sizeof parts[i]->len);
-            XXH3_64bits_update(state, parts[i]->data, parts[i]->len);
-        }
-        digest = XXH3_64bits_digest(state);
-        XXH3_freeState(state);
+    for (unsigned i = 0; i < 3; i++) {
+        digest = XXH3_64bits_withSeed(parts[i]->data, parts[i]->len, digest + parts[i]->len);
     }
     return digest;
 }

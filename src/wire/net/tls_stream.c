@@ -1,6 +1,7 @@
 /* The filter below a socket: what the loop received is decrypted before on_data sees it, what is
  * sent is encrypted into the socket's pending blocks. No bytes are held while nothing happens:
- * OpenSSL gives its record buffers back, and ours are the loop's.
+ * OpenSSL gives its record buffers back, and ours are the loop's. With TLS 1.3 a server's OPEN and
+ * what follows it are ours (tls_record.h): then OpenSSL's objects are gone.
  *
  *   HANDSHAKE ──▶ OPEN ──▶ ENDED (close_notify came; we may still send)
  *        └──────────┴────▶ BROKEN (nothing more in either direction)
@@ -15,10 +16,15 @@
 
 #include "wire/net/tls_internal.h"
 
-#define RECORD_BYTES 16384
 #define UNASKED_PENDING_BYTES_MAX 65536 /* answers to a peer that only makes us answer */
 
-_Static_assert(LOOP_BLOCK_BYTES >= RECORD_BYTES, "a block holds a record's plaintext");
+/* What a block holds of a record: OpenSSL's plaintext, or a whole record of ours. */
+#define OPENSSL_TEXT_BYTES 16384
+#define OWN_TEXT_BYTES (LOOP_BLOCK_BYTES - TLS_RECORD_HEAD_BYTES - TLS_RECORD_TAIL_BYTES)
+_Static_assert(LOOP_BLOCK_BYTES >= OPENSSL_TEXT_BYTES &&
+                   LOOP_BLOCK_BYTES <= TLS_RECORD_TEXT_BYTES_MAX,
+               "a block is a record");
+_Static_assert(TLS_PLAIN_BYTES >= LOOP_RECEIVE_BYTES + TLS_RECORD_OPEN_ROOM, "a record's room");
 
 /* ---- what OpenSSL reads and writes ---- */
 
@@ -100,6 +106,7 @@ bool socket_start_tls(struct socket *socket, struct tls_server *server) {
         return false;
     }
     SSL_set_accept_state(tls->ssl);
+    tls_watch_secrets(tls->ssl);
     tls->server = tls_server_hold(server);
     socket->tls = tls;
     return true;
@@ -112,14 +119,22 @@ void tls_drop_waiting(struct tls *tls) {
     }
 }
 
+/* Said its end or not: a session must not be thought broken because we were in a hurry. */
+void tls_drop_ssl(struct tls *tls) {
+    if (tls->ssl != NULL) {
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN);
+        SSL_free(tls->ssl);
+        tls->ssl = NULL;
+    }
+}
+
 void tls_free(struct tls *tls) {
     if (tls == NULL) {
         return;
     }
     tls_drop_waiting(tls);
-    /* Said or not: a session must not be thought broken because we were in a hurry. */
-    SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN);
-    SSL_free(tls->ssl);
+    tls_drop_ssl(tls);
+    tls_record_fini(&tls->record);
     tls_server_free(tls->server);
     tls_client_free(tls->client);
     free(tls);
@@ -181,14 +196,27 @@ static enum tls_failure failure_of(unsigned long code) {
 }
 
 /* The alert that says why goes out at once: the owner is about to close. */
-static void broken(struct tls *tls) {
+static void broken_by(struct tls *tls, enum tls_failure failure) {
     struct socket *socket = tls->socket;
-    tls->failure = (uint8_t)failure_of(ERR_peek_error());
+    tls->failure = (uint8_t)failure;
     tls->state = TLS_BROKEN;
     tls->in = (struct slice){ "", 0 };
-    ERR_clear_error();
     loop_socket_push(socket);
     loop_socket_failed(socket, EPROTO);
+}
+
+static void broken(struct tls *tls) {
+    enum tls_failure failure = failure_of(ERR_peek_error());
+    ERR_clear_error();
+    broken_by(tls, failure);
+}
+
+/* Of our own records: into the pending blocks. */
+static bool send_alert(struct tls *tls, enum tls_alert alert) {
+    const char text[] = { alert == TLS_ALERT_CLOSE_NOTIFY ? 1 : 2, (char)alert };
+    char record[TLS_RECORD_HEAD_BYTES + sizeof text + TLS_RECORD_TAIL_BYTES];
+    return tls_record_seal(&tls->record, TLS_CONTENT_ALERT, text, sizeof text, record) &&
+           loop_socket_append(tls->socket, slice_of(record, sizeof record));
 }
 
 /* ---- receiving ---- */
@@ -204,6 +232,7 @@ static void handshake_done(struct tls *tls) {
     }
     tls->resumed = SSL_session_reused(tls->ssl) == 1;
     tls->state = TLS_OPEN;
+    (void)tls_take_over(tls);
     tls_server_free(tls->server);
     tls->server = NULL;
     loop_socket_secured(socket);
@@ -219,8 +248,34 @@ static void shake_hands(struct tls *tls) {
     }
 }
 
+static size_t open_records(struct tls *tls, char *plain, size_t len) {
+    for (;;) {
+        assert(len + TLS_RECORD_OPEN_ROOM <= TLS_PLAIN_BYTES);
+        switch (tls_record_open(&tls->record, &tls->in, plain, &len)) {
+        case TLS_OPEN_DONE:
+            continue;
+        case TLS_OPEN_MORE:
+            break;
+        case TLS_OPEN_ENDED:
+            tls->state = TLS_ENDED;
+            break;
+        case TLS_OPEN_ALERTED:
+            broken_by(tls, TLS_FAILURE_REFUSED_BY_PEER);
+            break;
+        case TLS_OPEN_BAD:
+            (void)send_alert(tls, tls->record.alert);
+            broken_by(tls, TLS_FAILURE_OTHER);
+            break;
+        }
+        return len;
+    }
+}
+
 /* Appends to what is at plain[0, len); returns the new length. */
 static size_t decrypt(struct tls *tls, char *plain, size_t len) {
+    if (tls->state == TLS_OPEN && tls->ssl == NULL) {
+        return open_records(tls, plain, len);
+    }
     while (tls->state == TLS_OPEN) {
         ERR_clear_error();
         assert(len < TLS_PLAIN_BYTES);
@@ -269,45 +324,95 @@ struct slice tls_receive(struct socket *socket, struct slice data) {
 
 /* ---- sending ---- */
 
-static bool seal(struct tls *tls, const char *data, size_t len) {
-    ERR_clear_error();
-    if (tls->state == TLS_BROKEN || SSL_write(tls->ssl, data, (int)len) == (int)len) {
-        return true;
-    }
+static bool seal_failed(struct tls *tls) {
     ERR_clear_error();
     tls->state = TLS_BROKEN;
     return false;
 }
 
+static bool seal_openssl(struct tls *tls, const char *data, size_t len) {
+    ERR_clear_error();
+    return SSL_write(tls->ssl, data, (int)len) == (int)len || seal_failed(tls);
+}
+
+static bool update_keys(struct tls *tls) {
+    char record[TLS_RECORD_UPDATE_BYTES];
+    return tls_record_seal_update(&tls->record, record) &&
+           loop_socket_append(tls->socket, slice_of(record, sizeof record));
+}
+
+/* Makes a record of `data` in the block, where `data` may lie already, and hands the block on. */
+static bool seal_own(struct tls *tls, struct socket_block *block, const char *data, size_t len) {
+    if ((tls_record_update_due(&tls->record) && !update_keys(tls)) ||
+        !tls_record_seal(&tls->record, TLS_CONTENT_DATA, data, len, block->data)) {
+        loop_block_return(tls->socket->loop, block);
+        return seal_failed(tls);
+    }
+    block->start = 0;
+    block->end = (uint32_t)(TLS_RECORD_HEAD_BYTES + len + TLS_RECORD_TAIL_BYTES);
+    loop_socket_append_block(tls->socket, block);
+    return true;
+}
+
+static size_t text_bytes(const struct tls *tls) {
+    return tls->ssl == NULL ? OWN_TEXT_BYTES : OPENSSL_TEXT_BYTES;
+}
+
+/* One record's text that lies elsewhere. */
+static bool seal(struct tls *tls, const char *data, size_t len) {
+    if (tls->state == TLS_BROKEN) {
+        return true;
+    }
+    if (tls->ssl != NULL) {
+        return seal_openssl(tls, data, len);
+    }
+    struct socket_block *block = loop_block_take(tls->socket->loop);
+    return block == NULL ? seal_failed(tls) : seal_own(tls, block, data, len);
+}
+
 static bool seal_block(struct tls *tls) {
     struct socket_block *block = tls->plain;
     tls->plain = NULL;
-    bool good = block == NULL || seal(tls, block->data, block->end);
-    if (block != NULL) {
-        loop_block_return(tls->socket->loop, block);
+    if (block == NULL) {
+        return true;
     }
+    const char *text = block->data + block->start;
+    size_t len = block->end - block->start;
+    if (tls->ssl == NULL && tls->state != TLS_BROKEN) {
+        return seal_own(tls, block, text, len);
+    }
+    bool good = seal(tls, text, len);
+    loop_block_return(tls->socket->loop, block);
     return good;
 }
 
+static struct socket_block *plain_block(struct tls *tls) {
+    if (tls->plain == NULL && (tls->plain = loop_block_take(tls->socket->loop)) != NULL) {
+        tls->plain->start = tls->plain->end = tls->ssl == NULL ? TLS_RECORD_HEAD_BYTES : 0;
+    }
+    return tls->plain;
+}
+
 static bool send_part(struct tls *tls, struct slice part) {
+    const size_t most = text_bytes(tls);
     while (part.len > 0) {
-        if (tls->plain == NULL && part.len >= RECORD_BYTES) {
-            size_t whole = part.len - part.len % RECORD_BYTES;
-            if (!seal(tls, part.data, whole)) {
+        if (tls->plain == NULL && part.len >= most) {
+            if (!seal(tls, part.data, most)) {
                 return false;
             }
-            part = slice_skip(part, whole);
+            part = slice_skip(part, most);
             continue;
         }
-        if (tls->plain == NULL && (tls->plain = loop_block_take(tls->socket->loop)) == NULL) {
+        struct socket_block *block = plain_block(tls);
+        if (block == NULL) {
             return false;
         }
-        struct socket_block *block = tls->plain;
-        size_t room = RECORD_BYTES - block->end, taken = part.len < room ? part.len : room;
+        size_t room = most - (block->end - block->start);
+        size_t taken = part.len < room ? part.len : room;
         memcpy(block->data + block->end, part.data, taken);
         block->end += (uint32_t)taken;
         part = slice_skip(part, taken);
-        if (block->end == RECORD_BYTES && !seal_block(tls)) {
+        if (taken == room && !seal_block(tls)) {
             return false;
         }
     }
@@ -325,7 +430,7 @@ bool tls_send(struct tls *tls, const struct slice *parts, size_t count) {
 }
 
 size_t tls_waiting(const struct tls *tls) {
-    return tls->plain == NULL ? 0 : tls->plain->end;
+    return tls->plain == NULL ? 0 : tls->plain->end - tls->plain->start;
 }
 
 bool tls_flush(struct tls *tls, bool finish) {
@@ -334,11 +439,15 @@ bool tls_flush(struct tls *tls, bool finish) {
     }
     if (finish && !tls->end_sent) {
         tls->end_sent = true;
-        if (tls->state == TLS_OPEN || tls->state == TLS_ENDED) {
-            ERR_clear_error();
-            SSL_shutdown(tls->ssl);
-            ERR_clear_error();
+        if (tls->state != TLS_OPEN && tls->state != TLS_ENDED) {
+            return true;
         }
+        if (tls->ssl == NULL) {
+            return send_alert(tls, TLS_ALERT_CLOSE_NOTIFY) || seal_failed(tls);
+        }
+        ERR_clear_error();
+        SSL_shutdown(tls->ssl);
+        ERR_clear_error();
     }
     return true;
 }

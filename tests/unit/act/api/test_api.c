@@ -89,6 +89,11 @@ static void fill_view(void) {
     i->pid = 4711;
     i->memory_bytes = NAN;
     i->cpu_ratio = 0.25;
+    view->rate_count = 1;
+    view->rate_keys = 65536;
+    view->rates[0] = (struct api_rate){
+        .name = "login", .by = "client", .rate_rps = 0.5, .burst = 5, .dry_run = true, .refused = 12
+    };
     view->campaign_count = 1;
     strcpy(view->campaigns[0].name, "Spring \"sale\"");
     view->campaigns[0].start_ms = NOW_MS + 60000;
@@ -128,6 +133,7 @@ static int setup(void **state) {
     struct api_options options = { .loop = loop,
                                    .tcp_address = slice_from(address),
                                    .socket_path = socket_path,
+                                   .anonymous_views = true,
                                    .hosts = hosts,
                                    .host_count = 1,
                                    .store = store,
@@ -254,6 +260,8 @@ static void answers(void **state) {
         { "/api/v1/campaigns", 200, { "Spring \\\"sale\\\"", "\"multiplier\":3" } },
         { "/api/v1/openapi.json", 200, { "\"openapi\": \"3.1.0\"", "etag: " } },
         { "/metrics", 200, { "tidegate_instances{service=\"storefront\",state=\"serving\"} 1" } },
+        { "/metrics", 200, { "tidegate_rate_limit_keys 65536" } },
+        { "/api/v1/status", 200, { "\"rate_limits\":[{\"name\":\"login\",", "\"refused\":12" } },
         { "/healthz", 200, { "{\"status\":\"ok\"}" } },
         { "/", 200, { "<title>Tidegate</title>", "script-src 'self'" } },
         { "/assets/app.js", 200, { "text/javascript" } },
@@ -299,14 +307,14 @@ static void only_known_names_are_answered(void **state) {
     }
 }
 
-static void tcp_only_reads(void **state) {
+static void tcp_only_reads_without_a_token(void **state) {
     (void)state;
     static const char *const paths[] = { "/api/v1/reload", "/api/v1/drain",
                                          "/api/v1/instances/storefront-1/drain" };
     for (size_t i = 0; i < 3; i++) {
         ask_with(false, "POST", paths[i], "Host: localhost\r\n");
-        expect_status(403);
-        expect("control socket");
+        expect_status(401); /* who shows no token only reads */
+        expect("www-authenticate: Bearer");
     }
     assert_false(draining);
     ask_with(false, "POST", "/api/v1/status", "Host: localhost\r\n");
@@ -507,9 +515,9 @@ static void a_restart_remembers(void **state) {
     }
     api_free(api);
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    struct api_options options = { .loop = loop,
-                                   .tcp_address = slice_from(address),
-                                   .store = store };
+    struct api_options options = {
+        .loop = loop, .tcp_address = slice_from(address), .anonymous_views = true, .store = store
+    };
     api = api_new(&options, &err);
     assert_non_null(api);
     ask("/api/v1/status");
@@ -549,7 +557,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers, setup, teardown),
         cmocka_unit_test_setup_teardown(only_known_names_are_answered, setup, teardown),
-        cmocka_unit_test_setup_teardown(tcp_only_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(tcp_only_reads_without_a_token, setup, teardown),
         cmocka_unit_test_setup_teardown(the_unix_socket_acts, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_follow_one_another, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_requests, setup, teardown),

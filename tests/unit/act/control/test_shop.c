@@ -423,7 +423,7 @@ static void serves_endpoints_without_a_file(void **state) {
     assert_int_equal(f->shop.service_count, 1);
     assert_int_equal(f->shop.services[0].fleet.kind, FLEET_STATIC);
     assert_int_equal(f->shop.services[0].fleet.endpoint_len, 2);
-    assert_string_equal(f->shop.services[0].fleet.endpoints[1], "shop.internal:80");
+    assert_string_equal(f->shop.services[0].fleet.endpoints[1].address, "shop.internal:80");
     assert_string_equal(f->shop.listen[0].text, ":8080");
     assert_true(f->shop.admin.best_effort);
     assert_true(serve(f, "127.0.0.1:3000", "127.0.0.1:81"));
@@ -475,9 +475,9 @@ static void is_not_led_astray_by_an_endpoint(void **state) {
         }
         const struct fleet_config *fleet = &f->shop.services[0].fleet;
         if (f->shop.service_count != 1 || f->shop.route_count != 1 || fleet->endpoint_len != 1 ||
-            strcmp(fleet->endpoints[0], text) != 0 ||
+            strcmp(fleet->endpoints[0].address, text) != 0 ||
             strcmp(f->shop.store, SHOP_STORE_DEFAULT) != 0) {
-            fail_msg("'%s' became '%s'", text, fleet->endpoints[0]);
+            fail_msg("'%s' became '%s'", text, fleet->endpoints[0].address);
         }
     }
 }

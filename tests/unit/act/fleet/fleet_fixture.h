@@ -25,10 +25,12 @@
     "import os, signal, socket, sys, time\n"                                                       \
     "if sys.argv[2] == 'ignore': signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"                  \
     "if sys.argv[2] == 'exit': signal.signal(signal.SIGTERM, lambda *a: os._exit(7))\n"            \
-    "answers = {'ok': b'HTTP/1.1 204 No Content', '302': b'HTTP/1.1 302 Found',\n"                 \
-    "    '500': b'HTTP/1.1 500 Sorry', '404': b'HTTP/1.0 404 No', 'bad': b'SSH-2.0-OpenSSH_9',\n"  \
-    "    '100': b'HTTP/1.1 100 Continue', '2xx': b'HTTP/1.1 2xx Nonsense',\n"                      \
-    "    'http2': b'HTTP/2.0 200 OK', 'short': b'HTTP/1.1', 'close': b''}\n"                       \
+    "end = b'\\r\\n\\r\\n'\n"                                                                      \
+    "answers = {'ok': b'HTTP/1.1 204 No Content' + end, '302': b'HTTP/1.1 302 Found' + end,\n"     \
+    "    '500': b'HTTP/1.1 500 Sorry' + end, '404': b'HTTP/1.0 404 No' + end, 'bad': "             \
+    "b'SSH-2.0-OpenSSH_9',\n"                                                                      \
+    "    '100': b'HTTP/1.1 100 Continue', '2xx': b'HTTP/1.1 2xx Nonsense' + end,\n"                \
+    "    'http2': b'HTTP/2.0 200 OK' + end, 'short': b'HTTP/1.1', 'close': b''}\n"                 \
     "s = socket.socket()\n"                                                                        \
     "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"                                    \
     "s.bind(('127.0.0.1', int(os.environ['PORT'])))\n"                                             \
@@ -88,7 +90,7 @@ static inline struct fleet *new_fleet(struct fixture *f) {
     struct error err;
     struct fleet_options options = { .loop = f->loop,
                                      .state_folder = f->folder,
-                                     .handler = { f, on_ready, on_health, on_exit_heard } };
+                                     .handler = { f, on_ready, on_health, on_exit_heard, NULL } };
     struct fleet *fleet = fleet_new(&options, &err);
     assert_non_null(fleet);
     return fleet;
@@ -142,7 +144,8 @@ static inline int set_up(void **state) {
                     .interval_ms = 50,
                     .timeout_ms = 2000,
                     .startup_ms = PATIENCE_MS,
-                    .failures = 2 },
+                    .rise = 1,
+                    .fall = 2 },
     };
     use_server(&f, "default");
     f.fleet = new_fleet(&f);

@@ -54,7 +54,11 @@ static void has_defaults(void **state) {
     assert_int_equal(c->health.interval_ms, 1000);
     assert_int_equal(c->health.timeout_ms, 1000);
     assert_int_equal(c->health.startup_ms, 60000);
-    assert_int_equal(c->health.failures, 2);
+    assert_int_equal(c->health.rise, 2);
+    assert_int_equal(c->health.fall, 2);
+    assert_int_equal(c->health.port, 0);
+    assert_int_equal(c->health.expect.status_len, 0);
+    assert_null(c->health.expect.body);
     for (int kind = FLEET_PROCESS; kind <= FLEET_KUBERNETES; kind++) {
         assert_non_null(fleet_kind_name((enum fleet_kind)kind));
     }
@@ -66,6 +70,19 @@ static void takes_endpoints(void **state) {
                          "endpoints: [10.0.0.5:8000, \"[::1]:80\", shop.internal, shop:81,\n"
                          "            \"unix:/run/a.sock\"]\n"));
     assert_int_equal(f->config.endpoint_len, 5);
+    assert_string_equal(f->config.endpoints[3].address, "shop:81");
+    assert_int_equal(f->config.endpoints[3].weight, 1);
+    assert_null(f->config.endpoints[3].zone);
+    assert_true(apply(f, "fleet: static\nendpoints: 10.0.0.5:8000\n"));
+    assert_int_equal(f->config.endpoint_len, 1);
+    assert_string_equal(f->config.endpoints[0].address, "10.0.0.5:8000");
+    assert_true(apply(f, "fleet: static\nendpoints:\n  - { address: a:1, weight: 3, zone: eu-a }\n"
+                         "  - b:1\n"));
+    assert_int_equal(f->config.endpoint_len, 2);
+    assert_string_equal(f->config.endpoints[0].zone, "eu-a");
+    assert_int_equal(f->config.endpoints[0].weight, 3);
+    assert_string_equal(f->config.endpoints[1].address, "b:1");
+    assert_int_equal(f->config.endpoints[1].weight, 1);
 }
 
 static void refuses_with_a_place(void **state) {
@@ -100,13 +117,56 @@ static void refuses_with_a_place(void **state) {
         { "command: x\nhealth: { interval: 0 }",
           "2:21: interval: expected 0.05 to 3600 s, found '0'" },
         { "command: x\nhealth: { failures: 0 }", "2:21: failures: expected 1 to 100, found '0'" },
+        { "command: x\nhealth: { fall: 3, failures: 3 }",
+          "2:30: failures: another word for fall; expected one" },
+        { "command: x\nhealth: { rise: 0 }", "2:17: rise: expected 1 to 100, found '0'" },
+        { "command: x\nhealth: { port: 0 }", "2:17: port: expected 1 to 65535, found '0'" },
+        { "command: x\nhealth: { path: /, method: POST }",
+          "2:28: method: expected one of GET, HEAD, found 'POST'" },
+        { "command: x\nhealth: { path: /, method: HEAD, expect: { body: ok } }",
+          "2:28: method: the answer to HEAD has no body to expect" },
+        { "command: x\nhealth: { path: /, tcp: true }",
+          "2:25: tcp: expected neither path nor grpc with it" },
+        { "command: x\nhealth: { expect: { status: 200 } }",
+          "2:19: expect: only of a health check that has a path" },
+        { "command: x\nhealth: { tcp: true, host: a }",
+          "2:28: host: only of a health check that has a path" },
+        { "command: x\nhealth: { path: /, host: 'a b' }",
+          "2:26: host: expected such as shop.example or [::1]:80, found 'a b'" },
+        { "command: x\nhealth: { path: /, headers: { Host: a } }",
+          "2:29: headers: 'host' is a key of its own here" },
+        { "command: x\nhealth: { path: /, headers: { 'a b': c } }",
+          "2:29: headers: 'a b' is no name of a field that can be set" },
+        { "command: x\nhealth: { path: /, headers: { Transfer-Encoding: chunked } }",
+          "2:29: headers: 'Transfer-Encoding' is no name of a field that can be set" },
+        { "command: x\nhealth: { path: /, headers: { x: \"a\\r\\nb: c\" } }",
+          "2:29: headers: the value of 'x' cannot be sent" },
+        { "command: x\nhealth: { path: /, expect: { status: [200, 6xx] } }",
+          "2:38: status: expected such as 200, 2xx or 200-399, found '6xx'" },
+        { "command: x\nhealth: { path: /, expect: { status: 1xx } }",
+          "2:38: status: expected such as 200, 2xx or 200-399, found '1xx'" },
+        { "command: x\nhealth: { path: /, expect: { status: 399-200 } }",
+          "2:38: status: expected such as 200, 2xx or 200-399, found '399-200'" },
+        { "command: x\nhealth: { path: /, expect: { body: '/a(b/' } }",
+          "2:36: body: missing closing parenthesis, at byte 3 of the pattern" },
+        { "command: x\nhealth: { path: /, expect: { body: '' } }",
+          "2:36: body: expected 1 to 512 bytes, found 0" },
+        { "fleet: static\nendpoints: [\"unix:/a\"]\nhealth: { port: 80 }",
+          "3:9: health.port: a Unix socket has none" },
         { "command: x\nhealth: { grpc: '' }", "2:9: health.grpc: expected `protocol: h2` with it" },
         { "command: x\nprotocol: h2\nhealth: { grpc: '', path: / }",
           "3:9: health: expected either path or grpc" },
         { "command: x\nprotocol: h3", "2:11: protocol: expected one of http/1.1, h2, found 'h3'" },
         { "command: x\ngrace: 2h", "2:8: grace: expected 0 to 3600 s, found '2h'" },
         { "fleet: static", "1:1: endpoints: expected at least one, such as [\"10.0.0.5:8000\"]" },
-        { "fleet: static\nendpoints: [ [a:1] ]", "2:14: endpoints: expected text, found a list" },
+        { "fleet: static\nendpoints: [ [a:1] ]", "2:14: expected a block of keys, found a list" },
+        { "fleet: static\nendpoints: [ { weight: 2 } ]",
+          "2:14: expected the key 'address': `host:port`" },
+        { "fleet: static\nendpoints: [ { address: a:1, weight: 0 } ]",
+          "2:38: weight: expected 1 to 256, found '0'" },
+        { "fleet: static\nendpoints: [ { address: a:1, zone: "
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa } ]",
+          "2:36: zone: expected at most 63 bytes" },
         { "command: x\nenvironment: { A: [b] }", "2:19: A: expected text" },
         { "fleet: static\nendpoints: [a:1]\ncommand: x",
           "3:10: command: only of `fleet: process`" },
@@ -138,6 +198,31 @@ static void says_which_endpoint_is_wrong(void **state) {
     assert_non_null(strstr(said, "/etc/t.yaml:6:5: endpoints: "));
 }
 
+static void takes_a_health_check_in_full(void **state) {
+    struct fixture *f = *state;
+    assert_true(apply(f, "command: x\n"
+                         "health:\n"
+                         "  path: /healthz?deep=1\n"
+                         "  method: GET\n"
+                         "  host: shop.example\n"
+                         "  headers: { X-Probe: tidegate, authorization: Bearer abc }\n"
+                         "  port: 9000\n"
+                         "  expect: { status: [200, 204, 2xx, 300-302], body: '/\"ok\": *true/' }\n"
+                         "  rise: 3\n"
+                         "  failures: 5\n"));
+    const struct health_config *c = &f->config.health;
+    assert_string_equal(c->host, "shop.example");
+    assert_int_equal(c->header_count, 2);
+    assert_string_equal(c->headers[1].value, "Bearer abc");
+    assert_int_equal(c->port, 9000);
+    assert_int_equal(c->expect.status_len, 4);
+    assert_string_equal(c->expect.body, "/\"ok\": *true/");
+    assert_int_equal(c->rise, 3);
+    assert_int_equal(c->fall, 5); /* by its older name */
+    assert_true(apply(f, "command: x\nhealth: { tcp: true }\n"));
+    assert_true(f->config.health.tcp);
+}
+
 /* No argument is cut off in silence. */
 static void bounds_the_command(void **state) {
     struct fixture *f = *state;
@@ -157,8 +242,11 @@ static void bounds_the_command(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(has_defaults),         TEST(takes_endpoints),
-        TEST(refuses_with_a_place), TEST(says_which_endpoint_is_wrong),
+        TEST(has_defaults),
+        TEST(takes_endpoints),
+        TEST(refuses_with_a_place),
+        TEST(says_which_endpoint_is_wrong),
+        TEST(takes_a_health_check_in_full),
         TEST(bounds_the_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 #define ENDPOINTS_MAX 8
 
-static const char *endpoints[ENDPOINTS_MAX];
+static struct endpoint_config endpoints[ENDPOINTS_MAX];
 static int listeners[ENDPOINTS_MAX];
 static char texts[ENDPOINTS_MAX][32];
 
@@ -21,7 +21,7 @@ static void listen_as(unsigned i) {
     assert_int_equal(listen(listeners[i], 64), 0);
     assert_int_equal(getsockname(listeners[i], (struct sockaddr *)&address, &len), 0);
     snprintf(texts[i], sizeof texts[i], "127.0.0.1:%u", ntohs(address.sin_port));
-    endpoints[i] = texts[i];
+    endpoints[i] = (struct endpoint_config){ .address = texts[i], .weight = 1 };
 }
 
 static int set_up_static(void **state) {
@@ -165,7 +165,7 @@ static void resolve_names(void **state) {
     struct fixture *f = *state;
     char name[40];
     snprintf(name, sizeof name, "localhost:%s", strchr(texts[0], ':') + 1);
-    endpoints[0] = name;
+    endpoints[0].address = name;
     set_endpoints(f, 1);
     WAIT_FOR(f, f->heard.ready >= 1);
     assert_non_null(fleet_find(f->fleet, slice_from(texts[0])));
@@ -176,7 +176,7 @@ static void keep_what_runs_when_a_name_is_not_known(void **state) {
     struct fixture *f = *state;
     set_endpoints(f, 2);
     WAIT_FOR(f, f->heard.ready == 2);
-    endpoints[1] = "no-such-host.invalid:80";
+    endpoints[1].address = "no-such-host.invalid:80";
     set_endpoints(f, 2);
     assert_non_null(strstr(fleet_trouble(f->fleet, 0), "no-such-host.invalid"));
     turn_for(f, 200);

@@ -30,6 +30,7 @@ static void on_verdict(void *owner, bool good) {
 
 struct fixture {
     struct loop *loop;
+    struct rate_table *rates;
     struct verifier *verifier;
 };
 
@@ -38,7 +39,9 @@ static int set_up(void **state) {
     good_count = bad_count = 0;
     to_forget = NULL;
     f.loop = loop_new(NULL);
-    f.verifier = verifier_new(f.loop, on_verdict, NULL);
+    f.rates = calloc(1, sizeof *f.rates);
+    assert_true(f.rates != NULL && rate_table_init(f.rates));
+    f.verifier = verifier_new(f.loop, f.rates, on_verdict, NULL);
     *state = &f;
     return f.verifier == NULL;
 }
@@ -46,6 +49,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct fixture *f = *state;
     verifier_free(f->verifier);
+    free(f->rates);
     loop_free(f->loop);
     return 0;
 }
@@ -149,30 +153,39 @@ static void the_cache_forgets_in_time(void **state) {
     assert_false(verifier_cache_find(&cache, &b, 6, &good));
 }
 
-static void guesses_come_back(void **state) {
-    (void)state;
-    static struct verifier_cache cache;
-    uint64_t now = 100 * SECOND;
-    assert_true(verifier_cache_init(&cache));
-    for (unsigned i = 0; i < VERIFIER_GUESSES_MAX; i++) {
-        assert_true(verifier_take_guess(&cache, ip(1), now));
-    }
-    assert_false(verifier_take_guess(&cache, ip(1), now));
-    assert_false(verifier_take_guess(&cache, ip(1), now + VERIFIER_GUESS_EVERY_US - 1));
-    assert_true(verifier_take_guess(&cache, ip(1), now + VERIFIER_GUESS_EVERY_US));
-    assert_false(verifier_take_guess(&cache, ip(1), now + VERIFIER_GUESS_EVERY_US));
-    verifier_give_back_guess(&cache, ip(1));
-    assert_true(verifier_take_guess(&cache, ip(1), now + VERIFIER_GUESS_EVERY_US));
-    /* All of an IPv6 /64 is one visitor. */
+/* All of an IPv6 /64 is one visitor, and it is one to all workers. */
+static void all_workers_count_the_same_guesses(void **state) {
+    struct fixture *f = *state, other = *f;
+    struct verification w[VERIFIER_GUESSES_MAX + 2] = { 0 };
+    struct verifier_question q = { .hash = SLICE(HASH), .user_is_known = true };
     uint8_t v6[16] = { 0x20, 1, 0xd, 0xb8 };
-    for (unsigned i = 0; i < VERIFIER_GUESSES_MAX; i++) {
+    other.verifier = verifier_new(f->loop, f->rates, on_verdict, NULL);
+    q.ip = v6;
+    for (unsigned i = 0; i < VERIFIER_GUESSES_MAX + 2; i++) {
+        char password[16];
+        snprintf(password, sizeof password, "guess-%u", i);
+        q.credentials = (struct basic_credentials){ SLICE("ann"), slice_from(password) };
         v6[15] = (uint8_t)i;
-        assert_true(verifier_take_guess(&cache, v6, now));
+        v6[7] = i == VERIFIER_GUESSES_MAX + 1; /* the next /64 */
+        w[i].owner = &w[i];
+        enum verdict verdict = verifier_ask(i % 2 == 0 ? f->verifier : other.verifier, &q, &w[i]);
+        assert_int_equal(verdict, i == VERIFIER_GUESSES_MAX ? VERDICT_TOO_OFTEN : VERDICT_LATER);
     }
-    v6[15] = 99;
-    assert_false(verifier_take_guess(&cache, v6, now));
-    v6[7] = 1;
-    assert_true(verifier_take_guess(&cache, v6, now));
+    settle(f, VERIFIER_GUESSES_MAX + 1);
+    verifier_free(other.verifier);
+}
+
+/* A right password gives its guess back. */
+static void who_knows_the_password_is_not_held_back(void **state) {
+    struct fixture *f = *state;
+    struct verification w = { 0 };
+    for (unsigned i = 0; i < 2 * VERIFIER_GUESSES_MAX; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "user-%u", i); /* a question not asked before */
+        assert_int_equal(ask(f, user, "secret", 1, &w), VERDICT_LATER);
+        settle(f, i + 1);
+    }
+    assert_int_equal(good_count, 2 * VERIFIER_GUESSES_MAX);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -184,7 +197,8 @@ int main(void) {
         CASE(guessing_is_slowed_down),
         CASE(ends_while_questions_wait),
         cmocka_unit_test(the_cache_forgets_in_time),
-        cmocka_unit_test(guesses_come_back),
+        CASE(all_workers_count_the_same_guesses),
+        CASE(who_knows_the_password_is_not_held_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

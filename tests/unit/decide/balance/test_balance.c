@@ -1,4 +1,4 @@
-/* The choice of an endpoint: plain cases, and four simulated services under load. */
+/* The choice of an endpoint: plain cases. Under load: test_balance_simulation.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,9 @@ static struct balance_candidate look(const void *self, uint32_t position) {
 
 static struct balance_choice pick(const struct balance_candidate *candidates, uint32_t count,
                                   struct rand *r) {
-    return balance_pick(candidates, look, count, r);
+    static const struct balance_request request = { .policy = BALANCE_FASTEST };
+    struct balance memory = { 0 };
+    return balance_pick(&memory, &request, candidates, look, count, r);
 }
 
 /* Each: of two candidates the first is better. */
@@ -24,30 +26,43 @@ static void prefers(void **state) {
         const char *name;
         struct balance_candidate better, worse;
     } cases[] = {
-        { "the idle one", { .ewma_us = 1000 }, { .ewma_us = 1000, .in_flight = 1 } },
-        { "the fast one", { .ewma_us = 1000 }, { .ewma_us = 2000 } },
+        { "the idle one", { .usual_us = 1000 }, { .usual_us = 1000, .in_flight = 1 } },
+        { "the fast one", { .usual_us = 10000 }, { .usual_us = 20000 } },
         { "the fast one with more to do",
-          { .ewma_us = 1000, .in_flight = 3 },
-          { .ewma_us = 9000 } },
-        { "the one without errors", { .ewma_us = 5000 }, { .ewma_us = 100, .error_ppm = 1000000 } },
+          { .usual_us = 1000, .in_flight = 3 },
+          { .usual_us = 9000 } },
+        { "the one without errors",
+          { .usual_us = 5000 },
+          { .usual_us = 100, .error_ppm = 1000000 } },
         { "the one with few errors",
-          { .ewma_us = 5000, .error_ppm = 1000 },
-          { .ewma_us = 5000, .error_ppm = 10000 } },
-        { "by load where one latency is unknown",
-          { .ewma_us = 0, .in_flight = 1 },
-          { .ewma_us = 90000, .in_flight = 2 } },
+          { .usual_us = 5000, .error_ppm = 500 },
+          { .usual_us = 5000, .error_ppm = 150000 } },
+        { "the one that does not fail, however much it carries",
+          { .usual_us = 5000, .in_flight = 2000 },
+          { .usual_us = 5000, .error_ppm = 300000 } },
+        { "the idle one of unknown latency before a busy one",
+          { .usual_us = 0 },
+          { .usual_us = 90000, .in_flight = 2 } },
         { "the idle one before one of unknown latency",
-          { .ewma_us = 90000 },
-          { .ewma_us = 0, .in_flight = 1 } },
+          { .usual_us = 90000 },
+          { .usual_us = 0, .in_flight = 1 } },
         { "by load where both are", { .in_flight = 1 }, { .in_flight = 2 } },
         { "the one that is not ejected",
-          { .ewma_us = 90000 },
-          { .ewma_us = 1000, .ejected = true } },
-        { "the one not yet tried", { .ewma_us = 90000 }, { .ewma_us = 1000, .tried = true } },
+          { .usual_us = 90000 },
+          { .usual_us = 1000, .ejected = true } },
+        { "the one not yet tried", { .usual_us = 90000 }, { .usual_us = 1000, .tried = true } },
         { "one tried before one ejected",
-          { .ewma_us = 90000, .tried = true },
-          { .ewma_us = 1000, .ejected = true } },
-        { "the warm one", { .ewma_us = 1000 }, { .ewma_us = 1000, .weight = 0.2F } },
+          { .usual_us = 90000, .tried = true },
+          { .usual_us = 1000, .ejected = true } },
+        { "the heavier one",
+          { .usual_us = 1000, .in_flight = 3, .weight = 10 },
+          { .usual_us = 1000, .in_flight = 1, .weight = 2 } },
+        { "the usual one, however much it carries",
+          { .usual_us = 5000, .in_flight = 100 },
+          { .usual_us = 50000 } },
+        { "one of unknown latency before a second request to another",
+          { .usual_us = 5000, .in_flight = 9 },
+          { .usual_us = 0, .in_flight = 1 } },
     };
     struct rand r;
     (void)state;
@@ -148,22 +163,96 @@ static void never_takes_the_worst(void **state) {
     }
 }
 
+static float score(const struct balance_candidate *c) {
+    static const struct balance_typical peers = { 5000, 0 };
+    return balance_score(c, &peers);
+}
+
 static void forgets_in_silence(void **state) {
-    struct balance_candidate slow = { .ewma_us = 100000 };
-    struct balance_candidate failing = { .ewma_us = 5000, .error_ppm = 1000000 };
-    double before = balance_score(&slow, 5000), failing_before = balance_score(&failing, 5000);
+    struct balance_candidate slow = { .usual_us = 100000 };
+    struct balance_candidate failing = { .usual_us = 5000, .error_ppm = 1000000 };
     (void)state;
-    slow.idle_us = failing.idle_us = BALANCE_FADE_US;
-    assert_float_equal(balance_score(&slow, 5000), 5000 + 95000 / 2.0 + 1, 1);
+    assert_true(score(&slow) > 100000 && score(&failing) > BALANCE_ERROR_COST_US);
+    slow.idle_us = BALANCE_FADE_US;
+    assert_float_equal(score(&slow), 5000 + 95000 / 2.0 + 1, 1);
     slow.idle_us = 3 * BALANCE_FADE_US / 2;
-    assert_float_equal(balance_score(&slow, 5000), 5000 + 95000 * 0.375 + 1, 1);
+    assert_float_equal(score(&slow), 5000 + 95000 * 0.375 + 1, 1);
     slow.idle_us = failing.idle_us = UINT64_MAX;
-    assert_float_equal(balance_score(&slow, 5000), 5001, 1);
-    assert_float_equal(balance_score(&failing, 5000), 5001, 1);
-    assert_true(before > 100000 && failing_before > 1000000);
+    assert_float_equal(score(&slow), 5001, 1);
+    assert_float_equal(score(&failing), 5001, 1);
     /* Silence makes nobody better than the others. */
-    struct balance_candidate fast = { .ewma_us = 1000, .idle_us = UINT64_MAX };
-    assert_float_equal(balance_score(&fast, 5000), 1001, 1);
+    struct balance_candidate fast = { .usual_us = 1000, .idle_us = UINT64_MAX };
+    assert_float_equal(score(&fast), 1001, 1);
+}
+
+/* A suspect gets a probe when that is paid for, and only of requests that may be sent twice. */
+static void probes_are_paid_for(void **state) {
+    struct balance_request request = { .policy = BALANCE_FASTEST, .may_probe = true };
+    struct balance_candidate both[2] = { { .usual_us = 5000 }, { .usual_us = 50000 } };
+    struct balance memory = { 0 };
+    struct rand r;
+    int requests = 0;
+    (void)state;
+    rand_init(&r, 6);
+    while (balance_pick(&memory, &request, both, look, 2, &r).position == 0) {
+        requests++;
+    }
+    assert_in_range(requests, 490, 510); /* ten answers' time is a fiftieth of 500 */
+    request.may_probe = false;
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(balance_pick(&memory, &request, both, look, 2, &r).position, 0);
+    }
+    request.may_probe = true;
+    both[1].in_flight = 1; /* one at a time */
+    assert_int_equal(balance_pick(&memory, &request, both, look, 2, &r).position, 0);
+    both[1].in_flight = 0;
+    assert_int_equal(balance_pick(&memory, &request, both, look, 2, &r).position, 1);
+    assert_int_equal(balance_pick(&memory, &request, both, look, 2, &r).position, 0);
+    both[1].idle_us = BALANCE_SILENCE_US + 1; /* long unheard of: free */
+    assert_int_equal(balance_pick(&memory, &request, both, look, 2, &r).position, 1);
+}
+
+/* At most half of them can be outliers: what most are is usual. */
+static void half_are_never_suspect(void **state) {
+    struct balance_candidate four[4] = {
+        { .usual_us = 5000 }, { .usual_us = 50000 }, { .usual_us = 50000 }, { .usual_us = 50000 }
+    };
+    struct rand r;
+    (void)state;
+    rand_init(&r, 8);
+    assert_int_equal(pick(four, 4, &r).position, 0);
+    four[0].in_flight = 30; /* then the others help */
+    assert_int_not_equal(pick(four, 4, &r).position, 0);
+}
+
+static void takes_turns(void **state) {
+    static const struct {
+        const char *name, *order;
+        struct balance_candidate candidates[3];
+    } cases[] = {
+        { "equals", "012012012012", { { 0 }, { 0 }, { 0 } } },
+        { "weights", "012020012020", { { .weight = 3 }, { .weight = 1 }, { .weight = 2 } } },
+        { "one is out", "0202020202", { { 0 }, { .ejected = true }, { 0 } } },
+        { "the heavy one is out",
+          "121212",
+          { { .weight = 9, .tried = true }, { .weight = 1 }, { .weight = 1 } } },
+        { "whatever they carry", "012012", { { .in_flight = 9 }, { 0 }, { .usual_us = 1 } } },
+    };
+    struct balance_request request = { .policy = BALANCE_ROUND_ROBIN };
+    struct rand r;
+    (void)state;
+    rand_init(&r, 9);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct balance memory = { 0 };
+        for (const char *at = cases[i].order; *at != '\0'; at++) {
+            struct balance_choice choice =
+                balance_pick(&memory, &request, cases[i].candidates, look, 3, &r);
+            if (choice.quality != BALANCE_GOOD || choice.position != (uint32_t)(*at - '0')) {
+                fail_msg("%s: %u at step %d", cases[i].name, choice.position,
+                         (int)(at - cases[i].order));
+            }
+        }
+    }
 }
 
 static void averages(void **state) {
@@ -181,122 +270,29 @@ static void averages(void **state) {
     }
     assert_in_range(us, 3000, 3008);
 
+    uint32_t usual = balance_add_usual(0, 0, 60000, 0);
+    usual = balance_add_usual(usual, 1, 8000, 0); /* the least of the first three */
+    usual = balance_add_usual(usual, 2, 9000, 0);
+    assert_int_equal(usual, 8000);
+    assert_int_equal(balance_add_usual(usual, 3, 900000, 0), 8501); /* a sixteenth */
+    assert_int_equal(balance_add_usual(usual, 3, 8100, 0), 8100);   /* or less */
+    assert_int_equal(balance_add_usual(usual, 3, 100, 0), 7499);
+    assert_in_range(balance_add_usual(usual, 3, 1000, UINT64_MAX), 4000, 4500); /* half forgotten */
+    assert_int_equal(balance_add_usual(UINT32_MAX, 3, UINT64_MAX, 0), UINT32_MAX);
+    assert_int_equal(balance_add_usual(0, 0, 0, 0), 1);
+    assert_int_equal(balance_add_usual(1, 3, 0, UINT64_MAX), 1);
+
     uint32_t ppm = 0;
     for (int i = 0; i < 200; i++) {
         ppm = balance_add_error(ppm, true, 0);
     }
     assert_in_range(ppm, 990000, 1000000);
-    assert_in_range(balance_add_error(ppm, false, BALANCE_FADE_US), 430000, 440000);
+    assert_in_range(balance_add_error(ppm, false, 0), 930000, 938000);
+    assert_in_range(balance_add_error(ppm, false, BALANCE_FADE_US), 460000, 470000);
     for (int i = 0; i < 200; i++) {
         ppm = balance_add_error(ppm, false, 0);
     }
     assert_int_equal(ppm, 0); /* not merely small */
-}
-
-/* ---- simulation: four services, open arrivals, each answers one request after another ---- */
-
-#define SERVERS 4
-#define IN_FLIGHT_MAX 4096
-
-struct server {
-    uint64_t service_us, busy_until_us, last_us;
-    bool failing;
-    struct balance_candidate seen;
-    uint64_t due_us[IN_FLIGHT_MAX], sent_us[IN_FLIGHT_MAX]; /* a ring, in order of arrival */
-    uint32_t head, tail;
-    uint32_t requests;
-};
-
-static void answer_until(struct server *s, uint64_t now_us) {
-    while (s->head != s->tail && s->due_us[s->head % IN_FLIGHT_MAX] <= now_us) {
-        uint32_t at = s->head++ % IN_FLIGHT_MAX;
-        s->seen.in_flight--;
-        uint64_t idle_us = s->due_us[at] - s->last_us;
-        s->seen.ewma_us =
-            balance_add_latency(s->seen.ewma_us, s->due_us[at] - s->sent_us[at], idle_us);
-        s->seen.error_ppm = balance_add_error(s->seen.error_ppm, s->failing, idle_us);
-        s->last_us = s->due_us[at];
-    }
-    s->seen.idle_us = s->seen.in_flight > 0 ? 0 : now_us - s->last_us;
-}
-
-static struct balance_candidate look_at_server(const void *self, uint32_t position) {
-    const struct server *servers = self;
-    return servers[position].seen;
-}
-
-/* 20 s at `rps`; returns the share of the last server among the requests after `from_us`. */
-static double simulate(struct server *servers, double rps, uint64_t from_us, uint64_t seed) {
-    uint64_t now_us = 0;
-    uint32_t total = 0, last = 0;
-    struct rand r;
-    rand_init(&r, seed);
-    while (now_us < 20000000) {
-        now_us += (uint64_t)(rand_exponential(&r) * 1e6 / rps);
-        for (int i = 0; i < SERVERS; i++) {
-            answer_until(&servers[i], now_us);
-        }
-        uint32_t position = balance_pick(servers, look_at_server, SERVERS, &r).position;
-        struct server *s = &servers[position];
-        uint64_t start_us = s->busy_until_us > now_us ? s->busy_until_us : now_us;
-        s->busy_until_us = start_us + s->service_us;
-        s->due_us[s->tail % IN_FLIGHT_MAX] = s->busy_until_us;
-        s->sent_us[s->tail++ % IN_FLIGHT_MAX] = now_us;
-        s->seen.in_flight++;
-        s->requests++;
-        total += now_us >= from_us;
-        last += now_us >= from_us && position == SERVERS - 1;
-    }
-    return (double)last / total;
-}
-
-static void avoids_the_slow_one(void **state) {
-    (void)state;
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        static struct server servers[SERVERS];
-        memset(servers, 0, sizeof servers);
-        for (int i = 0; i < SERVERS; i++) {
-            servers[i].service_us = i == SERVERS - 1 ? 50000 : 5000;
-        }
-        double share = simulate(servers, 300, 1000000, seed);
-        if (share >= 0.05) {
-            fail_msg("seed %d: %.3f of the requests", (int)seed, share);
-        }
-        assert_true(servers[SERVERS - 1].requests > 3); /* it is looked at from time to time */
-        for (int i = 0; i < SERVERS - 1; i++) {
-            assert_in_range(servers[i].requests, 1500, 2600);
-        }
-    }
-}
-
-/* It answers errors ten times faster than the others answer at all. */
-static void avoids_the_one_that_fails_fast(void **state) {
-    (void)state;
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        static struct server servers[SERVERS];
-        memset(servers, 0, sizeof servers);
-        for (int i = 0; i < SERVERS; i++) {
-            servers[i].service_us = i == SERVERS - 1 ? 100 : 5000;
-        }
-        servers[SERVERS - 1].failing = true;
-        double share = simulate(servers, 400, 100000, seed);
-        if (share > 0.02) {
-            fail_msg("seed %d: %.3f of the requests", (int)seed, share);
-        }
-    }
-}
-
-/* Once it was slow; it is not any more, and gets its part again. */
-static void comes_back_to_the_recovered(void **state) {
-    static struct server servers[SERVERS];
-    (void)state;
-    memset(servers, 0, sizeof servers);
-    for (int i = 0; i < SERVERS; i++) {
-        servers[i].service_us = 5000;
-        servers[i].seen.ewma_us = i == SERVERS - 1 ? 400000 : 5000;
-    }
-    double share = simulate(servers, 300, 10000000, 7041);
-    assert_true(share > 0.2 && share < 0.3);
 }
 
 int main(void) {
@@ -306,10 +302,10 @@ int main(void) {
         cmocka_unit_test(spreads_over_equals),
         cmocka_unit_test(never_takes_the_worst),
         cmocka_unit_test(forgets_in_silence),
+        cmocka_unit_test(probes_are_paid_for),
+        cmocka_unit_test(half_are_never_suspect),
+        cmocka_unit_test(takes_turns),
         cmocka_unit_test(averages),
-        cmocka_unit_test(avoids_the_slow_one),
-        cmocka_unit_test(avoids_the_one_that_fails_fast),
-        cmocka_unit_test(comes_back_to_the_recovered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -482,35 +482,6 @@ static void test_round_trip(void **state) {
     buffer_fini(&back);
 }
 
-static void test_output_stops_at_its_bound(void **state) {
-    static char large[400000];
-    struct buffer out;
-    struct http_field none[1];
-    struct http_head head;
-    (void)state;
-    begin(H2_SERVER, &out);
-    wire_frame(&w, NGHTTP2_SETTINGS, 0, 0, "\0\4\0\x10\0\0", 6); /* a window of 1 MiB */
-    wire_frame(&w, NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\x10\0\0", 4);
-    wire_head(&w, 1, GET, 0, true);
-    assert_true(hear(&out));
-    http_head_init(&head, none, 1);
-    head.status = 200;
-    head.framing = HTTP_BODY_CHUNKED;
-    h2_send_response(&l.streams[0], &head);
-    h2_send_data(&l.streams[0], slice_of(large, sizeof large));
-    assert_int_equal(h2_unsent(l.h2), sizeof large);
-    size_t sent = 0;
-    for (unsigned turns = 0; h2_unsent(l.h2) > 0; turns++) {
-        buffer_clear(&out);
-        assert_true(h2_output(l.h2, &out, 65536, l.now_us));
-        assert_true(buffer_len(&out) <= 65536 + H2_FRAME_BYTES + 9);
-        sent += buffer_len(&out);
-        assert_true(turns < 10);
-    }
-    assert_true(sent > sizeof large);
-    finish(&out);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
@@ -523,7 +494,6 @@ int main(void) {
         cmocka_unit_test(test_goaway_in_two_steps),
         cmocka_unit_test(test_a_service_that_goes_away),
         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_output_stops_at_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

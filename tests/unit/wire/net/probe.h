@@ -62,7 +62,7 @@ struct fixture {
     int peer; /* the other end, blocking */
 };
 
-static int set_up(void **state) {
+static inline int set_up(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     int ends[2];
     struct error err = { 0 };
@@ -77,7 +77,7 @@ static int set_up(void **state) {
     return 0;
 }
 
-static int tear_down(void **state) {
+static inline int tear_down(void **state) {
     struct fixture *f = *state;
     socket_close(&f->probe->socket);
     loop_turn(f->loop, 0, NULL);
@@ -89,7 +89,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void turns(struct fixture *f, unsigned count) {
+static inline void turns(struct fixture *f, unsigned count) {
     turns_of(f->loop, count);
 }
 

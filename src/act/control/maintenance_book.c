@@ -1,0 +1,151 @@
+#include "act/control/maintenance_book.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VERSION 1
+
+struct api_maintenance *maintenance_book_find(struct maintenance_book *book, struct slice service,
+                                              struct slice instance) {
+    for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
+        struct api_maintenance *e = &book->entries[i];
+        if (e->service[0] != '\0' && slice_equal(slice_from(e->service), service) &&
+            slice_equal(slice_from(e->instance), instance)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+struct api_maintenance *maintenance_book_take(struct maintenance_book *book) {
+    for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
+        if (book->entries[i].service[0] == '\0') {
+            return &book->entries[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+static bool take_text(const json_t *object, const char *key, char *out, size_t out_bytes) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL && slice_copy_text(slice_from(text), out, out_bytes);
+}
+
+static bool take_number(const json_t *object, const char *key, int64_t *out) {
+    const json_t *number = json_object_get(object, key);
+    *out = json_integer_value(number);
+    return json_is_integer(number) && *out >= 0;
+}
+
+static bool take_entry(const json_t *object, struct api_maintenance *e) {
+    return take_text(object, "service", e->service, sizeof e->service) && e->service[0] != '\0' &&
+           take_text(object, "instance", e->instance, sizeof e->instance) &&
+           take_text(object, "reason", e->reason, sizeof e->reason) &&
+           take_text(object, "by", e->by, sizeof e->by) &&
+           take_number(object, "since_ms", &e->since_ms) &&
+           take_number(object, "until_ms", &e->until_ms);
+}
+
+static bool take_book(const json_t *root, struct maintenance_book *book) {
+    const json_t *list = json_object_get(root, "maintenance"), *item;
+    size_t i;
+    if (json_integer_value(json_object_get(root, "version")) != VERSION || !json_is_array(list) ||
+        json_array_size(list) > API_MAINTENANCE_MAX) {
+        return false;
+    }
+    json_array_foreach (list, i, item) {
+        if (!take_entry(item, &book->entries[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool path_of(const char *folder, const char *suffix, char out[PATH_MAX], struct error *err) {
+    int len = snprintf(out, PATH_MAX, "%s/" MAINTENANCE_FILE "%s", folder, suffix);
+    return len < PATH_MAX || error_set(err, ERROR_LIMIT, "the path of %s is too long", folder);
+}
+
+bool maintenance_book_read(struct maintenance_book *book, const char *folder, struct error *err) {
+    char path[PATH_MAX];
+    struct stat status;
+    json_error_t problem;
+    memset(book, 0, sizeof *book);
+    if (!path_of(folder, "", path, err)) {
+        return false;
+    }
+    if (stat(path, &status) < 0) {
+        return errno == ENOENT || error_system(err, "%s", path);
+    }
+    if (status.st_size > MAINTENANCE_FILE_BYTES_MAX) {
+        return error_set(err, ERROR_INVALID, "%s is larger than %u bytes", path,
+                         MAINTENANCE_FILE_BYTES_MAX);
+    }
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
+    bool good = root != NULL && take_book(root, book);
+    json_decref(root);
+    if (!good) {
+        memset(book, 0, sizeof *book);
+        return error_set(err, ERROR_INVALID, "%s is no book of maintenance", path);
+    }
+    return true;
+}
+
+/* ---- writing ---- */
+
+static json_t *to_json(const struct maintenance_book *book) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < API_MAINTENANCE_MAX; i++) {
+        const struct api_maintenance *e = &book->entries[i];
+        if (e->service[0] != '\0') {
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "service", e->service, "instance",
+                                e->instance, "reason", e->reason, "by", e->by, "since_ms",
+                                (json_int_t)e->since_ms, "until_ms", (json_int_t)e->until_ms));
+        }
+    }
+    return json_pack("{s:i, s:o}", "version", VERSION, "maintenance", list);
+}
+
+static bool write_to(int fd, const struct maintenance_book *book) {
+    json_t *root = to_json(book);
+    bool written = root != NULL && json_dumpfd(root, fd, JSON_INDENT(2)) == 0 && fsync(fd) == 0;
+    json_decref(root);
+    return written;
+}
+
+bool maintenance_book_write(const struct maintenance_book *book, const char *folder,
+                            struct error *err) {
+    char path[PATH_MAX], next[PATH_MAX];
+    if (!path_of(folder, "", path, err) || !path_of(folder, ".next", next, err)) {
+        return false;
+    }
+    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        return error_system(err, "open %s", next);
+    }
+    errno = 0;
+    bool written = write_to(fd, book);
+    int number = errno;
+    close(fd);
+    errno = number;
+    if (!written || rename(next, path) < 0) {
+        error_system(err, "write %s", path);
+        unlink(next);
+        return false;
+    }
+    int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd >= 0) { /* the new name is on the disk too */
+        (void)fsync(folder_fd);
+        close(folder_fd);
+    }
+    return true;
+}

@@ -1,0 +1,99 @@
+#include "act/proxy/clients.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static void init(struct client *c) {
+    list_init(&c->link);
+    list_init(&c->sessions);
+}
+
+void clients_init(struct clients *clients, uint64_t seed) {
+    memset(clients, 0, sizeof *clients);
+    clients->seed = seed;
+    list_init(&clients->all);
+    init(&clients->unlimited);
+    list_append(&clients->all, &clients->unlimited.link);
+}
+
+void clients_fini(struct clients *clients) {
+    list_remove(&clients->unlimited.link);
+    LIST_EACH(&clients->all, link, saved) {
+        free(LIST_ITEM(link, struct client, link));
+    }
+    list_init(&clients->all);
+}
+
+/* Whom we take for one client. */
+static void key_of(const uint8_t ip[16], uint8_t key[16]) {
+    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+    memcpy(key, ip, 16);
+    if (memcmp(ip, v4_prefix, sizeof v4_prefix) != 0) {
+        memset(key + 8, 0, 8);
+    }
+}
+
+static uint64_t hash(const struct clients *clients, const uint8_t key[16]) {
+    return XXH3_64bits_withSeed(key, 16, clients->seed);
+}
+
+static struct client **bucket_of(struct clients *clients, const uint8_t key[16]) {
+    return &clients->buckets[hash(clients, key) % CLIENTS_BUCKETS];
+}
+
+struct client *clients_enter_unlimited(struct clients *clients) {
+    clients->unlimited.connections++;
+    return &clients->unlimited;
+}
+
+struct client *clients_enter(struct clients *clients, const uint8_t ip[16]) {
+    uint8_t key[16];
+    key_of(ip, key);
+    struct client **bucket = bucket_of(clients, key);
+    for (struct client *c = *bucket; c != NULL; c = c->next) {
+        if (memcmp(c->key, key, sizeof key) == 0) {
+            c->connections++;
+            return c;
+        }
+    }
+    struct client *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return clients_enter_unlimited(clients);
+    }
+    init(c);
+    memcpy(c->key, key, sizeof key);
+    c->connections = 1;
+    c->next = *bucket;
+    *bucket = c;
+    list_append(&clients->all, &c->link);
+    return c;
+}
+
+void clients_leave(struct clients *clients, struct client *client) {
+    client->connections--;
+    if (client->connections > 0 || !client_is_limited(clients, client)) {
+        return;
+    }
+    struct client **at = bucket_of(clients, client->key);
+    while (*at != client) {
+        at = &(*at)->next;
+    }
+    *at = client->next;
+    list_remove(&client->link);
+    free(client);
+}
+
+bool clients_may_handshake(struct clients *clients, const uint8_t ip[16], double per_second,
+                           uint64_t now_us) {
+    uint8_t key[16];
+    key_of(ip, key);
+    uint64_t *due_us = &clients->handshake_due_us[hash(clients, key) % CLIENTS_RATE_SLOTS];
+    uint64_t from_us = *due_us > now_us ? *due_us : now_us;
+    uint64_t next_us = from_us + (uint64_t)(1e6 / per_second);
+    if (next_us > now_us + CLIENTS_BURST_S * UINT64_C(1000000)) {
+        return false;
+    }
+    *due_us = next_us;
+    return true;
+}

@@ -1,0 +1,50 @@
+/* Clients of one worker: how much of it each of them holds, so that none takes what is for all. One
+ * entry for each address (IPv4, or the /64 of IPv6, which is one customer's) that has connections
+ * open; trusted proxies, Unix sockets and the plan's `unlimited` networks share one that has no
+ * limit. New TLS connections are counted by rate as well, also of who closes each at once: a
+ * handshake costs the visitor nothing and us a signature. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+#define CLIENTS_BUCKETS 4096
+#define CLIENTS_RATE_SLOTS 16384 /* two addresses may share one: the hash is keyed */
+
+struct client {
+    struct client *next; /* in its bucket */
+    struct list link;    /* in clients->all */
+    struct list sessions;
+    uint8_t key[16];
+    uint32_t connections; /* entrances included */
+    uint32_t requests;    /* in flight */
+};
+
+struct clients {
+    uint64_t seed;
+    struct list all; /* the unlimited one first */
+    struct client unlimited;
+    struct client *buckets[CLIENTS_BUCKETS];
+    uint64_t handshake_due_us[CLIENTS_RATE_SLOTS];
+};
+
+void clients_init(struct clients *clients, uint64_t seed);
+void clients_fini(struct clients *clients);
+
+/* One more connection from there; `ip` as in client_info. Without memory it is the unlimited one's.
+ */
+struct client *clients_enter(struct clients *clients, const uint8_t ip[16]);
+struct client *clients_enter_unlimited(struct clients *clients);
+/* One less; its last one ends the entry. */
+void clients_leave(struct clients *clients, struct client *client);
+static inline bool client_is_limited(const struct clients *clients, const struct client *client) {
+    return client != &clients->unlimited;
+}
+
+/* Whether the address may begin another handshake: so many a second, and CLIENTS_BURST_S seconds of
+ * them at once. The generic cell rate algorithm (ITU-T I.371, annex A), a word for each hash of an
+ * address. */
+#define CLIENTS_BURST_S 4
+bool clients_may_handshake(struct clients *clients, const uint8_t ip[16], double per_second,
+                           uint64_t now_us);

@@ -1,0 +1,276 @@
+/* tidegate maintenance start|end|list: instances out of rotation by hand. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "tool/cli/ask.h"
+#include "tool/cli/verbs.h"
+
+#define PATH_BYTES_MAX 900
+#define LOOK_AGAIN_MS 200
+
+static const char help[] =
+    "usage: tidegate maintenance start SERVICE/INSTANCE [OPTION…]   out of rotation\n"
+    "       tidegate maintenance end SERVICE/INSTANCE [OPTION…]     back into it\n"
+    "       tidegate maintenance list [OPTION…]                     who is out, until when and "
+    "why\n\n"
+    "The instance takes no new requests and finishes what it carries; what is still there after\n"
+    "timeouts.drain (WebSockets, say) is closed. It is neither healed nor replaced nor counted as\n"
+    "capacity, and it runs on. The last instance that serves is not taken out: exit status 1.\n\n"
+    "  --for DURATION   start: it ends by itself, after 30m, say\n"
+    "  --reason TEXT    start: for those who wonder; it is in the decisions\n"
+    "  --force          start: even the last one that serves\n"
+    "  --wait           start: return when nothing is in flight there any more\n"
+    "  --config FILE    the Tidegate of that file; without it that of the current folder\n"
+    "  --json           for programs\n";
+
+struct request {
+    const char *config, *duration, *reason, *subject;
+    bool force, wait, json;
+};
+
+enum choice { CONFIG, FOR, REASON, FORCE, WAIT, JSON, HELP };
+
+static const struct option options[] = {
+    { "config", required_argument, NULL, CONFIG }, { "for", required_argument, NULL, FOR },
+    { "reason", required_argument, NULL, REASON }, { "force", no_argument, NULL, FORCE },
+    { "wait", no_argument, NULL, WAIT },           { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },           { 0 },
+};
+
+static int usage(void) {
+    fputs(help, stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- the question ---- */
+
+static bool append_encoded(struct buffer *out, struct slice text) {
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    bool fits = true;
+    for (size_t i = 0; i < text.len && fits; i++) {
+        bool is_plain = text.data[i] != '\0' && strchr(plain, text.data[i]) != NULL;
+        fits = is_plain ? buffer_append_byte(out, text.data[i])
+                        : buffer_printf(out, "%%%02X", (unsigned char)text.data[i]);
+    }
+    return fits;
+}
+
+static bool append_parameter(struct buffer *out, char *separator, const char *name,
+                             const char *value) {
+    if (value == NULL) {
+        return true;
+    }
+    bool fits = buffer_append_byte(out, *separator) && buffer_append_text(out, name) &&
+                buffer_append_byte(out, '=') && append_encoded(out, slice_from(value));
+    *separator = '&';
+    return fits;
+}
+
+/* False when it is too long. */
+static bool write_path(const struct request *r, struct buffer *out) {
+    struct slice rest = slice_from(r->subject), service;
+    char separator = '?';
+    (void)slice_cut(&rest, '/', &service);
+    return buffer_append_text(out, "/api/v1/services/") && append_encoded(out, service) &&
+           buffer_append_text(out, "/endpoints/") && append_encoded(out, rest) &&
+           buffer_append_text(out, "/maintenance") &&
+           append_parameter(out, &separator, "for", r->duration) &&
+           append_parameter(out, &separator, "reason", r->reason) &&
+           append_parameter(out, &separator, "force", r->force ? "true" : NULL) &&
+           buffer_append_byte(out, '\0');
+}
+
+/* ---- the answer ---- */
+
+static void print_json(const json_t *json) {
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+}
+
+static const char *text(const json_t *object, const char *key, const char *otherwise) {
+    const char *value = json_string_value(json_object_get(object, key));
+    return value == NULL ? otherwise : value;
+}
+
+/* EXIT_DONE, or what the answer's problem is worth. */
+static int judge(const struct answer *answer) {
+    if (answer->status >= 200 && answer->status < 300) {
+        return EXIT_DONE;
+    }
+    fprintf(stderr, "tidegate maintenance: %s\n",
+            text(answer->body, "detail", "it cannot be understood"));
+    bool is_no = answer->status == 404 || answer->status == 409;
+    return is_no ? EXIT_NO : answer->status == 400 ? EXIT_USAGE : EXIT_BROKE;
+}
+
+static int ask_or_say(const struct request *r, const char *method, const char *path,
+                      struct answer *answer) {
+    struct error err;
+    if (!ask(r->config, method, path, answer, &err)) {
+        fprintf(stderr, "tidegate maintenance: %s\n", err.text);
+        return EXIT_BROKE;
+    }
+    return judge(answer);
+}
+
+static int change(const struct request *r, const char *method, struct answer *answer) {
+    struct buffer path;
+    buffer_init(&path, PATH_BYTES_MAX);
+    if (!write_path(r, &path)) {
+        fputs("tidegate maintenance: that is too long\n", stderr);
+        buffer_fini(&path);
+        return EXIT_USAGE;
+    }
+    int status = ask_or_say(r, method, buffer_slice(&path).data, answer);
+    buffer_fini(&path);
+    return status;
+}
+
+/* ---- the verbs ---- */
+
+static const json_t *find(const json_t *list, const char *subject) {
+    const json_t *item;
+    size_t i;
+    json_array_foreach (list, i, item) {
+        char name[160];
+        snprintf(name, sizeof name, "%s/%s", text(item, "service", ""), text(item, "instance", ""));
+        if (strcmp(name, subject) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+/* Somebody may end it meanwhile: then there is nothing to wait for, and that is no success. */
+static int wait_until_idle(const struct request *r) {
+    for (;;) {
+        struct answer answer;
+        int status = ask_or_say(r, "GET", "/api/v1/maintenance", &answer);
+        const json_t *entry = find(json_object_get(answer.body, "maintenance"), r->subject);
+        json_int_t in_flight = json_integer_value(json_object_get(entry, "in_flight"));
+        bool over = status != EXIT_DONE || entry == NULL || in_flight == 0;
+        if (status == EXIT_DONE && entry == NULL) {
+            fprintf(stderr, "tidegate maintenance: %s is not in maintenance any more\n",
+                    r->subject);
+            status = EXIT_NO;
+        }
+        answer_fini(&answer);
+        if (over) {
+            return status;
+        }
+        nanosleep(&(struct timespec){ .tv_nsec = LOOK_AGAIN_MS * 1000000L }, NULL);
+    }
+}
+
+static int start(const struct request *r) {
+    struct answer answer;
+    int status = change(r, "POST", &answer);
+    if (status == EXIT_DONE && r->wait) {
+        status = wait_until_idle(r);
+    }
+    if (status == EXIT_DONE && r->json) {
+        print_json(answer.body);
+    } else if (status == EXIT_DONE) {
+        printf("%s is out of rotation%s%s\n", r->subject,
+               text(answer.body, "until", NULL) != NULL ? " until " : "",
+               text(answer.body, "until", ""));
+    }
+    answer_fini(&answer);
+    return status;
+}
+
+static int end(const struct request *r) {
+    struct answer answer;
+    int status = change(r, "DELETE", &answer);
+    if (status == EXIT_DONE && r->json) {
+        print_json(answer.body);
+    } else if (status == EXIT_DONE) {
+        printf("%s is back\n", r->subject);
+    }
+    answer_fini(&answer);
+    return status;
+}
+
+static int list(const struct request *r) {
+    struct answer answer;
+    int status = ask_or_say(r, "GET", "/api/v1/maintenance", &answer);
+    const json_t *entries = json_object_get(answer.body, "maintenance"), *item;
+    size_t i;
+    if (status == EXIT_DONE && r->json) {
+        print_json(answer.body);
+    } else if (status == EXIT_DONE) {
+        json_array_foreach (entries, i, item) {
+            const json_t *in_flight = json_object_get(item, "in_flight");
+            printf("%s/%s  since %s  until %s  in flight %lld  by %s  %s\n",
+                   text(item, "service", ""), text(item, "instance", ""), text(item, "since", "-"),
+                   text(item, "until", "it is ended"), (long long)json_integer_value(in_flight),
+                   text(item, "by", "-"), text(item, "reason", ""));
+        }
+    }
+    answer_fini(&answer);
+    return status;
+}
+
+/* False: bad usage. *asked: for help. */
+static bool take_options(int argc, char **argv, struct request *r, bool *asked) {
+    int choice;
+    while ((choice = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (choice) {
+        case CONFIG:
+            r->config = optarg;
+            break;
+        case FOR:
+            r->duration = optarg;
+            break;
+        case REASON:
+            r->reason = optarg;
+            break;
+        case FORCE:
+            r->force = true;
+            break;
+        case WAIT:
+            r->wait = true;
+            break;
+        case JSON:
+            r->json = true;
+            break;
+        case HELP:
+            *asked = true;
+            return true;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+int cli_maintenance(int argc, char **argv) {
+    struct request r = { .config = NULL };
+    bool asked = false;
+    if (!take_options(argc, argv, &r, &asked)) {
+        return usage();
+    }
+    if (asked) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    const char *verb = optind < argc ? argv[optind] : "";
+    bool lists = strcmp(verb, "list") == 0, starts = strcmp(verb, "start") == 0;
+    bool of_start = r.duration != NULL || r.reason != NULL || r.force || r.wait;
+    if (argc - optind != (lists ? 1 : 2) || (of_start && !starts)) {
+        return usage();
+    }
+    r.subject = lists ? NULL : argv[optind + 1];
+    if (lists) {
+        return list(&r);
+    }
+    if (strchr(r.subject, '/') == NULL || (!starts && strcmp(verb, "end") != 0)) {
+        return usage();
+    }
+    return starts ? start(&r) : end(&r);
+}

@@ -1,0 +1,126 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "act/proxy/clients.h"
+#include "base/rand.h"
+
+static void v4(uint8_t ip[16], uint32_t host) {
+    memset(ip, 0, 16);
+    ip[10] = ip[11] = 0xff;
+    for (unsigned i = 0; i < 4; i++) {
+        ip[12 + i] = (uint8_t)(host >> (24 - 8 * i));
+    }
+}
+
+static struct clients *fresh(uint64_t seed) {
+    struct clients *clients = malloc(sizeof *clients);
+    assert_non_null(clients);
+    clients_init(clients, seed);
+    return clients;
+}
+
+static void done(struct clients *clients) {
+    clients_fini(clients);
+    free(clients);
+}
+
+static void one_entry_an_address(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    uint8_t a[16], b[16];
+    v4(a, 1);
+    v4(b, 2);
+    struct client *first = clients_enter(clients, a), *other = clients_enter(clients, b);
+    assert_ptr_equal(clients_enter(clients, a), first);
+    assert_ptr_not_equal(first, other);
+    assert_int_equal(first->connections, 2);
+    clients_leave(clients, first);
+    clients_leave(clients, first);
+    assert_int_equal(clients_enter(clients, a)->connections, 1); /* a new one */
+    done(clients);
+}
+
+static void ipv6_is_counted_by_its_64(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    uint8_t a[16] = { 0x20, 0x01, 0x0d, 0xb8 }, b[16], c[16];
+    memcpy(b, a, sizeof b);
+    memcpy(c, a, sizeof c);
+    b[15] = 9;
+    c[7] = 9;
+    struct client *first = clients_enter(clients, a);
+    assert_ptr_equal(clients_enter(clients, b), first);
+    assert_ptr_not_equal(clients_enter(clients, c), first);
+    done(clients);
+}
+
+static void the_unlimited_share_one_that_stays(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    struct client *all = clients_enter_unlimited(clients);
+    assert_false(client_is_limited(clients, all));
+    clients_leave(clients, all);
+    assert_ptr_equal(clients_enter_unlimited(clients), all);
+    done(clients);
+}
+
+/* Against a plain table: any order of coming and going. */
+static void counts_are_those_of_a_plain_table(void **state) {
+    (void)state;
+    enum { ADDRESSES = 300, STEPS = 20000 };
+    struct clients *clients = fresh(7);
+    struct client *held[ADDRESSES] = { 0 };
+    uint32_t count[ADDRESSES] = { 0 };
+    struct rand r;
+    rand_init(&r, 7);
+    for (unsigned step = 0; step < STEPS; step++) {
+        uint32_t i = rand_below(&r, ADDRESSES);
+        uint8_t ip[16];
+        v4(ip, i);
+        if (count[i] > 0 && rand_below(&r, 2) == 0) {
+            clients_leave(clients, held[i]);
+            count[i]--;
+        } else {
+            held[i] = clients_enter(clients, ip);
+            count[i]++;
+            assert_int_equal(held[i]->connections, count[i]);
+        }
+    }
+    done(clients);
+}
+
+static void handshakes_have_a_rate_and_a_burst(void **state) {
+    (void)state;
+    struct clients *clients = fresh(3);
+    uint8_t busy[16], calm[16];
+    v4(busy, 1);
+    v4(calm, 2);
+    unsigned passed = 0;
+    uint64_t now_us = 1000000000;
+    for (unsigned i = 0; i < 1000; i++) {
+        passed += clients_may_handshake(clients, busy, 50, now_us);
+    }
+    assert_int_equal(passed, 50 * CLIENTS_BURST_S);
+    assert_true(clients_may_handshake(clients, calm, 50, now_us));
+    for (passed = 0; now_us < 1010000000; now_us += 1000) {
+        passed += clients_may_handshake(clients, busy, 50, now_us);
+    }
+    assert_in_range(passed, 499, 501); /* 10 s */
+    done(clients);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_entry_an_address),
+        cmocka_unit_test(ipv6_is_counted_by_its_64),
+        cmocka_unit_test(the_unlimited_share_one_that_stays),
+        cmocka_unit_test(counts_are_those_of_a_plain_table),
+        cmocka_unit_test(handshakes_have_a_rate_and_a_burst),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
