@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(REAL, reason="limits and counters are the harnes
 
 CONNECT, RESET, TIMEOUT, S500, S502, S503, S504 = (1 << bit for bit in range(7))
 POST = "POST /order HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{}\r\norder"
-RETRIED, HEDGED = 1, 512
+RETRIED, HEDGED = 1, 1024
 
 
 def answering(status, fields=""):

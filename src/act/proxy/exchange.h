@@ -71,6 +71,7 @@ struct attempt {
     uint16_t endpoint;       /* slot, NO_ENDPOINT: none, or another endpoint has the slot now */
     bool sent;               /* the request, as far as it has come */
     bool reused_connection;
+    bool tunnel; /* counted in endpoint->vitals->tunnels */
     uint64_t dispatched_us, awaiting_since_us;
     struct list in_flight; /* in endpoint->in_flight */
     struct list awaiting;  /* in endpoint->awaiting */

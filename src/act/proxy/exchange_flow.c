@@ -178,6 +178,7 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     if (tunnel) { /* an open WebSocket is no work: others may go on */
         exchange_release_client(x);
         exchange_leave_room(x);
+        endpoint_tunnels(x->worker, x->attempt);
         exchange_slim(x);
     }
     exchange_arm(x);

@@ -12,9 +12,14 @@ static bool is_read(const struct exchange *x) {
            !r->upgrade;
 }
 
+/* Who belongs to one instance is not sent to another one because it is quicker now. */
+static bool has_a_home(const struct service *s) {
+    return s->plan.balance.policy == BALANCE_MAGLEV || s->plan.balance.cookie.len > 0;
+}
+
 void exchange_watch(struct exchange *x) {
     struct service *s = x->service;
-    x->timed = s->plan.hedge.ratio > 0 && is_read(x);
+    x->timed = s->plan.hedge.ratio > 0 && is_read(x) && !has_a_home(s);
     if (!x->timed || !hedge_is_known(&s->slow)) {
         return;
     }

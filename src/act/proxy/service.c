@@ -55,6 +55,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
         list_remove(link);
         list_remove(&a->awaiting);
         a->endpoint = NO_ENDPOINT;
+        a->tunnel = false;
     }
     unsigned slot = (unsigned)(e - w->endpoints);
     e->generation = generation;
@@ -64,6 +65,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, uint32_t gene
     e->connections = 0;
     vitals_adopt_endpoint(w->vitals, w->config->index, slot, generation);
     store_in_flight(e, 0);
+    atomic_store_explicit(&e->vitals->tunnels, 0, memory_order_relaxed);
     store_awaiting(e, 0);
 }
 
@@ -219,11 +221,27 @@ static void owes_no_more(struct endpoint *e, struct attempt *a) {
     }
 }
 
+static void add_tunnels(struct endpoint *e, int change) {
+    uint32_t now = atomic_load_explicit(&e->vitals->tunnels, memory_order_relaxed);
+    atomic_store_explicit(&e->vitals->tunnels, now + (uint32_t)change, memory_order_relaxed);
+}
+
+void endpoint_tunnels(struct worker *w, struct attempt *a) {
+    if (a->endpoint != NO_ENDPOINT && !a->tunnel) {
+        a->tunnel = true;
+        add_tunnels(&w->endpoints[a->endpoint], 1);
+    }
+}
+
 void endpoint_end(struct worker *w, struct attempt *a) {
     if (a->endpoint == NO_ENDPOINT) {
         return; /* none chosen, or its slot has another endpoint now */
     }
     struct endpoint *e = &w->endpoints[a->endpoint];
+    if (a->tunnel) {
+        a->tunnel = false;
+        add_tunnels(e, -1);
+    }
     owes_no_more(e, a);
     list_remove(&a->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);

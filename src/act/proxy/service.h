@@ -97,6 +97,8 @@ uint64_t endpoint_silence_us(const struct endpoint *endpoint, uint64_t now_us);
 void endpoint_begin(struct worker *worker, struct attempt *attempt, uint16_t slot);
 /* The request was sent whole: from now on the endpoint owes an answer. */
 void endpoint_owes(struct worker *worker, struct attempt *attempt);
+/* What it carries is a tunnel from now on: no work for the endpoint. */
+void endpoint_tunnels(struct worker *worker, struct attempt *attempt);
 void endpoint_end(struct worker *worker, struct attempt *attempt);
 
 /* What an attempt saw of its endpoint. */

@@ -125,6 +125,7 @@ struct vitals_service {
 struct vitals_endpoint { /* zeroed by its worker when the generation changes */
     _Atomic uint32_t generation;
     _Atomic uint32_t in_flight;
+    _Atomic uint32_t tunnels;            /* of these: open for hours, and no work */
     _Atomic uint32_t awaiting;           /* of these: sent whole, and nothing has come back */
     _Atomic uint64_t oldest_awaiting_us; /* monotonic, when the oldest of these was sent; 0: none */
     _Atomic uint64_t requests, failures, connect_failures, status_5xx;
@@ -266,6 +267,8 @@ void vitals_clear_in_flight(struct vitals_worker *worker);
  * Blocks of another generation count as nothing. */
 uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
+/* Without tunnels: what the endpoint works on. */
+uint32_t vitals_endpoint_load(const struct vitals *vitals, unsigned endpoint, uint32_t generation);
 uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint,
                                   uint32_t generation);
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,
