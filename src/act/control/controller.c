@@ -459,8 +459,7 @@ static bool open_api(struct controller *c, struct error *err) {
         .store = c->store,
         .vitals = c->config.vitals,
         .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance,
-                    api_start_maintenance, api_end_maintenance,
-                    tell_change },
+                    api_start_maintenance, api_end_maintenance, tell_change },
     };
     c->api = api_new(&options, err);
     if (c->api == NULL && options.tcp_address.len > 0) { /* never a reason not to control */
