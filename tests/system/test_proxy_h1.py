@@ -502,7 +502,7 @@ def test_slow_services_are_timed_out():
             one.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
         time.sleep(3)
 
-    limits = {"first_byte_ms": 200, "idle_ms": 300, "retries": 0}
+    limits = {"first_byte_ms": 200, "idle_ms": 300, "attempts": 1}
     with Service(script) as service, Proxy(service.port, limits=limits) as proxy:
         with proxy.connect() as client:
             started = time.monotonic()

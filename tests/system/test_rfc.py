@@ -14,7 +14,7 @@ TABLES = pathlib.Path(__file__).resolve().parents[1] / "conformance" / "rfc9112"
 CASES_MIN = 400
 DEFAULT_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ROUTES = ["/=0", "/private=1", "only.test/=0"]
-LIMITS = {"head_bytes": 8192, "fields": 50, "target_bytes": 1000, "retries": 0}
+LIMITS = {"head_bytes": 8192, "fields": 50, "target_bytes": 1000, "attempts": 1}
 
 
 def unescape(text):

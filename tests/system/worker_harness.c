@@ -31,6 +31,7 @@
 
 #include "act/proxy/compression.h"
 #include "act/proxy/compression_config.h"
+#include "act/proxy/retry_config.h"
 #include "act/proxy/worker.h"
 #include "base/parse.h"
 #include "wire/net/listener.h"
@@ -50,6 +51,7 @@ static struct {
     struct plan_service service; /* of all services, but the name */
     struct plan_limits limits;
     uint32_t encoders; /* of compression; the rest of it is the defaults' */
+    bool no_hedge, deadline_field;
     struct {
         char text[256];
     } routes[64];
@@ -89,7 +91,6 @@ void harness_fail(const char *what, const char *why) {
     X("client_body_ms", harness.limits.client_body_timeout_ms)                                     \
     X("drain_ms", harness.limits.drain_timeout_ms)                                                 \
     X("pool_idle_ms", harness.limits.pool_idle_timeout_ms)                                         \
-    X("retries", harness.limits.retries)                                                           \
     X("connect_ms", harness.service.connect_timeout_ms)                                            \
     X("first_byte_ms", harness.service.first_byte_timeout_ms)                                      \
     X("idle_ms", harness.service.idle_timeout_ms)                                                  \
@@ -100,6 +101,15 @@ void harness_fail(const char *what, const char *why) {
     X("protocol", harness.service.protocol)                                                        \
     X("order_by_value", harness.service.order_by_value)                                            \
     X("compression", harness.service.compression)                                                  \
+    X("attempts", harness.service.retry.attempts)                                                  \
+    X("retry_on", harness.service.retry.on)                                                        \
+    X("per_try_ms", harness.service.retry_try_ms)                                                  \
+    X("floor_rps", harness.service.retry_floor_rps)                                                \
+    X("idempotency_key", harness.service.idempotency_key)                                          \
+    X("hedge_us", harness.service.hedge.least_us)                                                  \
+    X("no_hedge", harness.no_hedge)                                                                \
+    X("deadline_field", harness.deadline_field)                                                    \
+    X("service_connections", harness.service.connections)                                          \
     X("encoders", harness.encoders)
 
 static void set_limit(char *text) {
@@ -118,6 +128,24 @@ static void set_limit(char *text) {
     harness_fail(text, "no such limit");
 }
 
+/* As a service has them that says nothing of it. */
+static void set_retry_defaults(void) {
+    struct retry_config retry;
+    struct hedge_config hedge;
+    struct circuit_config circuit;
+    char currency[UNITS_CURRENCY_BYTES];
+    struct arena arena;
+    struct config_report report;
+    arena_init(&arena, 65536);
+    config_report_init(&report);
+    config_apply(&retry_config_table, NULL, &retry, &arena, currency, &report);
+    config_apply(&hedge_config_table, NULL, &hedge, &arena, currency, &report);
+    config_apply(&circuit_config_table, NULL, &circuit, &arena, currency, &report);
+    retry_plan_service(&retry, &hedge, &circuit, 2, &harness.service);
+    config_report_fini(&report);
+    arena_fini(&arena);
+}
+
 static void set_defaults(void) {
     harness.encoders = 64;
     harness.limits = (struct plan_limits){
@@ -131,7 +159,6 @@ static void set_defaults(void) {
         .client_body_timeout_ms = 30000,
         .drain_timeout_ms = 5000,
         .pool_idle_timeout_ms = 4000,
-        .retries = 2,
     };
     harness.service = (struct plan_service){
         .objective_us = 250000,
@@ -142,6 +169,7 @@ static void set_defaults(void) {
         .queue_patience_ms = 2000,
         .order_by_value = true,
     };
+    set_retry_defaults();
 }
 
 static uint8_t state_named(const char *name) {
@@ -235,6 +263,12 @@ static bool publish(void) {
     plan->service_count = 4;
     for (unsigned i = 0; i < plan->service_count; i++) {
         plan->services[i] = harness.service;
+        if (harness.no_hedge) {
+            plan->services[i].hedge.ratio = 0;
+        }
+        if (harness.deadline_field) {
+            plan_add_text(plan, SLICE("x-time-left"), &plan->services[i].deadline_field);
+        }
         snprintf(plan->services[i].name, sizeof plan->services[i].name, "service-%u", i);
     }
     plan->endpoint_count = harness.endpoint_count;
@@ -355,14 +389,26 @@ static number plan_in_use(void) {
 static void print_service(void) {
     const struct vitals_service *s = &harness.vitals->workers[0].services[0];
     unsigned in_flight = 0, waiting = 0;
+    number retries = 0;
     for (unsigned i = 0; i < harness.worker_count; i++) {
         in_flight += atomic_load(&harness.vitals->workers[i].services[0].in_flight);
         waiting += atomic_load(&harness.vitals->workers[i].services[0].waiting);
+        retries += vitals_retries(&harness.vitals->workers[i].services[0]);
     }
     printf("\"offered\":%llu,\"served\":%llu,\"refused\":%llu,\"failed\":%llu,\"retries\":%llu,"
-           "\"in_flight\":%u,\"waiting\":%u,\"limit\":%u,",
+           "\"in_flight\":%u,\"waiting\":%u,\"limit\":%u,\"retried\":{",
            by_stage(s->offered), by_stage(s->served), by_stage(s->refused), by_stage(s->failed),
-           total(&s->retries), in_flight, waiting, atomic_load(&s->concurrency_limit));
+           retries, in_flight, waiting, atomic_load(&s->concurrency_limit));
+    for (int cause = 0; cause < RETRY_CAUSES; cause++) {
+        printf("%s\"%s\":%llu", cause == 0 ? "" : ",", retry_cause_name(cause),
+               total(&s->retried[cause]));
+    }
+    printf("},\"retries_refused\":%llu,\"retries_late\":%llu,\"retry_storms\":%llu,"
+           "\"hedges_sent\":%llu,\"hedges_won\":%llu,\"hedges_lost\":%llu,"
+           "\"hedges_refused\":%llu,\"connections_full\":%llu,",
+           total(&s->retries_refused), total(&s->retries_late), total(&s->retry_storms),
+           total(&s->hedges_sent), total(&s->hedges_won), total(&s->hedges_lost),
+           total(&s->hedges_refused), total(&s->connections_full));
 }
 
 static void print_compression(void) {

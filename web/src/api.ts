@@ -15,6 +15,7 @@ export interface Instance {
 export interface Service {
   name: string; fleet: string | null; balance: string | null; trouble: string | null;
   demand_rps: Maybe; served_rps: Maybe; refused_rps: Maybe; failed_rps: Maybe;
+  retries_rps: Maybe; retries_refused_rps: Maybe; hedges_rps: Maybe; hedges_won_rps: Maybe;
   forecast_rps: Maybe; forecast_rps_low: Maybe; forecast_rps_high: Maybe;
   capacity_rps: Maybe; instance_capacity_rps: Maybe;
   objective_ms: Maybe; objective_share_ratio: Maybe; within_objective_ratio: Maybe;

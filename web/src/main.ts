@@ -127,6 +127,10 @@ function tiles(service: Service): Tile[] {
     { name: "Latency p99", value: milliseconds(p99), small: share === null ? `objective ${milliseconds(objective)}` :
       `${percent(share, 1)} within ${milliseconds(objective)}`,
       ...(share !== null && share < (service.objective_share_ratio ?? 0) ? { state: "warn" as const } : {}) },
+    { name: "Sent again", value: rate(service.retries_rps), unit: perSecond,
+      small: (service.retries_refused_rps ?? 0) > 0 ? `${rate(service.retries_refused_rps)}/s refused by the budget` :
+        `${rate(service.hedges_rps)}/s hedged, ${rate(service.hedges_won_rps)}/s won`,
+      ...((service.retries_refused_rps ?? 0) > 0 ? { state: "bad" as const } : {}) },
     { name: "In flight", value: String(service.in_flight), small: "requests" },
     { name: "Serving", value: String(serving), small: `wanted ${service.instances_wanted}, most ${service.instances_max}`,
       ...(serving === 0 ? { state: "bad" as const } : serving < service.instances_wanted ? { state: "warn" as const } : {}) },

@@ -74,6 +74,8 @@ struct api_service {
     /* The last whole second. */
     double demand_rps; /* offered, before admission */
     double served_rps, refused_rps, failed_rps;
+    double retries_rps, retries_refused_rps; /* sent again; not, for want of budget */
+    double hedges_rps, hedges_won_rps;       /* second attempts; and those that answered */
     double latency_ms_p50, latency_ms_p95, latency_ms_p99;
     struct api_stage stages[STAGE_COUNT];
     uint32_t in_flight, waiting;

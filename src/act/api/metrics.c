@@ -23,8 +23,18 @@
     X(failed, "tidegate_requests_failed_total", "requests whose visitor saw a failure")
 
 #define SERVICE_COUNTERS(X)                                                                        \
-    X(retries, "tidegate_retries_total", "requests sent again to another instance")                \
-    X(retries_refused, "tidegate_retries_refused_total", "retries that the budget did not allow")
+    X(retries_refused, "tidegate_retries_refused_total", "retries that the budget did not allow")  \
+    X(retries_late, "tidegate_retries_late_total",                                                 \
+      "retries that would have been answered after the deadline")                                  \
+    X(retry_storms, "tidegate_retry_storms_total", "times that the retry budget was used up")      \
+    X(hedges_sent, "tidegate_hedges_total", "second attempts for slow reads")                      \
+    X(hedges_won, "tidegate_hedges_won_total", "second attempts that answered")                    \
+    X(hedges_lost, "tidegate_hedges_lost_total",                                                   \
+      "second attempts that the first one outran, or that failed")                                 \
+    X(hedges_refused, "tidegate_hedges_refused_total",                                             \
+      "second attempts that the budget did not allow")                                             \
+    X(connections_full, "tidegate_service_connections_full_total",                                 \
+      "attempts that found the limit of connections to an instance reached")
 
 /* Counters and gauges of a worker, in the vitals. */
 #define WORKER_METRICS(X)                                                                          \
@@ -245,6 +255,20 @@ static void write_handshake_failures(struct exposition *e, const struct api *api
     }
 }
 
+static void write_retries(struct exposition *e, const struct api *api) {
+    exposition_family(e, &(const struct metric){ "tidegate_retries_total", METRIC_COUNTER,
+                                                 "requests sent again, by why" });
+    for (uint32_t s = 0; s < api->view->service_count; s++) {
+        for (int cause = 0; cause < RETRY_CAUSES && service_name(api, s).len > 0; cause++) {
+            size_t at =
+                offsetof(struct vitals_service, retried) + (size_t)cause * sizeof(_Atomic uint64_t);
+            struct slice name = slice_from(retry_cause_name((enum retry_cause)cause));
+            exposition_value(e, LABELS({ "service", service_name(api, s) }, { "reason", name }),
+                             (double)sum_stage(api->vitals, s, at));
+        }
+    }
+}
+
 static void write_sandbox(struct exposition *e, const struct api *api) {
     exposition_family(e,
                       &(const struct metric){ "tidegate_sandboxed_workers", METRIC_GAUGE,
@@ -273,6 +297,7 @@ static void write_vitals(struct exposition *e, const struct api *api) {
     write_by_service(e, api, offsetof(struct vitals_service, field));
     SERVICE_COUNTERS(WRITE)
 #undef WRITE
+    write_retries(e, api);
     exposition_family(e,
                       &(const struct metric){ "tidegate_request_duration_seconds", METRIC_HISTOGRAM,
                                               "whole request, of those that were served" });

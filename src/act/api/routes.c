@@ -5,8 +5,8 @@
 #include "act/api/api_internal.h"
 #include "wire/http/uri.h"
 
-/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. A row with an `action`
- * changes something: it is written down under that name, with who did it. */
+/* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. A row with an
+ * `action` changes something: it is written down under that name, with who did it. */
 static const struct {
     const char *path;
     enum http_method method;

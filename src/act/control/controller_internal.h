@@ -36,6 +36,10 @@
 #define FAULTS_MAX 64                /* open at a time */
 #define OBJECTIVE_SECONDS 60
 
+struct hedge_counts {
+    uint64_t sent, won, lost;
+};
+
 /* How often something is told (hear.c). */
 struct told_rate {
     uint32_t told;     /* places of the burst that are taken */
@@ -86,6 +90,7 @@ struct controlled {
     bool told;
     struct told_rate panics, refusals; /* told of */
     uint64_t retries_refused;          /* at the last look */
+    struct hedge_counts hedges;        /* likewise */
     /* answers within the objective in the last minute */
     uint64_t answers[OBJECTIVE_SECONDS], late[OBJECTIVE_SECONDS];
     unsigned minute_at;
@@ -135,7 +140,8 @@ struct controller {
     struct watch signals, supervisor_gone;
     int signal_fd, lock_fd;
     int64_t started_ms;
-    uint64_t now_us; /* of this turn */
+    uint64_t now_us;        /* of this turn */
+    unsigned seconds_heard; /* since the start */
 };
 
 /* controller.c */

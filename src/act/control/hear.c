@@ -7,6 +7,7 @@
 #include "act/control/controller_internal.h"
 #include "decide/balance/ejection.h"
 
+#define HEDGE_TOLD_S 60
 #define HEAR_BURST 4 /* of one endpoint at once, then one in HEAR_PAUSE_US */
 #define HEAR_PAUSE_US 10000000
 #define HEAR_ALL_BURST 64 /* of all of them together */
@@ -165,8 +166,50 @@ static uint64_t retries_refused(const struct controller *c, unsigned service) {
     return sum;
 }
 
+static struct hedge_counts hedges(const struct controller *c, unsigned service) {
+    struct hedge_counts sum = { 0 };
+    for (unsigned i = 0; i < c->config.vitals->worker_count; i++) {
+        const struct vitals_service *v = &c->config.vitals->workers[i].services[service];
+        sum.sent += vitals_get(&v->hedges_sent);
+        sum.won += vitals_get(&v->hedges_won);
+        sum.lost += vitals_get(&v->hedges_lost);
+    }
+    return sum;
+}
+
+/* Each is a decision, but thousands of them are one: what a minute of them was worth. */
+static void tell_hedges(struct controller *c, unsigned service) {
+    struct controlled *s = &c->services[service];
+    struct hedge_counts now = hedges(c, service), before = s->hedges;
+    s->hedges = now;
+    if (now.sent <= before.sent) {
+        return; /* none, or the counters began anew */
+    }
+    unsigned long long sent = now.sent - before.sent, won = now.won - before.won,
+                       lost = now.lost - before.lost;
+    char evidence[120];
+    snprintf(evidence, sizeof evidence, "{\"sent\":%llu,\"won\":%llu,\"lost\":%llu}", sent, won,
+             lost);
+    const struct told told = {
+        .kind = "balance",
+        .action = "hedge",
+        .subject = s->name,
+        .service = (int)service,
+        .evidence = evidence,
+        .noticed_ms = NAN,
+    };
+    tell(c, &told,
+         "%llu reads were slow and sent to another instance as well in the last minute: %llu were "
+         "answered there, %llu by the first one after all",
+         sent, won, lost);
+}
+
 void hear_second(struct controller *c) {
+    bool minute = ++c->seconds_heard % HEDGE_TOLD_S == 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (minute && c->services[i].used) {
+            tell_hedges(c, i);
+        }
         struct controlled *s = &c->services[i];
         uint64_t refused = s->used ? retries_refused(c, i) : 0;
         uint64_t more = refused > s->retries_refused ? refused - s->retries_refused : 0;
@@ -176,9 +219,9 @@ void hear_second(struct controller *c) {
         }
         char evidence[160];
         snprintf(evidence, sizeof evidence,
-                 "{\"refused\":%llu,\"retries\":%llu,\"offered_rps\":%.1f,\"untold\":%u}",
-                 (unsigned long long)more, (unsigned long long)s->second.retries,
-                 s->second.offered_rps, s->refusals.untold);
+                 "{\"refused\":%llu,\"retries_rps\":%.1f,\"offered_rps\":%.1f,\"untold\":%u}",
+                 (unsigned long long)more, s->second.retries_rps, s->second.offered_rps,
+                 s->refusals.untold);
         s->refusals.untold = 0;
         const struct told told = {
             .kind = "balance",

@@ -61,9 +61,13 @@ static bool fill_services(const struct controller *c, struct plan *plan) {
             .floor_ratio = c->shop.value.floor_ratio,
             .compression = compression_plan_service(&c->shop.compression, s->config->compression),
         };
-        memcpy(plan->services[i].name, s->name, strlen(s->name) + 1);
+        struct plan_service *service = &plan->services[i];
+        retry_plan_service(&s->config->retry, &s->config->hedge, &s->config->circuit,
+                           c->shop.limits.retries, service);
+        memcpy(service->name, s->name, strlen(s->name) + 1);
         plan->service_count = i + 1;
-        if (!fill_balance(&s->config->balance, plan, &plan->services[i].balance)) {
+        if (!plan_add_text(plan, t->deadline_field, &service->deadline_field) ||
+            !fill_balance(&s->config->balance, plan, &service->balance)) {
             return false;
         }
     }

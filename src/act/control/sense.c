@@ -13,7 +13,10 @@ void sense_read_service(const struct vitals *vitals, unsigned index, struct serv
             out->failed[stage] += vitals_get(&from->failed[stage]);
             histogram_add(&out->latency_us[stage], &from->latency_us[stage]);
         }
-        out->retries += vitals_get(&from->retries);
+        out->retries += vitals_retries(from);
+        out->retries_refused += vitals_get(&from->retries_refused);
+        out->hedges += vitals_get(&from->hedges_sent);
+        out->hedges_won += vitals_get(&from->hedges_won);
     }
 }
 
@@ -77,7 +80,11 @@ bool sense_service(const struct vitals *vitals, unsigned index, uint32_t objecti
         out->served_rps = (double)since(now.served, last->served) / out->seconds;
         out->refused_rps = (double)since(now.refused, last->refused) / out->seconds;
         out->failed_rps = (double)since(now.failed, last->failed) / out->seconds;
-        out->retries = now.retries - last->retries;
+        out->retries_rps = (double)(now.retries - last->retries) / out->seconds;
+        out->retries_refused_rps =
+            (double)(now.retries_refused - last->retries_refused) / out->seconds;
+        out->hedges_rps = (double)(now.hedges - last->hedges) / out->seconds;
+        out->hedges_won_rps = (double)(now.hedges_won - last->hedges_won) / out->seconds;
         for (int stage = 0; stage < STAGE_COUNT; stage++) {
             uint64_t offered = now.offered[stage] - last->offered[stage];
             out->offered_stage_rps[stage] = (double)offered / out->seconds;

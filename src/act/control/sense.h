@@ -15,7 +15,7 @@ struct service_second {
     uint64_t served_stage[STAGE_COUNT];
     uint32_t latency_us_p50, latency_us_p95, latency_us_p99; /* of all stages; 0: none served */
     uint32_t stage_us_p50[STAGE_COUNT], stage_us_p95[STAGE_COUNT], stage_us_p99[STAGE_COUNT];
-    uint64_t retries;
+    double retries_rps, retries_refused_rps, hedges_rps, hedges_won_rps;
     uint32_t in_flight, waiting; /* now */
     uint32_t over_objective;     /* answers slower than the objective */
     uint64_t answers;
@@ -23,7 +23,7 @@ struct service_second {
 
 struct service_reading { /* sums over the workers */
     uint64_t offered[STAGE_COUNT], served[STAGE_COUNT], refused[STAGE_COUNT], failed[STAGE_COUNT];
-    uint64_t retries;
+    uint64_t retries, retries_refused, hedges, hedges_won;
     struct histogram latency_us[STAGE_COUNT];
     uint64_t at_us; /* monotonic; 0: never read */
 };

@@ -65,6 +65,12 @@ static const struct config_field service_fields[] = {
     { "compression", CONFIG_CHOICE, SERVICE(compression), .choices = compression_switches,
       .fallback = "default", .help = "`default`: as `compression.enabled` says" },
     { "dial", CONFIG_INLINE, SERVICE(dial), .table = &dial_config_table },
+    { "retry", CONFIG_BLOCK, SERVICE(retry), .table = &retry_config_table,
+      .help = "what is sent again when no good answer comes" },
+    { "hedge", CONFIG_BLOCK, SERVICE(hedge), .table = &hedge_config_table,
+      .help = "a second attempt for slow reads" },
+    { "limits", CONFIG_BLOCK, SERVICE(circuit), .table = &circuit_config_table,
+      .help = "how much may go to it at once" },
 };
 static const struct config_table service_table =
     CONFIG_TABLE(struct service_config, service_fields);

@@ -11,6 +11,7 @@
 #include "act/proxy/compression_config.h"
 #include "act/proxy/proxy_config.h"
 #include "act/proxy/rate_config.h"
+#include "act/proxy/retry_config.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
@@ -34,6 +35,9 @@ struct service_config {
     struct balance_config balance;
     int compression; /* enum plan_switch */
     struct dial_config dial;
+    struct retry_config retry;
+    struct hedge_config hedge;
+    struct circuit_config circuit;
 };
 
 struct job_config { /* read and checked; carried out by a later version */

@@ -31,6 +31,10 @@ static void fill_demand(const struct controlled *s, struct api_service *out) {
     out->served_rps = s->has_second ? second->served_rps : NAN;
     out->refused_rps = s->has_second ? second->refused_rps : NAN;
     out->failed_rps = s->has_second ? second->failed_rps : NAN;
+    out->retries_rps = s->has_second ? second->retries_rps : NAN;
+    out->retries_refused_rps = s->has_second ? second->retries_refused_rps : NAN;
+    out->hedges_rps = s->has_second ? second->hedges_rps : NAN;
+    out->hedges_won_rps = s->has_second ? second->hedges_won_rps : NAN;
     uint64_t answers = s->has_second ? second->answers : 0;
     out->latency_ms_p50 = ms_of(second->latency_us_p50, answers);
     out->latency_ms_p95 = ms_of(second->latency_us_p95, answers);

@@ -14,7 +14,7 @@
 /* ---- what a candidate looks like ---- */
 
 static uint32_t in_flight(const struct worker *w, uint16_t slot) {
-    return vitals_endpoint_in_flight(w->vitals, slot, w->endpoints[slot].generation);
+    return vitals_endpoint_load(w->vitals, slot, w->endpoints[slot].generation);
 }
 
 static bool is_held_back(const struct service *s, const struct endpoint *e) {
@@ -28,9 +28,12 @@ bool choice_is_good(const struct service *s, const struct exchange *x, uint16_t 
     return !is_held_back(s, &s->worker->endpoints[slot]) && !exchange_has_tried(x, slot);
 }
 
+/* At least what attempts have waited in vain since its last answer. */
 static uint32_t usual_us(const struct vitals_shared_endpoint *shared) {
     bool known = atomic_load_explicit(&shared->trials, memory_order_relaxed) >= BALANCE_TRIALS;
-    return known ? atomic_load_explicit(&shared->usual_us, memory_order_relaxed) : 0;
+    uint32_t usual = known ? atomic_load_explicit(&shared->usual_us, memory_order_relaxed) : 0;
+    uint32_t unanswered = atomic_load_explicit(&shared->unanswered_us, memory_order_relaxed);
+    return unanswered > usual ? unanswered : usual;
 }
 
 /* For balance_pick: the endpoints of a list, as this exchange sees them. */

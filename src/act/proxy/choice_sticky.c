@@ -44,10 +44,10 @@ uint16_t choice_by_cookie(const struct service *s, struct exchange *x) {
 
 bool choice_tell_visitor(struct exchange *x, struct http_head *head) {
     const struct plan_balance *balance = &x->service->plan.balance;
-    if (balance->cookie.len == 0 || x->endpoint == NO_ENDPOINT) {
+    if (balance->cookie.len == 0 || x->attempt->endpoint == NO_ENDPOINT) {
         return true;
     }
-    uint64_t tag = x->worker->endpoints[x->endpoint].sticky_tag;
+    uint64_t tag = x->worker->endpoints[x->attempt->endpoint].sticky_tag;
     if (tag == 0 || tag == x->sticky_tag) {
         return true;
     }

@@ -249,7 +249,7 @@ static bool visitor_is_full(const struct exchange *x) {
 }
 
 static void hold_service(struct exchange *x, bool hold) {
-    if (x->upstream == NULL || hold == x->upstream_paused) {
+    if (x->attempt->upstream == NULL || hold == x->upstream_paused) {
         return;
     }
     if (hold && visitor_is_full(x)) {
@@ -258,9 +258,9 @@ static void hold_service(struct exchange *x, bool hold) {
     }
     x->upstream_paused = hold;
     if (hold) {
-        x->upstream->ops->pause(x->upstream);
+        x->attempt->upstream->ops->pause(x->attempt->upstream);
     } else {
-        x->upstream->ops->resume(x->upstream);
+        x->attempt->upstream->ops->resume(x->attempt->upstream);
     }
 }
 
@@ -381,7 +381,7 @@ void compression_on_end(struct exchange *x, const struct http_head *trailers) {
     }
     c->ended = true;
     c->trailers = some ? exchange_copy_trailers(x, trailers) : NULL;
-    exchange_leave_endpoint(x, true);
+    attempt_leave(x->attempt, true);
     make_busy(&x->worker->compressor, c);
 }
 

@@ -100,13 +100,13 @@ static void end_silence(struct vitals_shared_endpoint *shared) {
 
 /* ---- what was seen ---- */
 
-static struct endpoint *endpoint_of(struct worker *w, const struct exchange *x) {
-    return x->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[x->endpoint];
+static struct endpoint *endpoint_of(struct worker *w, const struct attempt *a) {
+    return a->endpoint == NO_ENDPOINT ? NULL : &w->endpoints[a->endpoint];
 }
 
 /* The words are copied out and in: a worker that does the same at the same moment may be forgotten,
  * which costs one failure of the count. */
-static void observe(struct worker *w, const struct exchange *x, struct endpoint *e,
+static void observe(struct worker *w, const struct attempt *a, struct endpoint *e,
                     enum ejection_event event) {
     const struct vitals_shared_endpoint *shared = e->shared;
     struct outlier_window window;
@@ -117,18 +117,18 @@ static void observe(struct worker *w, const struct exchange *x, struct endpoint 
     }
     struct ejection before = evidence_ejection(shared);
     if (event != EJECTION_SUCCESS) {
-        peers = evidence_peers(x->service, e, &window);
+        peers = evidence_peers(a->exchange->service, e, &window);
     }
     struct ejection after = before;
     enum ejection_change change =
-        ejection_observe(&after, event, x->dispatched_us, &peers, loop_now_us(w->loop));
+        ejection_observe(&after, event, a->dispatched_us, &peers, loop_now_us(w->loop));
     const struct found found = {
         .cause = event == EJECTION_CONNECT_FAILED ? EJECTION_REFUSED : EJECTION_FAILURES,
-        .happened_us = x->dispatched_us,
+        .happened_us = a->dispatched_us,
         .in_a_row =
             event == EJECTION_CONNECT_FAILED ? before.connect_failures + 1 : before.failures + 1,
     };
-    judge_apply(x->service, e, &before, &after, change, &found);
+    judge_apply(a->exchange->service, e, &before, &after, change, &found);
     if (evidence_state(e, loop_now_us(w->loop)) == EJECTION_ON_PROBATION) {
         SHARED_SET(e->shared->trial_until_us, 0); /* the next one may go */
     }
@@ -141,16 +141,16 @@ static void add_error_sample(struct vitals_shared_endpoint *shared, bool failed,
     }
 }
 
-void endpoint_connected(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_connected(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e != NULL) {
         e->refusals = 0;
         e->refused_until_us = 0;
     }
 }
 
-void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_connect_failed(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e == NULL) {
         return;
     }
@@ -161,20 +161,20 @@ void endpoint_connect_failed(struct worker *w, const struct exchange *x) {
         e->refused_until_us =
             loop_now_us(w->loop) + (pause_us > REFUSED_MAX_US ? REFUSED_MAX_US : pause_us);
     }
-    observe(w, x, e, EJECTION_CONNECT_FAILED);
+    observe(w, a, e, EJECTION_CONNECT_FAILED);
 }
 
-static void warm_up(const struct exchange *x, struct endpoint *e, uint64_t latency_us) {
+static void warm_up(const struct attempt *a, struct endpoint *e, uint64_t latency_us) {
     struct outlier_window window;
     struct vitals_shared_endpoint *shared = e->shared;
     struct warmth warmth = { SHARED_GET(shared->cold_steps), SHARED_GET(shared->cold_answers) };
-    (void)evidence_peers(x->service, e, &window);
+    (void)evidence_peers(a->exchange->service, e, &window);
     bool warm = warmth_observe(&warmth, latency_us, outlier_latency_us(&window));
     SHARED_SET(shared->cold_answers, warmth.answers);
     SHARED_SET(shared->cold_steps, warmth.steps);
     if (warm) {
-        judge_tell_warm(x->service, e);
-        trials_collect(x->service);
+        judge_tell_warm(a->exchange->service, e);
+        trials_collect(a->exchange->service);
     }
 }
 
@@ -212,41 +212,41 @@ static void learn_latency(struct service *s, struct endpoint *e, bool failed, ui
     }
 }
 
-void endpoint_answered(struct worker *w, struct exchange *x, uint16_t status) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_answered(struct worker *w, struct attempt *a, uint16_t status) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e == NULL) {
         return;
     }
-    endpoint_owes_no_more(e, x);
-    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - x->dispatched_us;
+    endpoint_owes_no_more(e, a);
+    uint64_t now_us = loop_now_us(w->loop), latency_us = now_us - a->dispatched_us;
     uint64_t idle_us = endpoint_silence_us(e, now_us);
     bool failed = status >= 500;
     vitals_add(&e->vitals->answers, 1);
     vitals_add(&e->vitals->latency_us_sum, latency_us);
     vitals_add(&e->vitals->status_5xx, failed);
     histogram_record(&e->vitals->first_byte_us, latency_us);
-    learn_latency(x->service, e, failed, latency_us, idle_us);
+    learn_latency(a->exchange->service, e, failed, latency_us, idle_us);
     end_silence(e->shared);
     add_to_window(e->shared, failed, latency_us, now_us);
     SHARED_SET(e->shared->answered_us, now_us);
     add_error_sample(e->shared, failed, idle_us);
     if (SHARED_GET(e->shared->cold_steps) > 0) {
-        warm_up(x, e, failed ? COLD_FAILED_US : latency_us);
+        warm_up(a, e, failed ? COLD_FAILED_US : latency_us);
     }
-    bool bad = failed || is_slow_trial(x->service, e, latency_us);
-    observe(w, x, e, bad ? EJECTION_FAILED : EJECTION_SUCCESS);
-    waiting_observe(x->service, latency_us, status == 503 || status == 504);
+    bool bad = failed || is_slow_trial(a->exchange->service, e, latency_us);
+    observe(w, a, e, bad ? EJECTION_FAILED : EJECTION_SUCCESS);
+    waiting_observe(a->exchange->service, latency_us, status == 503 || status == 504);
 }
 
-void endpoint_failed(struct worker *w, const struct exchange *x) {
-    struct endpoint *e = endpoint_of(w, x);
+void endpoint_failed(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
     if (e != NULL) {
         uint64_t now_us = loop_now_us(w->loop);
         vitals_add(&e->vitals->failures, 1);
         add_error_sample(e->shared, true, endpoint_silence_us(e, now_us));
         add_to_window(e->shared, true, 0, now_us);
         SHARED_SET(e->shared->answered_us, now_us);
-        observe(w, x, e, EJECTION_FAILED);
+        observe(w, a, e, EJECTION_FAILED);
     }
 }
 

@@ -15,12 +15,12 @@
 
 #include "act/proxy/service.h"
 
-/* ---- what an exchange saw of its endpoint ---- */
+/* ---- what an attempt saw of its endpoint ---- */
 
-void endpoint_connected(struct worker *worker, const struct exchange *exchange);
-void endpoint_connect_failed(struct worker *worker, const struct exchange *exchange);
-void endpoint_answered(struct worker *worker, struct exchange *exchange, uint16_t status);
-void endpoint_failed(struct worker *worker, const struct exchange *exchange);
+void endpoint_connected(struct worker *worker, const struct attempt *attempt);
+void endpoint_connect_failed(struct worker *worker, const struct attempt *attempt);
+void endpoint_answered(struct worker *worker, struct attempt *attempt, uint16_t status);
+void endpoint_failed(struct worker *worker, const struct attempt *attempt);
 /* It was sent a whole request. */
 void evidence_owed(struct worker *worker, struct endpoint *endpoint);
 

@@ -46,30 +46,39 @@ uint64_t exchange_now_us(const struct exchange *x) {
 
 /* ---- memory ---- */
 
+/* One spare exchange more; false when memory is out. */
+static __attribute__((noinline)) bool make_spare(struct worker *w) {
+    struct exchange *x = calloc(1, sizeof *x);
+    if (x == NULL) {
+        return false;
+    }
+    arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    buffer_init(&x->body, BODY_BUFFER_BYTES);
+    x->request_fields = malloc(HTTP_FIELDS_MAX * sizeof *x->request_fields);
+    if (x->request_fields == NULL) {
+        exchange_free(x);
+        return false;
+    }
+    w->spare_exchanges = x;
+    w->spare_exchange_count++;
+    return true;
+}
+
 struct exchange *exchange_new(struct worker *w, struct stream *client,
                               const struct client_info *who) {
-    struct exchange *x = w->spare_exchanges;
-    if (x != NULL) {
-        w->spare_exchanges = x->next_spare;
-        w->spare_exchange_count--;
-        memset(x, 0, offsetof(struct exchange, request));
-    } else {
-        x = calloc(1, sizeof *x);
-        if (x == NULL) {
-            return NULL;
-        }
-        arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
-        buffer_init(&x->body, BODY_BUFFER_BYTES);
-        x->request_fields = malloc(HTTP_FIELDS_MAX * sizeof *x->request_fields);
-        if (x->request_fields == NULL) {
-            exchange_free(x);
-            return NULL;
-        }
+    if (w->spare_exchanges == NULL && !make_spare(w)) {
+        return NULL;
     }
+    struct exchange *x = w->spare_exchanges;
+    w->spare_exchanges = x->next_spare;
+    w->spare_exchange_count--;
+    memset(x, 0, offsetof(struct exchange, request));
     x->worker = w;
     x->client = client;
     x->peer = x->who = who;
-    x->endpoint = NO_ENDPOINT;
+    x->attempt = &x->first;
+    x->first.exchange = x;
+    x->first.endpoint = NO_ENDPOINT;
     http_head_init(&x->request, x->request_fields, HTTP_FIELDS_MAX);
     return x;
 }
@@ -146,14 +155,16 @@ uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us) {
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-void exchange_leave_endpoint(struct exchange *x, bool complete) {
-    if (x->upstream != NULL) {
-        struct stream *upstream = x->upstream;
-        x->upstream = NULL;
-        upstream->exchange = NULL;
+void attempt_leave(struct attempt *a, bool complete) {
+    if (a->upstream != NULL) {
+        struct stream *upstream = a->upstream;
+        a->upstream = NULL;
+        upstream->attempt = NULL;
         upstream->ops->release(upstream, complete);
     }
-    endpoint_end(x->worker, x);
+    endpoint_end(a->exchange->worker, a);
+    list_remove(&a->exchange->hedgeable);
+    a->sent = false;
 }
 
 void exchange_release_client(struct exchange *x) {
@@ -176,7 +187,10 @@ void exchange_finish(struct exchange *x, bool complete) {
     if (x->coder != NULL) {
         compression_leave(x);
     }
-    exchange_leave_endpoint(x, complete && x->response_ended);
+    if (x->racing) {
+        attempt_leave(attempt_rival(x->attempt), false);
+    }
+    attempt_leave(x->attempt, complete && x->response_ended);
     if (x->client != NULL) {
         struct stream *client = x->client;
         x->client = NULL;

@@ -64,41 +64,56 @@ struct client_info {
     struct client *client; /* who has the connection (clients.h) */
 };
 
+/* One sending of the request, to one endpoint. */
+struct attempt {
+    struct exchange *exchange;
+    struct stream *upstream; /* NULL: it is not under way */
+    uint16_t endpoint;       /* slot, NO_ENDPOINT: none, or another endpoint has the slot now */
+    bool sent;               /* the request, as far as it has come */
+    bool reused_connection;
+    bool on_trial; /* its endpoint is: it was ejected a moment ago */
+    bool tunnel;   /* counted in endpoint->vitals->tunnels */
+    uint64_t dispatched_us, awaiting_since_us;
+    struct list in_flight; /* in endpoint->in_flight */
+    struct list awaiting;  /* in endpoint->awaiting */
+};
+
 struct exchange {
     struct worker *worker;
     struct stream *client;          /* NULL: it is gone */
-    struct stream *upstream;        /* NULL: none */
+    struct attempt *attempt;        /* of the two: the first, or the one that answers */
     const struct client_info *peer; /* of the connection */
     const struct client_info *who;  /* the visitor: the peer, or whom a trusted peer speaks for */
     struct service *service;        /* NULL until a route is found */
     enum exchange_state state;
-    uint8_t attempts; /* sendings of the request, the first included */
+    uint8_t attempts; /* sendings of the request, the first and hedges included */
+    uint8_t hedges;   /* of these */
     uint8_t tried_count;
     bool prepared; /* the request's head is as it goes upstream */
     bool request_ended, response_ended;
     bool idempotent;      /* the route promises it, whatever the method */
     bool body_overflowed; /* `body` does not hold the whole of it any more */
     bool client_paused, upstream_paused;
-    bool counted;           /* in its client's requests */
-    bool admitted;          /* counted in the service's in-flight number */
-    bool response_begun;    /* the final head went to the client */
-    bool reused_connection; /* of this attempt */
-    bool logged;            /* `texts` are the access log's */
-    bool rescued;           /* taken off an ejected endpoint once already */
-    bool on_trial;          /* its endpoint is: it was ejected a moment ago */
-    bool grpc;              /* answers of our own are said as gRPC says them */
-    uint16_t endpoint;      /* slot, NO_ENDPOINT: none */
+    bool counted;        /* in its client's requests */
+    bool admitted;       /* counted in the service's in-flight number */
+    bool response_begun; /* the final head went to the client */
+    bool logged;         /* `texts` are the access log's */
+    bool rescued;        /* taken off an ejected endpoint once already */
+    bool racing;         /* `first` and `second` are both under way */
+    bool timed;          /* a read: its time to first byte counts, and a hedge may come */
+    bool patient;        /* nothing may be sent again: `per_try` does not matter any more */
+    bool grpc;           /* answers of our own are said as gRPC says them */
     uint16_t tried[EXCHANGE_TRIED_MAX];
-    uint64_t started_us, waiting_since_us, dispatched_us, awaiting_since_us, activity_us;
+    uint64_t started_us, waiting_since_us, activity_us;
     uint64_t deadline_us;               /* the client will not wait longer; 0: it did not say */
     uint64_t leaving_since_us;          /* the client ended its direction; 0: it did not */
     uint64_t taken_seen, taken_seen_us; /* by the client, at the last look of the timer */
-    struct list in_flight;              /* in endpoint->in_flight */
-    struct list awaiting;               /* in endpoint->awaiting */
-    struct admission_item waiting;      /* in service->queue; also: what it is worth */
-    uint64_t session_key;               /* 0: no session */
-    uint64_t sticky_tag;                /* of the cookie that the visitor brought; 0: none */
-    struct http_head *trailers;         /* of the request, in the arena; NULL: none */
+    struct attempt first;
+    struct list hedgeable;         /* in service->hedgeable */
+    struct admission_item waiting; /* in service->queue; also: what it is worth */
+    uint64_t session_key;          /* 0: no session */
+    uint64_t sticky_tag;           /* of the cookie that the visitor brought; 0: none */
+    struct http_head *trailers;    /* of the request, in the arena; NULL: none */
     struct compression_wish compression;
     struct coder *coder; /* codes the response (compression_flow.c); NULL: it goes as it comes */
     /* Of a route that does more than going to its service; the table is kept for it. */
@@ -117,6 +132,7 @@ struct exchange {
     /* From here on it is kept from one use to the next. */
     struct http_head request;
     struct http_field *request_fields;     /* HTTP_FIELDS_MAX of them; NULL: in a tunnel */
+    struct attempt second;                 /* of no meaning before there was a hedge */
     struct slice texts[RECORD_TEXT_COUNT]; /* when logged */
     struct arena arena;                    /* the request's head and what we add to it */
     struct buffer body;                    /* of the request: not yet sent, or kept for a retry */
@@ -161,28 +177,30 @@ void exchange_on_client_drained(struct exchange *exchange);
 
 /* ---- for upstreams ---- */
 
-void exchange_on_connected(struct exchange *exchange);
+void attempt_on_connected(struct attempt *attempt);
 /* Informational, 101 or final. The head is the caller's again afterwards. */
-void exchange_on_response_head(struct exchange *exchange, struct http_head *head);
-void exchange_on_response_data(struct exchange *exchange, struct slice data);
+void attempt_on_response_head(struct attempt *attempt, struct http_head *head);
+void attempt_on_response_data(struct attempt *attempt, struct slice data);
 /* Where the body's next bytes may go without being shown; NULL: they are to be given. */
 struct socket *exchange_outlet(const struct exchange *exchange);
 /* So many have gone there. */
 void exchange_on_response_moved(struct exchange *exchange, size_t bytes);
-void exchange_on_response_end(struct exchange *exchange, const struct http_head *trailers);
-/* The stream broke and forgets the exchange. */
-void exchange_on_upstream_failed(struct exchange *exchange, enum record_reason reason);
-void exchange_on_upstream_drained(struct exchange *exchange);
+void attempt_on_response_end(struct attempt *attempt, const struct http_head *trailers);
+/* The stream broke and forgets the attempt. */
+void attempt_on_failed(struct attempt *attempt, enum record_reason reason);
+void attempt_on_drained(struct attempt *attempt);
 
 /* ---- for waiting and service ---- */
 
 /* Admitted: find an endpoint and send. */
 void exchange_go(struct exchange *exchange);
 void exchange_refuse_overload(struct exchange *exchange);
-/* Its endpoint was ejected: to another one, if that is safe. */
-void exchange_rescue(struct exchange *exchange);
-/* Its endpoint is being emptied and has had its time. */
-void exchange_cut(struct exchange *exchange);
+/* The attempt's endpoint was ejected: to another one, if that is safe. */
+void attempt_rescue(struct attempt *attempt);
+/* The oldest of service->hedgeable may have become slow. */
+void exchange_hedge_due(struct timer *timer);
+/* The attempt's endpoint is being emptied and has had its time. */
+void attempt_cut(struct attempt *attempt);
 bool exchange_has_tried(const struct exchange *exchange, uint16_t slot);
 
 const char *exchange_state_name(enum exchange_state state);

@@ -1,8 +1,13 @@
 /* Time limits of an exchange. One timer, moved to the nearest deadline of the present state; what
  * has happened in between is looked at when it fires, so that traffic moves no timer. */
 #include "act/proxy/exchange_internal.h"
+#include "base/parse.h"
+#include "wire/http/grpc.h"
 
 #define NEVER UINT64_MAX
+#define DEADLINE_MS_MAX 86400000u /* a visitor who says more says nothing */
+#define DEADLINE_TEXT_BYTES 20
+_Static_assert(DEADLINE_TEXT_BYTES >= GRPC_TIMEOUT_BYTES, "room for either");
 
 static uint64_t after_ms(uint64_t from_us, uint32_t delay_ms) {
     return delay_ms == 0 ? NEVER : from_us + (uint64_t)delay_ms * 1000;
@@ -12,8 +17,17 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
+/* For the head, once all was sent: as long as the request may still go elsewhere it is given less
+ * time. */
+static uint64_t answer_due_us(const struct exchange *x) {
+    uint64_t due_us = after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms));
+    uint32_t try_ms = x->service->plan.retry_try_ms;
+    bool tries = try_ms > 0 && !x->patient && exchange_has_tries(x);
+    return tries ? least(due_us, after_ms(x->activity_us, try_ms)) : due_us;
+}
+
 static uint64_t uploading_due_us(const struct exchange *x) {
-    return x->admitted ? x->dispatched_us + EXCHANGE_UPLOAD_US : NEVER;
+    return x->admitted ? x->attempt->dispatched_us + EXCHANGE_UPLOAD_US : NEVER;
 }
 
 /* While the visitor uploads it is not the service that is late, unless it does not read. */
@@ -32,9 +46,7 @@ static uint64_t state_due_us(const struct exchange *x) {
     case EXCHANGE_WAITING:
         return x->waiting_since_us + (uint64_t)x->service->plan.queue_patience_ms * 1000;
     case EXCHANGE_AWAITING:
-        return x->request_ended
-                   ? after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))
-                   : least(uploading_due_us(x), unread_due_us(x));
+        return x->request_ended ? answer_due_us(x) : least(uploading_due_us(x), unread_due_us(x));
     case EXCHANGE_ANSWERING:
         return after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, idle_timeout_ms));
     case EXCHANGE_TUNNEL:
@@ -53,6 +65,11 @@ static uint64_t total_due_us(const struct exchange *x) {
 /* Said by the client: its passing is nobody's failure. */
 static uint64_t client_due_us(const struct exchange *x) {
     return x->deadline_us == 0 || x->state == EXCHANGE_TUNNEL ? NEVER : x->deadline_us;
+}
+
+uint64_t exchange_left_us(const struct exchange *x) {
+    uint64_t due_us = least(total_due_us(x), client_due_us(x)), now_us = exchange_now_us(x);
+    return due_us == NEVER ? NEVER : due_us > now_us ? due_us - now_us : 0;
 }
 
 /* A client that has ended its direction either reads on or is gone; it is told apart by trying. */
@@ -99,6 +116,12 @@ static void state_over(struct exchange *x) {
             exchange_arm(x);
             return;
         }
+        if (x->request_ended &&
+            exchange_now_us(x) <
+                after_ms(x->activity_us, EXCHANGE_TIMEOUT(x, first_byte_timeout_ms))) {
+            exchange_try_over(x);
+            return;
+        }
         exchange_fail(x, x->request_ended ? REASON_TIMEOUT_FIRST_BYTE : REASON_TIMEOUT_IDLE);
         break;
     default:
@@ -128,5 +151,60 @@ void exchange_on_timer(struct timer *timer) {
         state_over(x);
     } else {
         exchange_arm(x);
+    }
+}
+
+/* ---- carried along ---- */
+
+/* By which the service is told; empty: it is not. */
+static struct slice field_name(const struct exchange *x) {
+    struct plan_text field = x->service->plan.deadline_field;
+    return x->grpc                                    ? SLICE("grpc-timeout")
+           : field.len > 0 && x->worker->plan != NULL ? plan_slice(x->worker->plan, field)
+                                                      : SLICE("");
+}
+
+void exchange_read_deadline(struct exchange *x) {
+    const struct http_field *field;
+    uint64_t ms;
+    if (x->grpc || x->service->plan.deadline_field.len == 0) {
+        return;
+    }
+    field = http_head_find_name(&x->request, field_name(x));
+    if (field != NULL && parse_uint(field->value, &ms) && ms <= DEADLINE_MS_MAX) {
+        x->deadline_us = x->started_us + ms * 1000;
+    }
+}
+
+static struct slice write_ms(uint64_t ms, char text[DEADLINE_TEXT_BYTES]) {
+    size_t first = DEADLINE_TEXT_BYTES;
+    do {
+        text[--first] = (char)('0' + ms % 10);
+        ms /= 10;
+    } while (ms > 0 && first > 0);
+    return slice_of(text + first, DEADLINE_TEXT_BYTES - first);
+}
+
+static void set_field(struct http_head *head, struct slice name, struct slice value) {
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (slice_equal_fold(head->fields[i].name, name)) {
+            head->fields[i].value = value; /* of several that a visitor sent, all */
+        }
+    }
+    if (http_head_find_name(head, name) == NULL) {
+        (void)http_head_add(head, name, value);
+    }
+}
+
+void exchange_tell_deadline(struct exchange *x) {
+    char text[DEADLINE_TEXT_BYTES];
+    uint64_t left_us = exchange_left_us(x);
+    if (left_us == NEVER) {
+        return;
+    }
+    struct slice said = x->grpc ? grpc_timeout_text(left_us, text) : write_ms(left_us / 1000, text);
+    struct slice name = arena_copy(&x->arena, field_name(x)), value = arena_copy(&x->arena, said);
+    if (name.data != NULL && value.data != NULL) {
+        set_field(&x->request, name, value);
     }
 }

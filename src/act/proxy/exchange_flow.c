@@ -28,7 +28,7 @@ static void keep_body(struct exchange *x, struct slice data) {
         return;
     }
     bool too_much = buffer_len(&x->body) + data.len > EXCHANGE_REPLAY_BYTES;
-    bool once = sent_already && !exchange_is_repeatable(x) && !x->upstream->may_refuse;
+    bool once = sent_already && !exchange_is_repeatable(x) && !x->attempt->upstream->may_refuse;
     bool useless = once || (sent_already && too_much);
     if (useless || !buffer_append(&x->body, data)) {
         x->body_overflowed = true;
@@ -58,8 +58,9 @@ void exchange_on_request_data(struct exchange *x, struct slice data) {
         }
         return;
     }
-    x->upstream->ops->send_data(x->upstream, data);
-    if (x->upstream->ops->pending(x->upstream) > STREAM_PENDING_BYTES_MAX) {
+    struct stream *upstream = x->attempt->upstream;
+    upstream->ops->send_data(upstream, data);
+    if (upstream->ops->pending(upstream) > STREAM_PENDING_BYTES_MAX) {
         pause_client(x);
     }
 }
@@ -100,9 +101,9 @@ void exchange_on_request_end(struct exchange *x, const struct http_head *trailer
         return;
     }
     if (x->state >= EXCHANGE_AWAITING) {
-        x->upstream->ops->send_end(x->upstream, x->trailers);
+        x->attempt->upstream->ops->send_end(x->attempt->upstream, x->trailers);
         if (x->state == EXCHANGE_AWAITING) {
-            endpoint_owes(x->worker, x);
+            endpoint_owes(x->worker, x->attempt);
         }
         exchange_arm(x); /* from now on it is the service's turn */
     }
@@ -136,13 +137,14 @@ void exchange_on_client_drained(struct exchange *x) {
     x->activity_us = exchange_now_us(x);
     if (x->coder != NULL) {
         compression_on_drained(x);
-    } else if (x->upstream_paused && x->upstream != NULL) {
+    } else if (x->upstream_paused && x->attempt->upstream != NULL) {
         x->upstream_paused = false;
-        x->upstream->ops->resume(x->upstream);
+        x->attempt->upstream->ops->resume(x->attempt->upstream);
     }
 }
 
-void exchange_on_upstream_drained(struct exchange *x) {
+void attempt_on_drained(struct attempt *a) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     exchange_resume_client(x);
 }
@@ -158,7 +160,7 @@ void exchange_leave_room(struct exchange *x) {
 
 void exchange_pause_upstream(struct exchange *x) {
     x->upstream_paused = true;
-    x->upstream->ops->pause(x->upstream);
+    x->attempt->upstream->ops->pause(x->attempt->upstream);
     exchange_leave_room(x);
 }
 
@@ -166,7 +168,6 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     x->response_begun = true;
     x->record.status = head->status;
     x->record.first_byte_us = exchange_since_us(x, x->started_us);
-    endpoint_answered(x->worker, x, head->status);
     x->record.flags |= head->status >= 500 ? RECORD_FAILED : 0;
     buffer_clear(&x->body); /* there will be no second sending */
     x->body_overflowed = true;
@@ -178,26 +179,46 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     if (tunnel) { /* an open WebSocket is no work: others may go on */
         exchange_release_client(x);
         exchange_leave_room(x);
+        endpoint_tunnels(x->worker, x->attempt);
         exchange_slim(x);
     }
     exchange_arm(x);
 }
 
-void exchange_on_response_head(struct exchange *x, struct http_head *head) {
+/* Of the first attempt; what a hedge has to say before its answer nobody needs. */
+static void pass_on_interim(struct attempt *a, struct http_head *head) {
+    struct exchange *x = a->exchange;
+    if (a == x->attempt) {
+        http_strip_hop_by_hop(head);
+        head->keep_alive = true;
+        head->upgrade = false;
+        x->client->ops->send_head(x->client, head);
+    }
+}
+
+void attempt_on_response_head(struct attempt *a, struct http_head *head) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     bool upgrade = head->status == 101;
-    if ((upgrade && !x->request.upgrade) || !exchange_prepare_response(x, head)) {
-        exchange_attempt_failed(x, REASON_UPSTREAM_BAD);
+    if (head->status < 200 && !upgrade) {
+        pass_on_interim(a, head);
+        return;
+    }
+    if (upgrade && !x->request.upgrade) {
+        attempt_failed(a, REASON_UPSTREAM_BAD);
+        return;
+    }
+    uint16_t status = x->grpc ? exchange_grpc_means(head) : head->status;
+    endpoint_answered(x->worker, a, status);
+    if (status >= 500 && (attempt_is_retried(a, status, head) || attempt_trial_failed(a))) {
+        return;
+    }
+    attempt_wins(a);
+    if (!exchange_prepare_response(x, head)) {
+        attempt_failed(a, REASON_UPSTREAM_BAD);
         return;
     }
     head->upgrade = upgrade;
-    if (head->status < 200 && !upgrade) {
-        x->client->ops->send_head(x->client, head);
-        return;
-    }
-    if (x->on_trial && exchange_trial_failed(x, head->status)) {
-        return;
-    }
     if (x->compression.on && !upgrade) {
         compression_on_response(x, head);
     }
@@ -211,7 +232,8 @@ static void count_response(struct exchange *x, size_t bytes) {
     }
 }
 
-void exchange_on_response_data(struct exchange *x, struct slice data) {
+void attempt_on_response_data(struct attempt *a, struct slice data) {
+    struct exchange *x = a->exchange;
     x->activity_us = exchange_now_us(x);
     if (x->coder != NULL) {
         compression_on_data(x, data);
@@ -235,7 +257,8 @@ void exchange_on_response_moved(struct exchange *x, size_t bytes) {
     count_response(x, bytes);
 }
 
-void exchange_on_response_end(struct exchange *x, const struct http_head *trailers) {
+void attempt_on_response_end(struct attempt *a, const struct http_head *trailers) {
+    struct exchange *x = a->exchange;
     x->response_ended = true;
     if (x->coder != NULL) {
         compression_on_end(x, trailers);

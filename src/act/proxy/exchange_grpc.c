@@ -1,10 +1,11 @@
 /* What a gRPC call needs of the exchange: its client's deadline, and answers of our own in its
  * words. */
 #include "act/proxy/exchange_internal.h"
+#include "base/parse.h"
 #include "wire/http/date.h"
 #include "wire/http/grpc.h"
 
-void exchange_read_deadline(struct exchange *x) {
+void exchange_read_grpc(struct exchange *x) {
     const struct http_field *timeout;
     uint64_t us;
     if (!grpc_is_request(&x->request)) {
@@ -15,6 +16,14 @@ void exchange_read_deadline(struct exchange *x) {
     if (timeout != NULL && grpc_timeout_us(timeout->value, &us)) {
         x->deadline_us = x->started_us + us;
     }
+}
+
+uint16_t exchange_grpc_means(const struct http_head *head) {
+    const struct http_field *said = http_head_find_name(head, SLICE("grpc-status"));
+    uint64_t status;
+    bool unavailable = head->status == 200 && said != NULL && parse_uint(said->value, &status) &&
+                       status == GRPC_UNAVAILABLE;
+    return unavailable ? 503 : head->status;
 }
 
 void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why) {

@@ -1,6 +1,7 @@
 /* Inside of the exchange: what its files share. */
 #pragma once
 #include "act/proxy/exchange.h"
+#include "act/proxy/upstream.h"
 #include "act/proxy/worker_internal.h"
 
 /* exchange_head.c */
@@ -100,22 +101,59 @@ void exchange_admit(struct exchange *x);
 
 /* exchange_grpc.c */
 
-/* Until when a gRPC client waits (grpc-timeout). */
-void exchange_read_deadline(struct exchange *x);
+/* Whether it is a call, and until when its client waits (grpc-timeout). */
+void exchange_read_grpc(struct exchange *x);
+/* The status that the head of an answer stands for: 503 when it says UNAVAILABLE and no message
+ * follows (Trailers-Only). */
+uint16_t exchange_grpc_means(const struct http_head *head);
 /* As exchange_answer sends it, with a grpc-status. */
 void exchange_answer_grpc(struct exchange *x, uint16_t status, const char *why);
 
 /* exchange_attempt.c */
 
+/* The other one of the pair. */
+static inline struct attempt *attempt_rival(const struct attempt *a) {
+    struct exchange *x = a->exchange;
+    return a == &x->first ? &x->second : &x->first;
+}
+enum attempt_outcome {
+    ATTEMPT_SENT,
+    ATTEMPT_CONNECTING,
+    ATTEMPT_NOWHERE, /* there is no endpoint for it now */
+    ATTEMPT_FULL,    /* those that there are have as many connections as they may */
+};
+/* To an endpoint; a hedge only to one that was not tried, and if the budget allows it. */
+enum attempt_outcome attempt_go(struct attempt *a, bool hedge);
+/* The record names the endpoint of this one. */
+void attempt_is_named(struct attempt *a, uint16_t slot);
+
+/* exchange_retry.c */
+
 /* Whether sending it twice does no more than sending it once. */
 bool exchange_is_repeatable(const struct exchange *x);
+/* Of those, whether it may still go out once more. */
+bool exchange_has_tries(const struct exchange *x);
 /* No answer came (or none that makes sense): once more, elsewhere, or the visitor is told. */
-void exchange_attempt_failed(struct exchange *x, enum record_reason reason);
+void attempt_failed(struct attempt *a, enum record_reason reason);
+/* The answer that came, which stands for `status`, is one after which the request goes elsewhere:
+ * it has gone. */
+bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_head *head);
 /* An endpoint that was under trial has failed it: the visitor, who did not ask for that, gets
  * another one's answer. False: it is the visitor's after all. */
-bool exchange_trial_failed(struct exchange *x, uint16_t status);
+bool attempt_trial_failed(struct attempt *a);
+/* `per_try` is over: elsewhere, or on with waiting. */
+void exchange_try_over(struct exchange *x);
 /* A time limit was reached: as if the service had failed. */
 void exchange_fail(struct exchange *x, enum record_reason reason);
+
+/* exchange_hedge.c */
+
+/* The request was sent whole: a second attempt may follow. */
+void exchange_watch(struct exchange *x);
+/* This attempt answers; the other one, if there is one, is called off. */
+void attempt_wins(struct attempt *a);
+/* This attempt is over without an answer. True: its rival is under way and goes on. */
+bool attempt_yields(struct attempt *a);
 
 /* exchange_flow.c */
 
@@ -132,7 +170,7 @@ struct http_head *exchange_copy_trailers(struct exchange *x, const struct http_h
 
 void exchange_move(struct exchange *x, enum exchange_state next); /* asserts an allowed move */
 /* Lets go of the service's stream, if there is one, and counts the endpoint as left. */
-void exchange_leave_endpoint(struct exchange *x, bool complete);
+void attempt_leave(struct attempt *a, bool complete);
 
 /* A tunnel has begun, which may last for hours: the request's head is of no use any more. */
 void exchange_slim(struct exchange *x);
@@ -147,4 +185,12 @@ uint64_t exchange_now_us(const struct exchange *x);
 uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us);
 
 /* exchange_deadline.c */
+
+/* Until the request as a whole is over; UINT64_MAX: nobody set a limit. */
+uint64_t exchange_left_us(const struct exchange *x);
+/* Until when the visitor waits, as it says: gRPC's grpc-timeout, or the service's own field. Once
+ * the service is known. */
+void exchange_read_deadline(struct exchange *x);
+/* The service is told how long is left, in the same field; nothing when there is no room. */
+void exchange_tell_deadline(struct exchange *x);
 void exchange_on_timer(struct timer *timer);

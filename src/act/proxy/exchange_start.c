@@ -97,10 +97,23 @@ static const struct plan_route *find_route(struct exchange *x, struct slice path
     return route;
 }
 
+/* One Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): with several nobody knows which
+ * one the service goes by. */
+static bool has_key(const struct http_head *head) {
+    unsigned keys = 0;
+    bool empty = false;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (head->fields[i].id == HTTP_FIELD_IDEMPOTENCY_KEY) {
+            keys++;
+            empty |= head->fields[i].value.len == 0;
+        }
+    }
+    return keys == 1 && !empty;
+}
+
 void exchange_count_offered(struct exchange *x) {
     if (x->service != NULL) {
         vitals_add(&x->service->vitals->offered[x->record.stage], 1);
-        service_count_request(x->service);
     }
 }
 
@@ -112,9 +125,10 @@ static void find_service(struct exchange *x, const struct plan_route *route) {
     }
     x->service = &x->worker->services[service % PLAN_SERVICES_MAX];
     x->record.service = x->service->index;
-    x->idempotent = route->idempotent;
+    x->idempotent = route->idempotent || (x->service->plan.idempotency_key && has_key(&x->request));
     x->compression.on = route->compression == PLAN_DEFAULT ? x->service->plan.compression
                                                            : route->compression == PLAN_ON;
+    exchange_read_deadline(x);
     worth_estimate(x);
 }
 
@@ -206,7 +220,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     record_path(x, path);
-    exchange_read_deadline(x);
+    exchange_read_grpc(x);
     if (exchange_ends_here(x)) {
         return;
     }

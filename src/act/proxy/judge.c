@@ -208,10 +208,10 @@ static void look_at_trials(struct service *s, struct endpoint *e, uint64_t now_u
     uint64_t patience_us = hang_patience_us(tail_us(&s->tail));
     uint64_t probation_us = SHARED_GET(e->shared->ejected_until_us);
     LIST_EACH(&e->in_flight, link, saved) {
-        const struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
-        bool silent = x->state == EXCHANGE_CONNECTING || list_linked(&x->awaiting);
-        if (silent && x->dispatched_us >= probation_us && now_us - x->dispatched_us > patience_us) {
-            const struct found found = { .cause = EJECTION_HUNG, .happened_us = x->dispatched_us };
+        const struct attempt *a = LIST_ITEM(link, struct attempt, in_flight);
+        bool silent = !a->sent || list_linked(&a->awaiting);
+        if (silent && a->dispatched_us >= probation_us && now_us - a->dispatched_us > patience_us) {
+            const struct found found = { .cause = EJECTION_HUNG, .happened_us = a->dispatched_us };
             judge_eject(s, e, &found);
             return;
         }

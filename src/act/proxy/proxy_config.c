@@ -1,5 +1,7 @@
 #include "act/proxy/proxy_config.h"
 
+#include "act/proxy/rule_config.h"
+
 /* ---- limits and timeouts of the visitors' side ---- */
 
 #define LIMIT(member) offsetof(struct limits_config, member)
@@ -32,8 +34,7 @@ static const struct config_field limits_fields[] = {
     { "streams", CONFIG_COUNT, LIMIT(streams), .fallback = "128", .min = 1, .max = 10000,
       .help = "requests at once on one HTTP/2 connection of a visitor" },
     { "retries", CONFIG_COUNT, LIMIT(retries), .fallback = "2", .max = 8,
-      .help = "of an idempotent request that got no answer, within a budget of 10 % of the "
-              "requests" },
+      .help = "of one request, where its service does not say `retry.attempts`" },
     { "memory", CONFIG_SIZE, LIMIT(memory_bytes), .fallback = "4GiB", .min = 67108864,
       .help = "private memory of one worker; beyond it connections are refused; for workers that "
               "start from now on" },
@@ -80,7 +81,6 @@ struct plan_limits proxy_plan_limits(const struct limits_config *limits,
         .drain_timeout_ms = (uint32_t)timeouts->drain_ms,
         .upgrade_timeout_ms = (uint32_t)timeouts->upgrade_ms,
         .pool_idle_timeout_ms = (uint32_t)timeouts->pool_idle_ms,
-        .retries = limits->retries,
     };
 }
 
@@ -98,6 +98,16 @@ static const struct config_field objective_fields[] = {
 const struct config_table objective_config_table =
     CONFIG_TABLE(struct objective_config, objective_fields);
 
+static void check_upstream(const struct config_place *place, void *item) {
+    const struct upstream_config *u = item;
+    if (u->deadline_field.len > 0 && !rule_may_change(u->deadline_field)) {
+        config_place_error(place, "deadline_header",
+                           "deadline_header: expected the name of a header field that may be set, "
+                           "found '%.*s'",
+                           SLICE_ARG(u->deadline_field));
+    }
+}
+
 static const struct config_field upstream_fields[] = {
     { "connect", CONFIG_DURATION, UPSTREAM(connect_ms), .fallback = "1s", .min = 10, .max = 60000,
       .help = "to connect to an instance" },
@@ -107,6 +117,9 @@ static const struct config_field upstream_fields[] = {
       .help = "between two pieces of an answer" },
     { "total", CONFIG_DURATION, UPSTREAM(total_ms), .fallback = "0", .max = 86400000,
       .help = "for a whole request; 0: no limit" },
+    { "deadline_header", CONFIG_SLICE, UPSTREAM(deadline_field),
+      .help = "in this field the instance is told how many milliseconds are left of `total`, or of "
+              "what a visitor asks for in the same field" },
 };
 const struct config_table upstream_config_table =
-    CONFIG_TABLE(struct upstream_config, upstream_fields);
+    CONFIG_TABLE_CHECKED(struct upstream_config, upstream_fields, check_upstream);

@@ -27,6 +27,7 @@ struct objective_config {
 
 struct upstream_config { /* `timeouts:` of a service */
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+    struct slice deadline_field; /* empty: none */
 };
 
 extern const struct config_table limits_config_table, timeouts_config_table, objective_config_table,

@@ -16,13 +16,14 @@
 void service_init(struct service *service, struct worker *worker, uint16_t index) {
     *service = (struct service){ .worker = worker, .index = index };
     admission_queue_init(&service->queue, OVERLOAD_BY_VALUE, 0, 0);
-    service->retry_tokens = RETRY_BUDGET_MAX;
+    list_init(&service->hedgeable);
     service->vitals = &worker->own->services[index];
     service->shared = &worker->vitals->shared_services[index];
 }
 
 void service_fini(struct service *service) {
     timer_stop(service->worker->loop, &service->tick);
+    timer_stop(service->worker->loop, &service->hedge);
     choice_fini(&service->choice);
     admission_queue_fini(&service->queue);
 }
@@ -38,7 +39,7 @@ static void store_awaiting(struct endpoint *e, uint32_t count) {
     atomic_store_explicit(&e->vitals->awaiting, count, memory_order_relaxed);
     atomic_store_explicit(
         &e->vitals->oldest_awaiting_us,
-        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct exchange, awaiting)->awaiting_since_us,
+        oldest == NULL ? 0 : LIST_ITEM(oldest, const struct attempt, awaiting)->awaiting_since_us,
         memory_order_relaxed);
 }
 
@@ -50,21 +51,24 @@ static bool may_keep_idle(uint8_t state) {
 static void endpoint_replace(struct worker *w, struct endpoint *e, const struct plan_endpoint *p) {
     upstream_close_idle(w, e, UINT64_MAX);
     LIST_EACH(&e->in_flight, link, saved) {
-        struct exchange *x = LIST_ITEM(link, struct exchange, in_flight);
+        struct attempt *a = LIST_ITEM(link, struct attempt, in_flight);
         list_remove(link);
-        list_remove(&x->awaiting);
-        x->endpoint = NO_ENDPOINT;
+        list_remove(&a->awaiting);
+        a->endpoint = NO_ENDPOINT;
+        a->tunnel = false;
     }
     unsigned slot = (unsigned)(e - w->endpoints);
     e->generation = p->generation;
     e->refusals = 0;
     e->refused_until_us = 0;
     e->h2_streams = 0;
+    e->connections = 0;
     e->passed_by = 0;
     e->tried_us = 0;
     vitals_adopt_endpoint(w->vitals, w->config->index, slot, p->generation,
                           evidence_cold_steps(w, p->service));
     store_in_flight(e, 0);
+    atomic_store_explicit(&e->vitals->tunnels, 0, memory_order_relaxed);
     store_awaiting(e, 0);
 }
 
@@ -142,7 +146,7 @@ static void cut_in_flight(struct worker *w, unsigned slot) {
     bool cut = slot < w->plan->endpoint_count && w->plan->endpoints[slot].cut;
     if (cut && !e->cut) {
         LIST_EACH(&e->in_flight, link, saved) {
-            exchange_cut(LIST_ITEM(link, struct exchange, in_flight));
+            attempt_cut(LIST_ITEM(link, struct attempt, in_flight));
         }
     }
     e->cut = cut;
@@ -150,7 +154,7 @@ static void cut_in_flight(struct worker *w, unsigned slot) {
 
 void endpoint_rescue(struct endpoint *e) {
     LIST_EACH(&e->in_flight, link, saved) {
-        exchange_rescue(LIST_ITEM(link, struct exchange, in_flight));
+        attempt_rescue(LIST_ITEM(link, struct attempt, in_flight));
     }
 }
 
@@ -191,40 +195,17 @@ uint64_t endpoint_silence_us(const struct endpoint *e, uint64_t now_us) {
     return answered_us == 0 || answered_us > now_us ? 0 : now_us - answered_us;
 }
 
-/* ---- retries ---- */
-
-void service_count_request(struct service *s) {
-    s->retry_tokens += RETRY_BUDGET_RATIO;
-    if (s->retry_tokens > RETRY_BUDGET_MAX) {
-        s->retry_tokens = RETRY_BUDGET_MAX;
-    }
-}
-
-bool service_take_retry(struct service *s) {
-    uint64_t now_us = loop_now_us(s->worker->loop);
-    double seconds = (double)(now_us - s->retry_refilled_us) / 1e6;
-    s->retry_refilled_us = now_us;
-    s->retry_tokens += seconds * RETRY_BUDGET_PER_SECOND;
-    s->retry_tokens = s->retry_tokens > RETRY_BUDGET_MAX ? RETRY_BUDGET_MAX : s->retry_tokens;
-    if (s->retry_tokens < 1) {
-        vitals_add(&s->vitals->retries_refused, 1);
-        return false;
-    }
-    s->retry_tokens -= 1;
-    return true;
-}
-
 /* ---- in flight ---- */
 
 static uint32_t in_flight_now(const struct endpoint *e) {
     return atomic_load_explicit(&e->vitals->in_flight, memory_order_relaxed);
 }
 
-void endpoint_begin(struct worker *w, struct exchange *x, uint16_t slot) {
+void endpoint_begin(struct worker *w, struct attempt *a, uint16_t slot) {
     struct endpoint *e = &w->endpoints[slot];
-    assert(x->endpoint == NO_ENDPOINT);
-    x->endpoint = slot;
-    list_append(&e->in_flight, &x->in_flight);
+    assert(a->endpoint == NO_ENDPOINT);
+    a->endpoint = slot;
+    list_append(&e->in_flight, &a->in_flight);
     store_in_flight(e, in_flight_now(e) + 1);
     vitals_add(&e->vitals->requests, 1);
 }
@@ -233,30 +214,46 @@ static uint32_t awaiting_now(const struct endpoint *e) {
     return atomic_load_explicit(&e->vitals->awaiting, memory_order_relaxed);
 }
 
-void endpoint_owes(struct worker *w, struct exchange *x) {
-    if (x->endpoint != NO_ENDPOINT && !list_linked(&x->awaiting)) {
-        struct endpoint *e = &w->endpoints[x->endpoint];
-        x->awaiting_since_us = loop_now_us(w->loop);
-        list_append(&e->awaiting, &x->awaiting);
+void endpoint_owes(struct worker *w, struct attempt *a) {
+    if (a->endpoint != NO_ENDPOINT && !list_linked(&a->awaiting)) {
+        struct endpoint *e = &w->endpoints[a->endpoint];
+        a->awaiting_since_us = loop_now_us(w->loop);
+        list_append(&e->awaiting, &a->awaiting);
         store_awaiting(e, awaiting_now(e) + 1);
         evidence_owed(w, e);
     }
 }
 
-void endpoint_owes_no_more(struct endpoint *e, struct exchange *x) {
-    if (list_linked(&x->awaiting)) {
-        list_remove(&x->awaiting);
+void endpoint_owes_no_more(struct endpoint *e, struct attempt *a) {
+    if (list_linked(&a->awaiting)) {
+        list_remove(&a->awaiting);
         store_awaiting(e, awaiting_now(e) - 1);
     }
 }
 
-void endpoint_end(struct worker *w, struct exchange *x) {
-    if (x->endpoint == NO_ENDPOINT) {
+static void add_tunnels(struct endpoint *e, int change) {
+    uint32_t now = atomic_load_explicit(&e->vitals->tunnels, memory_order_relaxed);
+    atomic_store_explicit(&e->vitals->tunnels, now + (uint32_t)change, memory_order_relaxed);
+}
+
+void endpoint_tunnels(struct worker *w, struct attempt *a) {
+    if (a->endpoint != NO_ENDPOINT && !a->tunnel) {
+        a->tunnel = true;
+        add_tunnels(&w->endpoints[a->endpoint], 1);
+    }
+}
+
+void endpoint_end(struct worker *w, struct attempt *a) {
+    if (a->endpoint == NO_ENDPOINT) {
         return; /* none chosen, or its slot has another endpoint now */
     }
-    struct endpoint *e = &w->endpoints[x->endpoint];
-    endpoint_owes_no_more(e, x);
-    list_remove(&x->in_flight);
+    struct endpoint *e = &w->endpoints[a->endpoint];
+    if (a->tunnel) {
+        a->tunnel = false;
+        add_tunnels(e, -1);
+    }
+    endpoint_owes_no_more(e, a);
+    list_remove(&a->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);
-    x->endpoint = NO_ENDPOINT;
+    a->endpoint = NO_ENDPOINT;
 }

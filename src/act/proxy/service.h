@@ -1,5 +1,5 @@
 /* What a worker keeps of each service and endpoint of the plan: which endpoints may be used,
- * what is in flight where, who waits, how many retries are left. Estimates that all workers
+ * what is in flight where, who waits. Estimates that all workers
  * share are in the vitals (act/shm/vitals.h). */
 #pragma once
 #include <stdbool.h>
@@ -12,15 +12,14 @@
 #include "decide/admission/admission.h"
 #include "decide/admission/limit.h"
 #include "decide/balance/hang.h"
+#include "decide/balance/hedge.h"
 #include "wire/net/loop.h"
 
-#define NO_ENDPOINT UINT16_MAX
+struct attempt;
+struct worker;
+struct exchange;
 
-/* Retries of requests that an endpoint may have begun: a tenth of the requests, and a floor so that
- * a quiet service, or the sudden death of a busy endpoint, can be retried at all. */
-#define RETRY_BUDGET_RATIO 0.1
-#define RETRY_BUDGET_PER_SECOND 10.0
-#define RETRY_BUDGET_MAX 200.0
+#define NO_ENDPOINT UINT16_MAX
 
 /* After a failed connect this worker leaves the endpoint alone for so long, doubled with each
  * failure, even if it is the only one: asking again at once would only keep both busy. */
@@ -49,11 +48,12 @@ struct endpoint {
     uint32_t concurrency;
     struct sockaddr_storage address;
     uint32_t address_len;
-    struct list in_flight; /* exchanges */
+    struct list in_flight; /* attempts */
     struct list awaiting;  /* those of them that were sent whole and have no answer, oldest first */
     struct list idle;      /* upstream connections, last used first */
     uint32_t idle_count;
     struct list h2;            /* connections in HTTP/2 that take requests */
+    uint32_t connections;      /* of this worker, but for tunnels */
     uint32_t h2_streams;       /* it allows on one, as it said last; 0: not known */
     uint32_t refusals;         /* connects that failed in a row */
     uint64_t refused_until_us; /* no connects from this worker before that */
@@ -81,8 +81,10 @@ struct service {
     uint64_t done_since_us;       /* how fast requests leave: in this window, and in the last */
     uint32_t done_count;
     double done_rps;
-    double retry_tokens;
-    uint64_t retry_refilled_us;
+    struct list hedgeable;      /* exchanges that may get a second attempt, in order of sending */
+    struct timer hedge;         /* runs while there are some */
+    struct hedge_estimate slow; /* of their times to first byte; of this worker */
+    uint64_t retry_refused_us;  /* the last time that the budget was spent; 0: never */
     struct vitals_service *vitals;
     struct vitals_shared_service *shared;
 };
@@ -99,16 +101,14 @@ bool endpoint_is_refused(const struct worker *worker, const struct endpoint *end
 /* Time since it was last heard of; 0 when it never was, or is right now elsewhere. */
 uint64_t endpoint_silence_us(const struct endpoint *endpoint, uint64_t now_us);
 
-/* Takes one retry from the budget; false (and counted) when it is spent. */
-bool service_take_retry(struct service *service);
-void service_count_request(struct service *service);
-
 /* What is in flight at an endpoint: from the choice to the end. */
-void endpoint_begin(struct worker *worker, struct exchange *exchange, uint16_t slot);
+void endpoint_begin(struct worker *worker, struct attempt *attempt, uint16_t slot);
 /* The request was sent whole: from now on the endpoint owes an answer. */
-void endpoint_owes(struct worker *worker, struct exchange *exchange);
+void endpoint_owes(struct worker *worker, struct attempt *attempt);
 /* An answer has come. */
-void endpoint_owes_no_more(struct endpoint *endpoint, struct exchange *exchange);
-void endpoint_end(struct worker *worker, struct exchange *exchange);
+void endpoint_owes_no_more(struct endpoint *endpoint, struct attempt *attempt);
+/* What it carries is a tunnel from now on: no work for the endpoint. */
+void endpoint_tunnels(struct worker *worker, struct attempt *attempt);
+void endpoint_end(struct worker *worker, struct attempt *attempt);
 /* What waits there for an answer goes elsewhere, if that is safe. */
 void endpoint_rescue(struct endpoint *endpoint);

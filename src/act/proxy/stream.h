@@ -1,14 +1,15 @@
 /* The seam between the exchange, which knows no protocol, and the protocols, which know no routing:
  * one message each way on one connection. A client's stream (session_*.c) gives requests and takes
  * responses; a service's stream (upstream_*.c) takes requests and gives responses. What a stream
- * gives it calls out as exchange_on_* (exchange.h); what it takes comes by these functions, none of
- * which calls back before it returns. */
+ * gives it calls out as exchange_on_* or attempt_on_* (exchange.h); what it takes comes by these
+ * functions, none of which calls back before it returns. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/slice.h"
 
+struct attempt;
 struct exchange;
 struct http_head;
 struct socket;
@@ -42,7 +43,10 @@ struct stream_ops {
 
 struct stream {
     const struct stream_ops *ops;
-    struct exchange *exchange; /* NULL: between two exchanges, or released */
+    union {                        /* NULL: between two exchanges, or released */
+        struct exchange *exchange; /* of a client's stream */
+        struct attempt *attempt;   /* of a service's stream */
+    };
     /* Of a service: it can say that it has not begun (REASON_UPSTREAM_REFUSED), so that what must
      * not be sent twice is kept all the same until there is an answer. */
     bool may_refuse;

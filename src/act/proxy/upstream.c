@@ -3,13 +3,13 @@
 #include "act/proxy/upstream_protocols.h"
 #include "act/proxy/worker_internal.h"
 
-enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct exchange *x,
+enum upstream_opening upstream_open(struct worker *w, uint16_t slot, struct attempt *a,
                                     bool fresh) {
-    switch ((enum plan_protocol)x->service->plan.protocol) {
+    switch ((enum plan_protocol)a->exchange->service->plan.protocol) {
     case PLAN_PROTOCOL_H2:
-        return upstream_h2_open(w, slot, x);
+        return upstream_h2_open(w, slot, a);
     default:
-        return upstream_h1_open(w, slot, x, fresh);
+        return upstream_h1_open(w, slot, a, fresh);
     }
 }
 
@@ -63,4 +63,25 @@ void upstream_count(struct worker *w, int change) {
     if (change > 0) {
         vitals_add(&w->own->upstream_opened, 1);
     }
+}
+
+/* What the service was learned to carry at once, over all workers; 0: not known yet. */
+static uint32_t learned(const struct worker *w, const struct service *s) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < w->vitals->worker_count && s->plan.concurrency == 0; i++) {
+        sum += atomic_load_explicit(&w->vitals->workers[i].services[s->index].concurrency_limit,
+                                    memory_order_relaxed);
+    }
+    return s->plan.concurrency > 0 ? s->plan.concurrency : sum;
+}
+
+/* Each worker has its share, so that none takes it all with connections that it keeps unused. */
+bool upstream_may_connect(const struct worker *w, const struct endpoint *e) {
+    const struct service *s = &w->services[e->service];
+    uint32_t most = s->plan.connections, workers = w->vitals->worker_count;
+    if (most == 0) {
+        uint32_t both = learned(w, s) * UPSTREAM_CONNECTIONS_RATIO;
+        most = both > UPSTREAM_CONNECTIONS_LEAST ? both : UPSTREAM_CONNECTIONS_LEAST;
+    }
+    return e->connections < (most + workers - 1) / workers;
 }

@@ -10,6 +10,10 @@
 struct worker;
 struct endpoint;
 
+/* To one endpoint where the configuration does not say: twice what the whole service carries at
+ * once, since all of it may go to one endpoint, and what is called off needs a moment to end. */
+#define UPSTREAM_CONNECTIONS_RATIO 2
+#define UPSTREAM_CONNECTIONS_LEAST 64
 #define UPSTREAM_IDLE_MAX 128 /* kept for one endpoint */
 /* What must not be sent twice takes only a connection that was used this lately: one that the
  * service is about to close would cost the visitor the request. */
@@ -17,12 +21,13 @@ struct endpoint;
 
 enum upstream_opening {
     UPSTREAM_READY,      /* an idle connection: send at once */
-    UPSTREAM_CONNECTING, /* exchange_on_connected or exchange_on_upstream_failed will come */
+    UPSTREAM_CONNECTING, /* attempt_on_connected or attempt_on_failed will come */
+    UPSTREAM_FULL,       /* the endpoint has as many connections as it may */
     UPSTREAM_FAILED,     /* hopeless from the start */
 };
 
-/* Sets exchange->upstream unless it failed. `fresh`: no idle connection, please. */
-enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct exchange *exchange,
+/* Sets attempt->upstream unless it failed. `fresh`: no idle connection, please. */
+enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct attempt *attempt,
                                     bool fresh);
 
 /* To a new endpoint, before its first request: as many as its peers use on the average, at most

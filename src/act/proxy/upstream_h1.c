@@ -43,6 +43,7 @@ struct upstream {
     uint8_t out_framing; /* enum http_framing of the request */
     uint8_t method;      /* enum http_method of the request */
     bool request_ended, response_ended, keep_alive;
+    bool counted;           /* in endpoint->connections */
     bool large;             /* the last response's body was, and could be moved to the client */
     uint64_t dialled;       /* dial_digest, when it was made */
     uint8_t visitor_ip[16]; /* who was named in its PROXY header */
@@ -61,6 +62,14 @@ static struct upstream *upstream_of(struct stream *stream) {
 static struct endpoint *endpoint_of(const struct upstream *u) {
     struct endpoint *e = &u->worker->endpoints[u->slot];
     return e->generation == u->generation ? e : NULL;
+}
+
+static void count(struct upstream *u, bool counts) {
+    struct endpoint *e = endpoint_of(u);
+    if (e != NULL && counts != u->counted) {
+        e->connections += counts ? 1 : -1u;
+    }
+    u->counted = counts;
 }
 
 /* ---- the request, from the exchange ---- */
@@ -191,20 +200,20 @@ static const struct stream_ops service_ops = {
 
 /* Lets go of the exchange before it hears of it: it may go elsewhere at once. */
 static void fail(struct upstream *u, enum record_reason reason) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     socket_close(&u->socket);
-    u->stream.exchange = NULL;
-    if (x != NULL) {
-        exchange_on_upstream_failed(x, reason);
+    u->stream.attempt = NULL;
+    if (a != NULL) {
+        attempt_on_failed(a, reason);
     }
 }
 
 static struct socket *outlet_of(const struct upstream *u) {
-    return u->socket.tls == NULL ? exchange_outlet(u->stream.exchange) : NULL;
+    return u->socket.tls == NULL ? exchange_outlet(u->stream.attempt->exchange) : NULL;
 }
 
 static size_t read_head(struct upstream *u, struct slice data) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     struct http_head head;
     struct h1_problem problem;
     size_t consumed = 0;
@@ -226,13 +235,14 @@ static size_t read_head(struct upstream *u, struct slice data) {
     }
     if (head.status == 101) {
         u->state = UPSTREAM_STATE_TUNNEL;
+        count(u, false);
     } else if (head.status >= 200) {
         u->state = UPSTREAM_STATE_BODY;
         u->keep_alive = head.keep_alive;
         h1_body_init(&u->body, &head, &u->worker->h1_limits);
     }
-    exchange_on_response_head(x, &head);
-    u->large = u->state == UPSTREAM_STATE_BODY && u->stream.exchange == x &&
+    attempt_on_response_head(a, &head);
+    u->large = u->state == UPSTREAM_STATE_BODY && u->stream.attempt == a &&
                h1_body_left(&u->body) >= LARGE_BYTES && outlet_of(u) != NULL;
     return consumed;
 }
@@ -240,22 +250,22 @@ static size_t read_head(struct upstream *u, struct slice data) {
 static void end_response(struct upstream *u, bool nothing_follows, struct http_head *trailers) {
     u->response_ended = true;
     u->keep_alive = u->keep_alive && nothing_follows;
-    exchange_on_response_end(u->stream.exchange, trailers);
+    attempt_on_response_end(u->stream.attempt, trailers);
 }
 
 static size_t read_body(struct upstream *u, struct slice data) {
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     struct http_head trailers;
     size_t used = 0;
     http_head_init(&trailers, u->worker->scratch_fields, HTTP_FIELDS_MAX);
-    while (u->stream.exchange == x) {
+    while (u->stream.attempt == a) {
         struct h1_body_event event = h1_body_next(&u->body, slice_skip(data, used), &trailers);
         used += event.consumed;
         switch (event.kind) {
         case H1_BODY_MORE:
             return used;
         case H1_BODY_DATA:
-            exchange_on_response_data(x, event.data);
+            attempt_on_response_data(a, event.data);
             break;
         case H1_BODY_TRAILERS:
             break;
@@ -272,20 +282,20 @@ static size_t read_body(struct upstream *u, struct slice data) {
 
 static size_t on_data(struct socket *socket, struct slice data) {
     struct upstream *u = (struct upstream *)socket;
-    struct exchange *x = u->stream.exchange;
+    struct attempt *a = u->stream.attempt;
     size_t used = 0;
     if (u->state == UPSTREAM_STATE_IDLE) {
         socket_close(socket); /* nobody has asked */
         return data.len;
     }
-    while (u->state == UPSTREAM_STATE_HEAD && x != NULL && u->stream.exchange == x) {
+    while (u->state == UPSTREAM_STATE_HEAD && a != NULL && u->stream.attempt == a) {
         size_t taken = read_head(u, slice_skip(data, used));
         if (taken == 0) {
             return used;
         }
         used += taken;
     }
-    if (x == NULL || u->stream.exchange != x) {
+    if (a == NULL || u->stream.attempt != a) {
         return data.len;
     }
     struct slice rest = slice_skip(data, used);
@@ -294,7 +304,7 @@ static size_t on_data(struct socket *socket, struct slice data) {
     } else if (u->state == UPSTREAM_STATE_TUNNEL) {
         used = data.len;
         if (rest.len > 0) {
-            exchange_on_response_data(x, rest);
+            attempt_on_response_data(a, rest);
         }
     }
     return used;
@@ -316,7 +326,7 @@ static struct socket_intake on_intake(struct socket *socket) {
 
 static void on_moved(struct socket *socket, size_t bytes) {
     struct upstream *u = (struct upstream *)socket;
-    struct exchange *x = u->stream.exchange;
+    struct exchange *x = u->stream.attempt->exchange;
     h1_body_skip(&u->body, bytes);
     exchange_on_response_moved(x, bytes);
     if (h1_body_done(&u->body)) {
@@ -335,7 +345,7 @@ static void on_end(struct socket *socket) {
         }
         break;
     case UPSTREAM_STATE_TUNNEL:
-        exchange_on_response_end(u->stream.exchange, NULL);
+        attempt_on_response_end(u->stream.attempt, NULL);
         break;
     case UPSTREAM_STATE_CLOSING:
         if (socket_finished(socket)) {
@@ -349,8 +359,8 @@ static void on_end(struct socket *socket) {
 
 static void on_drained(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
-    if (u->stream.exchange != NULL) {
-        exchange_on_upstream_drained(u->stream.exchange);
+    if (u->stream.attempt != NULL) {
+        attempt_on_drained(u->stream.attempt);
     } else if (u->state == UPSTREAM_STATE_CLOSING && socket_finished(socket)) {
         socket_close(socket);
     }
@@ -360,8 +370,8 @@ static void on_drained(struct socket *socket) {
 static void on_connected(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     dial_count(u->worker, socket, true);
-    if (u->stream.exchange != NULL) {
-        exchange_on_connected(u->stream.exchange);
+    if (u->stream.attempt != NULL) {
+        attempt_on_connected(u->stream.attempt);
     } else if (is_wanted(u)) {
         rest(u, endpoint_of(u));
     } else {
@@ -395,10 +405,11 @@ static void leave_idle(struct upstream *u) {
 static void on_closed(struct socket *socket) {
     struct upstream *u = (struct upstream *)socket;
     struct worker *w = u->worker;
-    if (u->stream.exchange != NULL) { /* closed while writing, for want of memory */
+    if (u->stream.attempt != NULL) { /* closed while writing, for want of memory */
         fail(u, REASON_UPSTREAM_CLOSED);
     }
     leave_idle(u);
+    count(u, false);
     upstream_count(w, -1);
     if (w->spare_upstream_count < WORKER_SPARES_MAX) {
         u->next_spare = w->spare_upstreams;
@@ -432,9 +443,9 @@ static struct upstream *upstream_new(struct worker *w) {
     return u;
 }
 
-static void attach(struct upstream *u, struct exchange *x) {
-    u->stream.exchange = x;
-    x->upstream = &u->stream;
+static void attach(struct upstream *u, struct attempt *a) {
+    u->stream.attempt = a;
+    a->upstream = &u->stream;
 }
 
 /* Whether the PROXY header that the connection began with, if any, names this visitor. */
@@ -482,6 +493,7 @@ static struct upstream *connect_to(struct worker *w, uint16_t slot, uint64_t tim
     u->generation = e->generation;
     u->state = UPSTREAM_STATE_CONNECTING;
     u->stream.ops = &service_ops;
+    count(u, true);
     upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
     if (!dial_begin(w, e->service, slot, &u->socket, who)) {
@@ -491,12 +503,17 @@ static struct upstream *connect_to(struct worker *w, uint16_t slot, uint64_t tim
     return u;
 }
 
-enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct exchange *x,
+enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct attempt *a,
                                        bool fresh) {
-    struct upstream *u = fresh ? NULL : take_idle(w, &w->endpoints[slot], x);
+    const struct exchange *x = a->exchange;
+    struct endpoint *e = &w->endpoints[slot];
+    struct upstream *u = fresh ? NULL : take_idle(w, e, x);
     if (u != NULL) {
-        attach(u, x);
+        attach(u, a);
         return UPSTREAM_READY;
+    }
+    if (!upstream_may_connect(w, e)) {
+        return UPSTREAM_FULL;
     }
     u = connect_to(w, slot, (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, x->who);
     if (u == NULL) {
@@ -504,7 +521,7 @@ enum upstream_opening upstream_h1_open(struct worker *w, uint16_t slot, struct e
     }
     memcpy(u->visitor_ip, x->who->ip, sizeof u->visitor_ip);
     u->visitor_port = x->who->port;
-    attach(u, x);
+    attach(u, a);
     return UPSTREAM_CONNECTING;
 }
 

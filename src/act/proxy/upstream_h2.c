@@ -61,7 +61,7 @@ static struct upstream_stream *first_to_open(struct upstream_h2 *u) {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links in a list are never NULL */
     LIST_EACH(&u->waiting, link, saved) {
         struct upstream_stream *st = LIST_ITEM(link, struct upstream_stream, waiting);
-        if (!u->broken && may_open(u, st->stream.exchange)) {
+        if (!u->broken && may_open(u, st->stream.attempt->exchange)) {
             return st;
         }
     }
@@ -73,7 +73,7 @@ static void open_waiting(struct upstream_h2 *u) {
     while ((st = first_to_open(u)) != NULL) {
         list_remove(&st->waiting);
         u->waiting_count--;
-        exchange_on_connected(st->stream.exchange);
+        attempt_on_connected(st->stream.attempt);
     }
 }
 
@@ -231,6 +231,8 @@ static void on_closed(struct socket *socket) {
         h2_stream_fini(&st->h2);
         free(st);
     }
+    struct endpoint *e = &u->worker->endpoints[u->slot];
+    e->connections -= e->generation == u->generation;
     loop_cancel(u->worker->loop, &u->flush);
     list_remove(&u->all);
     h2_free(u->h2);
@@ -282,6 +284,7 @@ static struct upstream_h2 *connect_to(struct worker *w, uint16_t slot, uint64_t 
     list_init(&u->waiting);
     list_append(&w->upstreams_h2, &u->all);
     list_append(&e->h2, &u->link);
+    e->connections++;
     upstream_count(w, 1);
     u->dialled = dial_digest(w, e->service);
     if (!dial_begin(w, e->service, slot, &u->socket, who)) {
@@ -316,7 +319,8 @@ static struct upstream_h2 *choose(const struct worker *w, struct endpoint *e) {
         }
         count++;
     }
-    return count < CONNECTIONS_MAX ? NULL : least_busy;
+    bool more = count < CONNECTIONS_MAX && (least_busy == NULL || upstream_may_connect(w, e));
+    return more ? NULL : least_busy;
 }
 
 static struct upstream_stream *stream_new(struct upstream_h2 *u) {
@@ -338,8 +342,12 @@ static struct upstream_stream *stream_new(struct upstream_h2 *u) {
     return st;
 }
 
-enum upstream_opening upstream_h2_open(struct worker *w, uint16_t slot, struct exchange *x) {
+enum upstream_opening upstream_h2_open(struct worker *w, uint16_t slot, struct attempt *a) {
+    const struct exchange *x = a->exchange;
     struct upstream_h2 *u = choose(w, &w->endpoints[slot]);
+    if (u == NULL && !upstream_may_connect(w, &w->endpoints[slot])) {
+        return UPSTREAM_FULL;
+    }
     if (u == NULL) {
         u = connect_to(w, slot, (uint64_t)EXCHANGE_TIMEOUT(x, connect_timeout_ms) * 1000, x->who);
     }
@@ -347,8 +355,8 @@ enum upstream_opening upstream_h2_open(struct worker *w, uint16_t slot, struct e
     if (st == NULL) {
         return UPSTREAM_FAILED;
     }
-    st->stream.exchange = x;
-    x->upstream = &st->stream;
+    st->stream.attempt = a;
+    a->upstream = &st->stream;
     if (may_open(u, x)) {
         return UPSTREAM_READY;
     }

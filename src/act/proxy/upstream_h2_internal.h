@@ -31,7 +31,7 @@ struct upstream_stream {
     struct stream stream;
     struct upstream_h2 *owner;
     struct list waiting; /* in owner->waiting */
-    bool blocked;        /* exchange_on_upstream_drained is owed */
+    bool blocked;        /* attempt_on_drained is owed */
     bool tunnel_open, has_accept;
     char accept[WEBSOCKET_ACCEPT_LEN]; /* what the client in HTTP/1 expects */
     struct upstream_stream *next_spare;

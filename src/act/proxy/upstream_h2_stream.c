@@ -100,15 +100,15 @@ static struct upstream_stream *of(struct h2_stream *s) {
 
 /* Lets go of the exchange before it hears of it: it may go elsewhere at once. */
 void upstream_h2_fail_stream(struct upstream_stream *st, enum record_reason reason) {
-    struct exchange *x = st->stream.exchange;
-    st->stream.exchange = NULL;
-    if (x != NULL) {
-        exchange_on_upstream_failed(x, reason);
+    struct attempt *a = st->stream.attempt;
+    st->stream.attempt = NULL;
+    if (a != NULL) {
+        attempt_on_failed(a, reason);
     }
 }
 
 static void complete_tunnel(struct upstream_stream *st, struct http_head *head) {
-    head->upgrade_to = st->stream.exchange->request.upgrade_to;
+    head->upgrade_to = st->stream.attempt->exchange->request.upgrade_to;
     st->tunnel_open = true;
     if (st->has_accept) {
         (void)http_head_add(head, SLICE("sec-websocket-accept"),
@@ -118,9 +118,9 @@ static void complete_tunnel(struct upstream_stream *st, struct http_head *head) 
 
 static void on_head(struct h2_stream *s, bool ended) {
     struct upstream_stream *st = of(s);
-    struct exchange *x = st->stream.exchange;
+    struct attempt *a = st->stream.attempt;
     struct http_head head;
-    if (x == NULL) {
+    if (a == NULL) {
         return;
     }
     http_head_init(&head, st->owner->worker->scratch_fields, HTTP_FIELDS_MAX);
@@ -131,23 +131,23 @@ static void on_head(struct h2_stream *s, bool ended) {
     if (head.status == 101) {
         complete_tunnel(st, &head);
     }
-    exchange_on_response_head(x, &head);
-    if (ended && st->stream.exchange == x) {
-        exchange_on_response_end(x, NULL);
+    attempt_on_response_head(a, &head);
+    if (ended && st->stream.attempt == a) {
+        attempt_on_response_end(a, NULL);
     }
 }
 
 static void on_data(struct h2_stream *s, struct slice data) {
     struct upstream_stream *st = of(s);
-    if (st->stream.exchange != NULL) {
-        exchange_on_response_data(st->stream.exchange, data);
+    if (st->stream.attempt != NULL) {
+        attempt_on_response_data(st->stream.attempt, data);
     }
 }
 
 static void on_response_end(struct h2_stream *s, const struct http_head *trailers) {
     struct upstream_stream *st = of(s);
-    if (st->stream.exchange != NULL) {
-        exchange_on_response_end(st->stream.exchange, trailers);
+    if (st->stream.attempt != NULL) {
+        attempt_on_response_end(st->stream.attempt, trailers);
     }
 }
 
@@ -155,8 +155,8 @@ static void on_sent(struct h2_stream *s) {
     struct upstream_stream *st = of(s);
     if (st->blocked && h2_stream_unsent(s) <= SOCKET_LOW_WATER_BYTES) {
         st->blocked = false;
-        if (st->stream.exchange != NULL) {
-            exchange_on_upstream_drained(st->stream.exchange);
+        if (st->stream.attempt != NULL) {
+            attempt_on_drained(st->stream.attempt);
         }
     }
 }

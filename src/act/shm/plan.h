@@ -16,12 +16,14 @@
 #include "act/shm/plan_routes.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "decide/balance/hedge.h"
+#include "decide/balance/retry.h"
 #include "decide/value/stage.h"
 #include "wire/http/coding.h"
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 6u
+#define PLAN_LAYOUT 8u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -84,6 +86,14 @@ struct plan_service {
     struct plan_balance balance;
     double floor_ratio; /* share of the capacity kept for unknown visitors */
     bool compression;   /* answers may be compressed, unless the route says otherwise */
+    /* Sending again, and twice. */
+    struct retry_policy retry;
+    uint32_t retry_try_ms; /* for an answer, while it may be sent again; 0: no own limit */
+    double retry_ratio, retry_floor_rps;
+    bool idempotency_key; /* the service honours it */
+    struct hedge_policy hedge;
+    struct plan_text deadline_field; /* by which it is told how long is left; empty: none */
+    uint32_t connections;            /* to one endpoint, of all workers; 0: by the capacity */
     /* How its instances are spoken to. */
     uint8_t proxy_protocol; /* version of the header that goes ahead; 0: none */
     bool tls, tls_verify;
@@ -133,7 +143,6 @@ struct plan_limits {
     uint32_t client_head_timeout_ms, client_idle_timeout_ms, client_body_timeout_ms;
     uint32_t drain_timeout_ms, pool_idle_timeout_ms;
     uint32_t upgrade_timeout_ms; /* an older worker may finish what it carries for so long */
-    uint32_t retries;
 };
 
 /* How answers are compressed where that is on. Defaults in act/proxy/compression_config.c. */

@@ -257,6 +257,7 @@ void vitals_clear_in_flight(struct vitals_worker *worker) {
     }
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         atomic_store(&worker->endpoints[i].in_flight, 0);
+        atomic_store(&worker->endpoints[i].tunnels, 0);
         atomic_store(&worker->endpoints[i].awaiting, 0);
         atomic_store(&worker->endpoints[i].oldest_awaiting_us, 0);
     }
@@ -278,6 +279,19 @@ uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoin
     for (unsigned i = 0; i < vitals->worker_count; i++) {
         const struct vitals_endpoint *e = numbers_of(vitals, i, endpoint, generation);
         sum += e == NULL ? 0 : atomic_load_explicit(&e->in_flight, memory_order_relaxed);
+    }
+    return sum;
+}
+
+uint32_t vitals_endpoint_load(const struct vitals *vitals, unsigned endpoint, uint32_t generation) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < vitals->worker_count; i++) {
+        const struct vitals_endpoint *e = numbers_of(vitals, i, endpoint, generation);
+        if (e != NULL) { /* another worker may be between its two stores */
+            uint32_t all = atomic_load_explicit(&e->in_flight, memory_order_relaxed);
+            uint32_t tunnels = atomic_load_explicit(&e->tunnels, memory_order_relaxed);
+            sum += all > tunnels ? all - tunnels : 0;
+        }
     }
     return sum;
 }
@@ -342,6 +356,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_ENDPOINT_CLOSED] = "endpoint_closed",
         [REASON_RATE_LIMITED] = "rate_limited",
         [REASON_CLIENT_LIMIT] = "client_limit",
+        [REASON_CONNECTIONS] = "connections",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }

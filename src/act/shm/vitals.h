@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 7u
+#define VITALS_LAYOUT 8u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -36,6 +36,7 @@ enum {
     RECORD_BAD_REQUEST = 1 << 7,  /* refused by the parser or a limit of the client side */
     RECORD_HAS_QUERY = 1 << 8,    /* and RECORD_TEXT_QUERY has it */
     RECORD_RATE_DRY_RUN = 1 << 9, /* a rate limit would have refused it, but only counts */
+    RECORD_HEDGED = 1 << 10,      /* two attempts raced */
 };
 
 /* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
@@ -81,6 +82,7 @@ enum record_reason {
     REASON_ENDPOINT_CLOSED, /* it was emptied for maintenance, and this took too long */
     REASON_RATE_LIMITED,
     REASON_CLIENT_LIMIT, /* its address has too much under way */
+    REASON_CONNECTIONS,  /* the limit of connections to each instance is reached */
     REASON_COUNT,
 };
 
@@ -111,7 +113,12 @@ struct vitals_service {
     _Atomic uint64_t served[STAGE_COUNT];  /* answered by an endpoint, below 500 */
     _Atomic uint64_t refused[STAGE_COUNT]; /* 503 by admission */
     _Atomic uint64_t failed[STAGE_COUNT];  /* RECORD_FAILED */
-    _Atomic uint64_t retries, retries_refused;
+    _Atomic uint64_t retried[RETRY_CAUSES];
+    _Atomic uint64_t retries_refused; /* by the budget */
+    _Atomic uint64_t retries_late;    /* not tried: the deadline would have passed */
+    _Atomic uint64_t retry_storms;    /* times that the budget was spent after a quiet second */
+    _Atomic uint64_t hedges_sent, hedges_won, hedges_lost, hedges_refused;
+    _Atomic uint64_t connections_full; /* attempts that found an endpoint's limit reached */
     _Atomic uint32_t in_flight, waiting;
     _Atomic uint32_t concurrency_limit;       /* of this worker, now */
     struct histogram latency_us[STAGE_COUNT]; /* whole request, of those served */
@@ -120,6 +127,7 @@ struct vitals_service {
 struct vitals_endpoint { /* zeroed by its worker when the generation changes */
     _Atomic uint32_t generation;
     _Atomic uint32_t in_flight;
+    _Atomic uint32_t tunnels;            /* of these: open for hours, and no work */
     _Atomic uint32_t awaiting;           /* of these: sent whole, and nothing has come back */
     _Atomic uint64_t oldest_awaiting_us; /* monotonic, when the oldest of these was sent; 0: none */
     _Atomic uint64_t requests, failures, connect_failures, status_5xx;
@@ -227,6 +235,9 @@ struct vitals_shared_endpoint {
     _Atomic uint32_t cause, passed;
     _Atomic uint64_t ejected_until_us, changed_us;
     _Atomic uint64_t trial_until_us; /* on probation: a trial is on its way until then */
+    /* How long attempts waited for it that were called off because another endpoint answered, since
+     * its last answer. */
+    _Atomic uint32_t unanswered_us;
     struct vitals_bucket window[OUTLIER_BUCKETS];
 };
 
@@ -234,6 +245,7 @@ struct vitals_shared_endpoint {
 struct vitals_shared_service {
     _Alignas(64) _Atomic uint64_t panic_until_us; /* 0: none */
     _Atomic uint64_t judged_us;                   /* when its endpoints were last compared */
+    _Atomic uint64_t budget_spent;                /* decide/balance/budget.h */
 };
 
 struct vitals {
@@ -255,6 +267,15 @@ static inline void vitals_add(_Atomic uint64_t *counter, uint64_t value) {
 }
 static inline uint64_t vitals_get(const _Atomic uint64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Retries of one worker, whatever their cause. */
+static inline uint64_t vitals_retries(const struct vitals_service *service) {
+    uint64_t sum = 0;
+    for (int cause = 0; cause < RETRY_CAUSES; cause++) {
+        sum += vitals_get(&service->retried[cause]);
+    }
+    return sum;
 }
 
 /* Worker, before it counts for an endpoint slot: when another endpoint has taken the slot, what was
@@ -296,6 +317,8 @@ void vitals_clear_in_flight(struct vitals_worker *worker);
  * Blocks of another generation count as nothing. */
 uint32_t vitals_endpoint_in_flight(const struct vitals *vitals, unsigned endpoint,
                                    uint32_t generation);
+/* Without tunnels: what the endpoint works on. */
+uint32_t vitals_endpoint_load(const struct vitals *vitals, unsigned endpoint, uint32_t generation);
 uint32_t vitals_endpoint_awaiting(const struct vitals *vitals, unsigned endpoint,
                                   uint32_t generation);
 uint64_t vitals_endpoint_oldest_us(const struct vitals *vitals, unsigned endpoint,

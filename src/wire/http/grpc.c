@@ -48,6 +48,25 @@ bool grpc_timeout_us(struct slice text, uint64_t *us) {
     }
 }
 
+struct slice grpc_timeout_text(uint64_t us, char text[GRPC_TIMEOUT_BYTES]) {
+    static const struct {
+        uint64_t us;
+        char unit;
+    } units[] = { { 1, 'u' }, { 1000, 'm' }, { 1000000, 'S' }, { 3600000000, 'H' } };
+    const uint64_t most = 99999999; /* TIMEOUT_DIGITS_MAX digits */
+    size_t unit = 0, first = GRPC_TIMEOUT_BYTES;
+    while (unit < 3 && us / units[unit].us > most) {
+        unit++;
+    }
+    uint64_t value = us / units[unit].us;
+    value = value < 1 ? 1 : value > most ? most : value;
+    text[--first] = units[unit].unit;
+    for (; value > 0; value /= 10) {
+        text[--first] = (char)('0' + value % 10);
+    }
+    return slice_of(text + first, GRPC_TIMEOUT_BYTES - first);
+}
+
 enum grpc_status grpc_status_of(uint16_t http_status) {
     switch (http_status) {
     case 400:

@@ -22,4 +22,7 @@ enum grpc_status {
 bool grpc_is_request(const struct http_head *head);
 /* grpc-timeout: one to eight digits and a unit of H M S m u n. */
 bool grpc_timeout_us(struct slice text, uint64_t *us);
+/* The same written, in the finest unit that has room; rounded down, at least one. */
+#define GRPC_TIMEOUT_BYTES 9
+struct slice grpc_timeout_text(uint64_t us, char text[GRPC_TIMEOUT_BYTES]);
 enum grpc_status grpc_status_of(uint16_t http_status);

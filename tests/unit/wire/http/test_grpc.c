@@ -56,6 +56,30 @@ static void test_timeouts(void **state) {
     }
 }
 
+static void test_timeouts_written(void **state) {
+    static const struct {
+        uint64_t us;
+        const char *text;
+    } cases[] = {
+        { 0, "1u" },
+        { 1, "1u" },
+        { 99999999, "99999999u" },
+        { 100000000, "100000m" },
+        { 1234567890, "1234567m" },
+        { 100000000000, "100000S" },
+        { UINT64_MAX, "99999999H" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char room[GRPC_TIMEOUT_BYTES];
+        struct slice text = grpc_timeout_text(cases[i].us, room);
+        uint64_t us;
+        assert_true(slice_equal(text, slice_from(cases[i].text)));
+        assert_true(grpc_timeout_us(text, &us));
+        assert_true(cases[i].us == 0 || us <= cases[i].us);
+    }
+}
+
 static void test_statuses(void **state) {
     (void)state;
     assert_int_equal(grpc_status_of(503), 14);
@@ -71,6 +95,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_timeouts_written),
         cmocka_unit_test(test_statuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
