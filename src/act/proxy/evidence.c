@@ -96,6 +96,10 @@ static void end_silence(struct vitals_shared_endpoint *shared) {
         SHARED_SET(shared->unanswered, 0);
         SHARED_SET(shared->marked, 0);
     }
+    if (SHARED_GET(shared->unanswered_us) != 0) {
+        SHARED_SET(shared->called_off, 0);
+        SHARED_SET(shared->unanswered_us, 0);
+    }
 }
 
 /* ---- what was seen ---- */
@@ -248,6 +252,29 @@ void endpoint_failed(struct worker *w, const struct attempt *a) {
         SHARED_SET(e->shared->answered_us, now_us);
         observe(w, a, e, EJECTION_FAILED);
     }
+}
+
+/* Since the endpoint's last answer such times add up: the sum is the least that its mean can be
+ * when nothing has come (the estimate by maximum likelihood of exponential times of which all are
+ * censored, taken for one event). So one that hangs soon looks as slow as it is. */
+void endpoint_called_off(struct worker *w, const struct attempt *a) {
+    struct endpoint *e = endpoint_of(w, a);
+    if (e == NULL || !a->sent) {
+        return;
+    }
+    struct vitals_shared_endpoint *shared = e->shared;
+    uint64_t sum_us = SHARED_GET(shared->unanswered_us) + (loop_now_us(w->loop) - a->dispatched_us);
+    uint32_t least_us = sum_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sum_us;
+    SHARED_SET(shared->unanswered_us, least_us);
+    SHARED_SET(shared->called_off, SHARED_GET(shared->called_off) + 1);
+    uint32_t ewma_us = SHARED_GET(shared->ewma_us);
+    if (least_us > ewma_us) {
+        SHARED_SET(shared->ewma_us, balance_add_latency(ewma_us, least_us, 0));
+    }
+    if (SHARED_GET(shared->cold_steps) > 0) {
+        warm_up(a, e, COLD_FAILED_US); /* slower than another one, as a cold one is */
+    }
+    evidence_watch(w);
 }
 
 /* ---- for the choice ---- */

@@ -21,6 +21,8 @@ void endpoint_connected(struct worker *worker, const struct attempt *attempt);
 void endpoint_connect_failed(struct worker *worker, const struct attempt *attempt);
 void endpoint_answered(struct worker *worker, struct attempt *attempt, uint16_t status);
 void endpoint_failed(struct worker *worker, const struct attempt *attempt);
+/* Another endpoint has answered in its stead: it took at least so long. */
+void endpoint_called_off(struct worker *worker, const struct attempt *attempt);
 /* It was sent a whole request. */
 void evidence_owed(struct worker *worker, struct endpoint *endpoint);
 

@@ -2,6 +2,7 @@
  * another endpoint; whose head comes first answers, and the other one is called off: no failure of
  * its endpoint, which has just been slower. The reads of a service wait in one list, in the order
  * in which they were sent, under one timer: the delay is the same for all of them. */
+#include "act/proxy/evidence.h"
 #include "act/proxy/exchange_internal.h"
 #include "decide/balance/balance.h"
 
@@ -17,10 +18,11 @@ static bool has_a_home(const struct service *s) {
     return s->plan.balance.policy == BALANCE_MAGLEV || s->plan.balance.cookie.len > 0;
 }
 
+/* A trial is waited for: its own patience is short (judge.c), and what it is for is its end. */
 void exchange_watch(struct exchange *x) {
     struct service *s = x->service;
     x->timed = s->plan.hedge.ratio > 0 && is_read(x) && !has_a_home(s);
-    if (!x->timed || !hedge_is_known(&s->slow)) {
+    if (!x->timed || x->attempt->on_trial || !hedge_is_known(&s->slow)) {
         return;
     }
     list_append(&s->hedgeable, &x->hedgeable);
@@ -75,35 +77,6 @@ void exchange_hedge_due(struct timer *timer) {
     }
 }
 
-/* What is known of an attempt that was called off: it took at least so long. Since the endpoint's
- * last answer such times add up: the sum is the least that its mean can be when nothing has come
- * (the estimate by maximum likelihood of exponential times of which all are censored, taken for one
- * event). So one that hangs soon looks as slow as it is. */
-static void note_unanswered(const struct attempt *a) {
-    struct worker *w = a->exchange->worker;
-    uint64_t now_us = loop_now_us(w->loop);
-    if (a->endpoint == NO_ENDPOINT || !a->sent) {
-        return;
-    }
-    struct vitals_shared_endpoint *shared = w->endpoints[a->endpoint].shared;
-    uint64_t sum_us = atomic_load(&shared->unanswered_us) + (now_us - a->dispatched_us);
-    uint32_t least_us = sum_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sum_us;
-    atomic_store(&shared->unanswered_us, least_us);
-    uint32_t ewma_us = atomic_load(&shared->ewma_us);
-    if (least_us > ewma_us) {
-        atomic_store(&shared->ewma_us, balance_add_latency(ewma_us, least_us, 0));
-    }
-}
-
-static void note_answered(const struct attempt *a) {
-    if (a->endpoint != NO_ENDPOINT) {
-        struct vitals_shared_endpoint *shared = a->exchange->worker->endpoints[a->endpoint].shared;
-        if (atomic_load_explicit(&shared->unanswered_us, memory_order_relaxed) > 0) {
-            atomic_store_explicit(&shared->unanswered_us, 0, memory_order_relaxed);
-        }
-    }
-}
-
 /* It answers in place of the first attempt. */
 static void take_over(struct attempt *a) {
     struct exchange *x = a->exchange;
@@ -118,7 +91,6 @@ void attempt_wins(struct attempt *a) {
     struct exchange *x = a->exchange;
     struct attempt *loser = attempt_rival(a);
     list_remove(&x->hedgeable);
-    note_answered(a);
     if (x->timed) {
         hedge_observe(&x->service->slow, &x->service->plan.hedge,
                       exchange_now_us(x) - x->attempt->awaiting_since_us);
@@ -132,7 +104,7 @@ void attempt_wins(struct attempt *a) {
     } else {
         vitals_add(&x->service->vitals->hedges_lost, 1);
     }
-    note_unanswered(loser);
+    endpoint_called_off(x->worker, loser);
     attempt_leave(loser, false);
 }
 

@@ -4,6 +4,7 @@
 #include "act/proxy/exchange.h"
 #include "base/log.h"
 
+#define SILENT_US 5000000 /* so long one is looked at whose requests were called off */
 #define LOOK_US 20000
 #define LOOK_MOST_US 160000 /* when nothing new was sent */
 #define COMPARE_US 100000
@@ -189,8 +190,10 @@ static void look_for_hang(struct service *s, struct endpoint *e, uint64_t now_us
     if (!hang_is_certain(&hang, tail, UINT32_MAX, UINT32_MAX, now_us)) {
         return; /* the rest costs more to know */
     }
-    uint32_t awaiting = vitals_endpoint_awaiting(
-        s->worker->vitals, (unsigned)(e - s->worker->endpoints), e->generation);
+    /* Who was answered elsewhere meanwhile has waited here as well. */
+    uint32_t awaiting = SHARED_GET(e->shared->called_off) +
+                        vitals_endpoint_awaiting(
+                            s->worker->vitals, (unsigned)(e - s->worker->endpoints), e->generation);
     uint32_t answers = answers_since(s, e, hang.silent_since_us, hang.marked_us);
     if (hang_is_certain(&hang, tail, awaiting, answers, now_us)) {
         const struct found found = { .cause = EJECTION_HUNG,
@@ -199,6 +202,7 @@ static void look_for_hang(struct service *s, struct endpoint *e, uint64_t now_us
                                      .in_a_row = hang.unanswered };
         SHARED_SET(e->shared->unanswered, 0);
         SHARED_SET(e->shared->marked, 0);
+        SHARED_SET(e->shared->called_off, 0);
         judge_eject(s, e, &found);
     }
 }
@@ -234,7 +238,9 @@ static bool look_at(struct service *s, struct endpoint *e, uint64_t now_us) {
         SHARED_GET(e->shared->cause) == EJECTION_HUNG) {
         endpoint_rescue(e); /* whichever worker found it */
     }
-    return !list_empty(&e->awaiting);
+    bool silent = SHARED_GET(e->shared->called_off) > 0 &&
+                  now_us - SHARED_GET(e->shared->silent_since_us) < SILENT_US;
+    return silent || !list_empty(&e->awaiting);
 }
 
 /* ---- outliers ---- */

@@ -238,6 +238,7 @@ struct vitals_shared_endpoint {
     /* How long attempts waited for it that were called off because another endpoint answered, since
      * its last answer. */
     _Atomic uint32_t unanswered_us;
+    _Atomic uint32_t called_off; /* how many these were */
     struct vitals_bucket window[OUTLIER_BUCKETS];
 };
 
