@@ -130,6 +130,9 @@ static void on_ready(struct watch *watch, unsigned events) {
     struct listener *l = (struct listener *)((char *)watch - offsetof(struct listener, watch));
     (void)events;
     unsigned accepted = 0;
+    if (l->reserve_fd < 0) { /* it went when there were none, and could not be had again */
+        l->reserve_fd = open_reserve();
+    }
     for (unsigned i = 0; i < LISTENER_BATCH && watch->fd >= 0; i++) {
         struct address peer = { .len = sizeof peer.storage };
         int fd = accept4(watch->fd, (struct sockaddr *)&peer.storage, &peer.len,
