@@ -22,7 +22,7 @@ static void expand(struct slice template, const struct slice *captures) {
     struct arena arena;
     arena_init(&arena, 1u << 20);
     size_t most = template.len;
-    for (unsigned i = 1; i <= PATTERN_CAPTURES_MAX; i++) {
+    for (unsigned i = 0; i <= PATTERN_CAPTURES_MAX; i++) { /* \\0: the whole */
         most += captures[i].len * (template.len / 2);
     }
     struct slice out = template_expand(template, captures, &arena);
