@@ -333,6 +333,20 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     return real(fd, message, flags);
 }
 
+ssize_t splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags) {
+    REAL(splice)
+    bool receives = armed_how[from % FAULTS_DESCRIPTORS] != 0;
+    if (receives ? stream_fails(from) : sending_fails(to)) {
+        return -1;
+    }
+    size_t asked = shortened(bytes);
+    ssize_t n = real(from, from_at, to, to_at, asked, flags);
+    if (n > 0 && asked < bytes) {
+        arm_again(receives ? from : to);
+    }
+    return n;
+}
+
 int connect(int fd, const struct sockaddr *address, socklen_t len) {
     REAL(connect)
     if (strikes_with(FAULT_BUFFERS, EADDRNOTAVAIL, ENOBUFS)) {
@@ -508,6 +522,19 @@ void __assert_fail(const char *expression, const char *file, unsigned line, cons
     say(expression), say(" failed\n");
     backtrace_symbols_fd(frames, backtrace(frames, 24), STDERR_FILENO);
     abort();
+}
+
+/* Closed twice: the second time it may be another's. */
+int close(int fd) {
+    REAL(close)
+    int result = real(fd);
+    if (result < 0 && errno == EBADF && faults != NULL && fd >= 0) {
+        say("closed twice:\n");
+        void *frames[24];
+        backtrace_symbols_fd(frames, backtrace(frames, 24), STDERR_FILENO);
+        abort();
+    }
+    return result;
 }
 
 /* ---- life ---- */

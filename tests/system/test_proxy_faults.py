@@ -4,8 +4,10 @@ clock jumps: each kind by itself and all together, under load, every answer chec
 An answer that is whole is right; a fault that costs nobody anything (BENIGN) costs nobody an answer; nothing
 crashes, nothing hangs, nothing leaks, and when the faults end everything is as before. The whole Tidegate and
 longer runs: test_faults.py, docs/faults.md."""
+import functools
 import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -16,7 +18,7 @@ from lib.visits import Services, Visits
 
 pytestmark = pytest.mark.skipif(REAL, reason="only the harness can do this")
 
-BLOCKS_MORE = 8     # what libc makes once, when it first needs it
+BLOCKS_MORE = 8     # than without faults: what libc makes once, when it first needs it
 EPOLL = os.environ.get("TIDEGATE_IO") == "epoll"
 
 # One in so many calls. What only epoll's system calls can have is struck there only (lib/faults.c).
@@ -59,8 +61,18 @@ class Struck(Proxy):
         vitals = self.wait(lambda v: v["open"] == v["in_flight"] == v["waiting"] == v["upstream_open"] == 0, 10)
         assert all(each["in_flight"] == each["awaiting"] == 0 for each in vitals["endpoints"])
         assert vitals["offered"] >= vitals["served"] + vitals["refused"] + vitals["failed"]
-        wait_until(lambda: len(self.descriptors()) == len(self.descriptors_idle), 5,
+        kept = 2    # one pipe, from the first body that is moved inside the kernel on (loop_move.c)
+        wait_until(lambda: 0 <= len(self.descriptors()) - len(self.descriptors_idle) <= kept, 5,
                    f"{self.descriptors()} as {self.descriptors_idle}")
+
+
+@functools.cache
+def blocks_of_libraries():
+    """What a worker that nothing befell has not freed at its end: libraries keep it for their whole life."""
+    with tempfile.TemporaryDirectory() as folder, Services() as services, Struck(folder, services.h1.port) as proxy:
+        Visits(proxy.port, 1).run(0.3).verify(benign=True)
+        assert proxy.stop() == 0
+        return proxy.faults.blocks(proxy.worker_pid)
 
 
 def strike_worker(tmp_path, seed, kinds, bursts, benign, h2=False):
@@ -75,7 +87,7 @@ def strike_worker(tmp_path, seed, kinds, bursts, benign, h2=False):
         assert max(services.posts.values(), default=1) == 1, "a POST is executed once"
         assert services.misread == []
         assert proxy.stop() == 0
-        assert proxy.faults.blocks(proxy.worker_pid) <= BLOCKS_MORE, "what was allocated was freed"
+        assert proxy.faults.blocks(proxy.worker_pid) <= blocks_of_libraries() + BLOCKS_MORE, "what was allocated was freed"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
