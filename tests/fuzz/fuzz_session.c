@@ -181,8 +181,7 @@ static void fill_plan(const struct sockaddr_un *address, socklen_t len) {
     for (size_t i = 0; i < f.list.count; i++) {
         assert(route_plan_add(&planner, &f.list.routes[i]));
     }
-    plan->limits =
-        (struct plan_limits){ .drain_timeout_ms = DRAIN_MS, .retries = 1, .streams = 16 };
+    plan->limits = (struct plan_limits){ .drain_timeout_ms = DRAIN_MS, .streams = 16 };
     plan->service_count = 1;
     plan->services[0] = (struct plan_service){ .name = "0", .objective_us = 250000 };
     plan->endpoint_count = 1;
