@@ -233,6 +233,7 @@ static void run_worker(int listener) {
         .wake_fd = -1,
         .supervisor_fd = stop, /* "gone" when it is over */
         .control_fd = -1,
+        .guard = { .mode = GUARD_OFF }, /* this process goes on after it */
     };
     assert(worker_run(&config, &err));
     close(stop);
