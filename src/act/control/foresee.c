@@ -3,9 +3,25 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
+
 enum { LEVEL_LOW, LEVEL_MEDIAN, LEVEL_HIGH, LEVEL_PROVISION };
 
 static const double shown_levels[] = { 0.1, 0.5, 0.9 };
+
+static void take_calendar(struct foresee *f, const struct calendar *calendar) {
+    struct error err;
+    f->calendar = calendar;
+    calendar_fini(&f->ordinary);
+    calendar_init(&f->ordinary);
+    if (calendar != NULL && !calendar_copy(&f->ordinary, calendar, true, &err)) {
+        log_warn("holidays_left_out", "error=\"%s\" action=forecast_without", err.text);
+    }
+    uplift_set_calendar(&f->uplift, calendar);
+    if (f->forecast != NULL) {
+        forecast_set_calendar(f->forecast, &f->ordinary);
+    }
+}
 
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err) {
     *f = (struct foresee){
@@ -16,7 +32,10 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
         .demand_rps = NAN,
         .demand_at_ms = INT64_MIN,
         .quantile = AUTOSCALE_QUANTILE_DEFAULT,
+        .ordinary_rps = NAN,
     };
+    calendar_init(&f->ordinary);
+    uplift_init(&f->uplift);
     autoscale_state_init(&f->state);
     capacity_init(&f->capacity, options->objective_ms, options->capacity_rps);
     lead_time_init(&f->lead, options->lead_ms);
@@ -30,29 +49,45 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     if (f->forecast == NULL) {
         return false;
     }
-    forecast_set_calendar(f->forecast, options->calendar);
+    take_calendar(f, options->calendar);
     return true;
 }
 
 void foresee_fini(struct foresee *f) {
     forecast_free(f->forecast);
     f->forecast = NULL;
+    calendar_fini(&f->ordinary);
 }
 
 void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
                     const struct calendar *calendar) {
     f->policy = *policy;
-    f->calendar = calendar;
     f->decision.campaign = NULL; /* it pointed into the old calendar */
-    if (f->forecast != NULL) {
-        forecast_set_calendar(f->forecast, calendar);
-    }
+    take_calendar(f, calendar);
 }
 
+static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
+    double ordinary = uplift_ordinary(&f->uplift, slot_ms, slot_ms + f->step_ms, rps);
+    forecast_observe(f->forecast, slot_ms, ordinary);
+}
+
+/* The past teaches what campaigns do, too: each step is one long sample. */
 void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
-    if (f->forecast != NULL) {
-        forecast_observe(f->forecast, slot_ms, rps);
+    static const double middle[] = { 0.5 };
+    double ordinary;
+    if (f->forecast == NULL) {
+        return;
     }
+    if (uplift_touches(&f->uplift, slot_ms, slot_ms + f->step_ms) &&
+        forecast_predict(f->forecast, 1, (struct forecast_quantiles){ middle, 1 }, NULL,
+                         &ordinary)) {
+        struct uplift_sample sample = { .end_ms = slot_ms + f->step_ms,
+                                        .seconds = (double)f->step_ms / 1000,
+                                        .demand_rps = rps,
+                                        .ordinary_rps = ordinary };
+        uplift_observe(&f->uplift, &sample);
+    }
+    learn_slot(f, slot_ms, rps);
 }
 
 static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
@@ -62,8 +97,9 @@ static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
 /* Seconds are summed up into steps. A step of which less than half was seen is not recorded: what
  * was not measured is not zero. */
 static void close_slot(struct foresee *f) {
-    if (f->slot_ms != INT64_MIN && f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
-        foresee_remember(f, f->slot_ms, f->slot_sum / f->slot_seconds);
+    if (f->forecast != NULL && f->slot_ms != INT64_MIN &&
+        f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
+        learn_slot(f, f->slot_ms, f->slot_sum / f->slot_seconds);
     }
     f->slot_sum = 0;
     f->slot_seconds = 0;
@@ -78,6 +114,11 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
     }
     f->slot_sum += second->offered_rps * second->seconds;
     f->slot_seconds += second->seconds;
+    struct uplift_sample sample = { .end_ms = now_ms,
+                                    .seconds = second->seconds,
+                                    .demand_rps = second->offered_rps,
+                                    .ordinary_rps = f->ordinary_rps };
+    uplift_observe(&f->uplift, &sample);
     f->demand_rps = second->offered_rps;
     f->demand_at_ms = now_ms;
 }
@@ -108,7 +149,7 @@ static size_t path_length(const struct foresee *f, double lead_ms) {
     return steps > FORESEE_STEPS_MAX ? FORESEE_STEPS_MAX : (size_t)steps;
 }
 
-static void look_ahead(struct foresee *f, double lead_ms) {
+static void look_ahead(struct foresee *f, int64_t now_ms, double lead_ms) {
     double levels[FORESEE_LEVELS];
     unsigned column[FORESEE_LEVELS] = { 0 };
     f->path_steps = 0;
@@ -141,6 +182,15 @@ static void look_ahead(struct foresee *f, double lead_ms) {
     if (!forecast_predict(f->forecast, steps, asked, f->mean, values)) {
         return;
     }
+    struct uplift_path path = { .start_ms = forecast_next_ms(f->forecast),
+                                .step_ms = f->step_ms,
+                                .steps = steps,
+                                .levels = levels,
+                                .level_count = at };
+    int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
+    bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
+    f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * at + column[LEVEL_MEDIAN]];
+    uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
     for (size_t step = 0; step < steps; step++) {
         for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
             f->path[step * FORESEE_LEVELS + level] = values[step * at + column[level]];
@@ -155,7 +205,7 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
     double lead_ms = lead_time_quantile_ms(&f->lead, FORESEE_LEAD_QUANTILE);
     double capacity = capacity_rps(&f->capacity);
     f->quantile = autoscale_quantile(&f->policy, capacity);
-    look_ahead(f, lead_ms);
+    look_ahead(f, now_ms, lead_ms);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
         .now_ms = now_ms,

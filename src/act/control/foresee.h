@@ -13,6 +13,7 @@
 #include "decide/autoscale/lead_time.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
+#include "decide/forecast/uplift.h"
 
 #define FORESEE_STEPS_MAX 240  /* of the forecast path that is kept */
 #define FORESEE_LEVELS 4       /* 0.1, 0.5, 0.9 and the one to provision */
@@ -41,6 +42,8 @@ struct foresee {
     struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
     int64_t step_ms;
     const struct calendar *calendar;
+    struct calendar ordinary; /* what the forecast knows of it; campaigns are uplift's */
+    struct uplift uplift;
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
@@ -51,6 +54,7 @@ struct foresee {
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double provision[FORESEE_STEPS_MAX];
+    double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };
 
 /* False when the forecaster cannot be made; f then works without it. */

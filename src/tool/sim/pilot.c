@@ -21,10 +21,15 @@ static bool predictive_init(struct pilot *p, struct error *err) {
     if (p->forecast == NULL) {
         return false;
     }
-    forecast_set_calendar(p->forecast, in->calendar);
+    if (in->calendar != NULL && !calendar_copy(&p->ordinary, in->calendar, true, err)) {
+        return false;
+    }
+    forecast_set_calendar(p->forecast, &p->ordinary);
+    uplift_set_calendar(&p->uplift, in->calendar);
     p->values = calloc(2 * p->path_steps, sizeof *p->values);
+    p->lifted = calloc(2 * p->path_steps, sizeof *p->lifted);
     p->provision = calloc(p->path_steps, sizeof *p->provision);
-    return (p->values != NULL && p->provision != NULL) ||
+    return (p->values != NULL && p->lifted != NULL && p->provision != NULL) ||
            error_set(err, ERROR_LIMIT, "no memory for %zu steps ahead", p->path_steps);
 }
 
@@ -44,6 +49,8 @@ bool pilot_init(struct pilot *p, const struct backtest_input *in,
                 const struct backtest_policy *policy, int64_t tick_ms, struct error *err) {
     *p = (struct pilot){ .in = in, .policy = *policy, .autoscale = in->policy, .tick_ms = tick_ms };
     autoscale_state_init(&p->state);
+    calendar_init(&p->ordinary);
+    uplift_init(&p->uplift);
     p->autoscale.reactive = policy->kind == BACKTEST_REACTIVE;
     p->autoscale.interval_ms = tick_ms;
     p->autoscale.stale_ms = 10 * tick_ms > in->policy.stale_ms ? 10 * tick_ms : in->policy.stale_ms;
@@ -63,10 +70,28 @@ bool pilot_init(struct pilot *p, const struct backtest_input *in,
 
 void pilot_fini(struct pilot *p) {
     forecast_free(p->forecast);
+    calendar_fini(&p->ordinary);
     free(p->values);
+    free(p->lifted);
     free(p->provision);
     free(p->needed);
     *p = (struct pilot){ 0 };
+}
+
+/* The path as it is at this tick: campaigns go on within an interval. */
+static void lift(struct pilot *p, size_t slot, int64_t now_ms) {
+    const struct backtest_input *in = p->in;
+    double levels[] = { 0.5, p->quantile };
+    struct uplift_path path = { .start_ms = in->start_ms + (int64_t)slot * in->step_ms,
+                                .step_ms = in->step_ms,
+                                .steps = p->path_steps,
+                                .levels = levels,
+                                .level_count = 2 };
+    memcpy(p->lifted, p->values, 2 * p->path_steps * sizeof *p->values);
+    uplift_apply(&p->uplift, now_ms, &path, NULL, p->lifted);
+    for (size_t i = 0; i < p->path_steps; i++) {
+        p->provision[i] = p->lifted[2 * i + 1];
+    }
 }
 
 void pilot_note_slot(struct pilot *p, size_t slot, struct backtest_result *out) {
@@ -74,19 +99,35 @@ void pilot_note_slot(struct pilot *p, size_t slot, struct backtest_result *out) 
     if (p->forecast == NULL || slot == 0) {
         return;
     }
-    int64_t at_ms = in->start_ms + (int64_t)(slot - 1) * in->step_ms;
-    forecast_observe(p->forecast, at_ms, backtest_rps(in, slot - 1));
+    int64_t now_ms = in->start_ms + (int64_t)slot * in->step_ms, at_ms = now_ms - in->step_ms;
+    double value = uplift_ordinary(&p->uplift, at_ms, now_ms, backtest_rps(in, slot - 1));
     double levels[] = { 0.5, p->quantile };
+    forecast_observe(p->forecast, at_ms, value);
     p->foresees = forecast_predict(p->forecast, p->path_steps,
                                    (struct forecast_quantiles){ levels, 2 }, NULL, p->values);
-    for (size_t i = 0; p->foresees && i < p->path_steps; i++) {
-        p->provision[i] = p->values[2 * i + 1];
+    if (!p->foresees) {
+        return;
     }
+    lift(p, slot, now_ms);
     size_t ahead = slot + p->lead_steps - 1;
-    if (p->foresees && ahead < in->len) {
-        out->forecast[ahead] = (float)p->values[2 * (p->lead_steps - 1)];
+    if (ahead < in->len) {
+        out->forecast[ahead] = (float)p->lifted[2 * (p->lead_steps - 1)];
         out->provision[ahead] = (float)p->provision[p->lead_steps - 1];
     }
+}
+
+/* What came in the tick before corrects the campaign that goes on. */
+static void hear(struct pilot *p, size_t slot, int64_t now_ms, double demand_rps) {
+    int64_t path_ms = (int64_t)p->path_steps * p->in->step_ms;
+    if (!p->foresees || !uplift_touches(&p->uplift, now_ms, now_ms + path_ms)) {
+        return;
+    }
+    struct uplift_sample sample = { .end_ms = now_ms,
+                                    .seconds = (double)p->tick_ms / 1000,
+                                    .demand_rps = demand_rps,
+                                    .ordinary_rps = p->values[0] };
+    uplift_observe(&p->uplift, &sample);
+    lift(p, slot, now_ms);
 }
 
 static uint32_t autoscale(struct pilot *p, const struct world *world, size_t slot, int64_t now_ms,
@@ -136,6 +177,8 @@ uint32_t pilot_decide(struct pilot *p, const struct world *world, size_t slot, s
                       int64_t now_ms, double demand_rps) {
     switch (p->policy.kind) {
     case BACKTEST_PREDICTIVE:
+        hear(p, slot, now_ms, demand_rps);
+        return autoscale(p, world, slot, now_ms, demand_rps);
     case BACKTEST_REACTIVE:
         return autoscale(p, world, slot, now_ms, demand_rps);
     case BACKTEST_HPA:

@@ -1,6 +1,7 @@
 /* Pilot: one policy at the helm of a world: from what is known at a tick to the number of
  * instances. Inside tool/sim only. */
 #pragma once
+#include "decide/forecast/uplift.h"
 #include "tool/sim/backtest.h"
 #include "tool/sim/hpa.h"
 
@@ -9,8 +10,11 @@ struct pilot {
     struct backtest_policy policy;
     struct autoscale_policy autoscale;
     struct autoscale_state state;
-    struct forecast *forecast;         /* of the predictive policy */
-    double *path, *values, *provision; /* what it says now */
+    struct forecast *forecast; /* of the predictive policy */
+    struct calendar ordinary;  /* what the forecast knows; campaigns are uplift's */
+    struct uplift uplift;
+    double *values, *lifted; /* what it says of ordinary demand, and with the campaigns */
+    double *provision;       /* of lifted */
     size_t path_steps, lead_steps;
     bool foresees; /* the path is there */
     double quantile;
