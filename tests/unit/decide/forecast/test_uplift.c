@@ -24,13 +24,11 @@ static size_t base_len;
 
 static void load_base(void) {
     struct series series;
-    const struct series_column *column;
-    struct error err = { 0 };
+    const struct series_column *column = NULL;
     double sum = 0;
-    if (!series_read(&series, "tests/data/bike_share_8weeks.csv", &err) ||
-        !series_column(&series, SLICE("rentals"), &column, &err)) {
-        fail_msg("%s", err.text);
-    }
+    assert_true(series_read(&series, "tests/data/bike_share_8weeks.csv", NULL));
+    assert_true(series_column(&series, SLICE("rentals"), &column, NULL));
+    assert_non_null(column);
     base_len = series.slots < BASE_HOURS_MAX ? series.slots : BASE_HOURS_MAX;
     for (size_t i = 0; i < base_len; i++) {
         base[i] = isnan(column->values[i]) ? 5 : column->values[i] + 5;
