@@ -4,42 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decide/forecast/calendar_internal.h"
+#include "decide/forecast/blend.h"
+#include "decide/forecast/boost.h"
 #include "decide/forecast/combination.h"
-#include "decide/forecast/effects.h"
-#include "decide/forecast/history.h"
-#include "decide/forecast/members.h"
 #include "decide/forecast/spread.h"
 
-#define MS_PER_DAY INT64_C(86400000)
 #define RUNGS_MAX 24      /* of the ladder of horizons */
 #define RUNG_RATIO 1.7    /* one to the next */
 #define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
-#define REGRESSOR_VALUES 3       /* effects of the values 1, 2, 3 of a column */
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
 struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
+    struct blend blend; /* of the combination and its correction by trees */
     struct spread spread;
-};
-
-struct regressor {
-    const double *values;
-    size_t len;
-    int64_t start_ms;
-    uint8_t effect; /* of the value 1 */
 };
 
 struct forecast {
     struct forecast_options options;
     int64_t first_ms;  /* of slot 0 */
     int64_t next_slot; /* the first not yet seen */
-    uint32_t day_steps, season_steps;
+    uint32_t season_steps;
     struct members members;
     struct history history; /* without what the calendar explains */
     struct origin *origins; /* ring of the last horizon_steps + 1 */
@@ -48,9 +38,8 @@ struct forecast {
     uint32_t reweigh_steps;
     struct spread_scale scale;
     struct effects effects;
-    const struct calendar *calendar;
-    struct regressor regressors[FORECAST_REGRESSORS_MAX];
-    size_t regressor_count;
+    struct known known;
+    struct boost boost;
     size_t observed, scored;
     double covered90;
 };
@@ -68,6 +57,7 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     r->ahead = ahead;
     r->fade = members_fade(&f->members, ahead);
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
+    blend_init(&r->blend, MEMORY_SEASONS * season, fmax(season / 4, 3));
     spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * season));
     if (ahead <= f->season_steps) {
         f->effect_rung = f->rung_count - 1;
@@ -115,7 +105,10 @@ static bool options_valid(const struct forecast_options *o, struct error *err) {
 
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
     f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
-    if (f->origins == NULL || !history_init(&f->history, keep)) {
+    uint32_t interval = f->options.horizon_steps > f->season_steps ? f->options.horizon_steps
+                                                                   : f->season_steps;
+    if (f->origins == NULL || !history_init(&f->history, keep) ||
+        !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
     return true;
@@ -135,12 +128,12 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     size_t seasons = usable_seasons(options, steps);
     size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
     f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
-    f->day_steps = (uint32_t)fmax((double)MS_PER_DAY / (double)options->step_ms, 1);
+    known_init(&f->known, options->step_ms);
     f->reweigh_steps = f->season_steps / 96 + 1;
     members_init(&f->members, steps, seasons);
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
-    effects_init(&f->effects, f->day_steps);
+    effects_init(&f->effects, f->known.day_steps);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
@@ -152,24 +145,24 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
 void forecast_free(struct forecast *f) {
     if (f != NULL) {
         history_fini(&f->history);
+        boost_fini(&f->boost);
         free(f->origins);
         free(f);
     }
 }
 
 void forecast_set_calendar(struct forecast *f, const struct calendar *calendar) {
-    f->calendar = calendar;
+    f->known.calendar = calendar;
 }
 
 bool forecast_add_regressor(struct forecast *f, const double *values, size_t len, int64_t start_ms,
                             struct error *err) {
-    if (f->regressor_count == FORECAST_REGRESSORS_MAX) {
+    if (f->known.regressor_count == FORECAST_REGRESSORS_MAX) {
         return error_set(err, ERROR_LIMIT, "expected at most %d columns known ahead",
                          FORECAST_REGRESSORS_MAX);
     }
-    size_t effect = CALENDAR_KINDS_MAX + f->regressor_count * REGRESSOR_VALUES;
-    f->regressors[f->regressor_count++] =
-        (struct regressor){ values, len, start_ms, (uint8_t)effect };
+    f->known.regressors[f->known.regressor_count++] =
+        (struct known_regressor){ values, len, start_ms };
     return true;
 }
 
@@ -177,121 +170,129 @@ static int64_t slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
 }
 
-static void add_active(struct effects_active *active, size_t effect, double share) {
-    if (active->len < EFFECTS_ACTIVE_MAX && share > 0) {
-        active->index[active->len] = (uint8_t)effect;
-        active->share[active->len++] = (uint8_t)(share * 255);
-    }
-}
-
-static void find_events(const struct forecast *f, int64_t from_ms, int64_t to_ms, int64_t lead_ms,
-                        struct effects_active *active) {
-    const struct calendar *c = f->calendar;
-    for (size_t i = calendar_first_touching(c, from_ms); i < c->len; i++) {
-        const struct calendar_event *e = &c->events[i];
-        if (e->start_ms - lead_ms >= to_ms) {
-            break;
-        }
-        if (isnan(e->multiplier)) {
-            add_active(active, e->kind_index, calendar_share(e, from_ms, to_ms, lead_ms));
-        }
-    }
-}
-
-/* Small whole numbers are flags: each value has its own effect. */
-static void find_flags(const struct forecast *f, int64_t from_ms, struct effects_active *active) {
-    for (size_t i = 0; i < f->regressor_count; i++) {
-        const struct regressor *r = &f->regressors[i];
-        int64_t row = (from_ms - r->start_ms) / f->options.step_ms;
-        if (row < 0 || row >= (int64_t)r->len) {
-            continue;
-        }
-        for (int value = 1; value <= REGRESSOR_VALUES; value++) {
-            if (fabs(r->values[row] - value) < 1e-9) {
-                add_active(active, (size_t)r->effect + (size_t)value - 1, 1);
-            }
-        }
-    }
-}
-
-/* What the calendar says of one slot. */
-struct expectation {
-    struct effects_active active;
-    uint32_t time;  /* place in the day */
-    double given;   /* product of the multipliers that were given */
-    double learned; /* factor of the kinds without one */
-};
-
-static void expect(const struct forecast *f, int64_t slot, int64_t lead_ms,
-                   struct expectation *out) {
-    int64_t from_ms = slot_ms(f, slot), to_ms = from_ms + f->options.step_ms;
-    int64_t of_day_ms = (from_ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY;
-    out->active.len = 0;
-    out->time = (uint32_t)(of_day_ms / f->options.step_ms) % f->day_steps;
-    out->given = calendar_multiplier(f->calendar, from_ms, to_ms, lead_ms);
-    if (f->calendar != NULL) {
-        find_events(f, from_ms, to_ms, lead_ms, &out->active);
-    }
-    find_flags(f, from_ms, &out->active);
-    out->learned = effects_factor(&f->effects, &out->active, out->time);
-}
-
 static struct origin *origin_of(const struct forecast *f, int64_t slot) {
     return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
 }
 
+/* What trees make of one rung's forecast, and what they could learn from it. */
+struct correction {
+    double level, base; /* without trees, with the calendar's effects; NaN: nothing can be said */
+    uint8_t bytes[FEATURES];
+};
+
+static void prepare_correction(const struct forecast *f, const struct features_input *in,
+                               double said, struct correction *c) {
+    c->level = features_level(&f->members, &f->history, in->slot - in->ahead);
+    c->base = said * in->learned;
+    if (!isnan(c->base) && !isnan(c->level)) {
+        struct features_input with_base = *in;
+        with_base.base = c->base;
+        features_fill(&with_base, c->level, c->bytes);
+    } else {
+        c->base = NAN;
+    }
+}
+
+/* In the unit of the members: without the calendar's factor. NaN without a model. */
+static double corrected(const struct forecast *f, const struct features_input *in,
+                        const struct correction *c) {
+    const struct trees *model = boost_model_at(&f->boost, in->slot - in->ahead);
+    if (model == NULL || isnan(c->base)) {
+        return NAN;
+    }
+    return boost_correct(model, c->bytes, c->level, c->base) / in->learned;
+}
+
+static struct features_input features_of(const struct forecast *f, int64_t slot, uint32_t ahead,
+                                         const struct profile_values *profiles, double learned) {
+    return (struct features_input){
+        .members = &f->members,
+        .history = &f->history,
+        .known = &f->known,
+        .origin = origin_of(f, slot - ahead),
+        .profiles = profiles,
+        .slot = slot,
+        .slot_ms = slot_ms(f, slot),
+        .ahead = ahead,
+        .learned = learned,
+    };
+}
+
+struct sample {
+    int64_t slot;
+    double value;
+    struct known_slot known;
+};
+
 /* Scores one rung with a value that it forecast `ahead` steps ago. */
-static void score_rung(struct forecast *f, struct rung *r, const double *forecasts, int64_t slot,
-                       double factor, double value) {
+static void score_rung(struct forecast *f, struct rung *r, const struct profile_values *profiles,
+                       const double *forecasts, const struct sample *s) {
+    double factor = s->known.given * s->known.learned;
     double said = combination_forecast(&r->combination, &f->members, forecasts);
-    combination_observe(&r->combination, &f->members, forecasts, factor, value);
+    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
     if (isnan(said)) {
         return;
     }
-    double scale = spread_scale_at(&f->scale, slot, said) * factor;
+    struct features_input in = features_of(f, s->slot, r->ahead, profiles, s->known.learned);
+    struct correction c;
+    bool wanted = boost_wants(&f->boost, s->slot, r->ahead);
+    bool modelled = boost_model_at(&f->boost, s->slot - r->ahead) != NULL;
+    if (wanted || modelled) {
+        prepare_correction(f, &in, said, &c);
+        double second = corrected(f, &in, &c);
+        double mixed = blend_mix(&r->blend, said, second);
+        blend_observe(&r->blend, said * factor, second * factor, s->value);
+        if (wanted && !isnan(c.base)) {
+            boost_learn(&f->boost, s->slot, r->ahead, c.bytes, c.level, c.base,
+                        s->value / s->known.given);
+        }
+        said = mixed;
+    }
+    double scale = spread_scale_at(&f->scale, s->slot, said) * factor;
     if (r == &f->rungs[f->effect_rung]) {
         double q90 = said * factor + spread_quantile(&r->spread, 0.9) * scale;
-        f->covered90 += ((value <= q90 ? 1 : 0) - f->covered90) /
+        f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
                         fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
-        spread_scale_observe(&f->scale, slot, said * factor, value);
+        spread_scale_observe(&f->scale, s->slot, said * factor, s->value);
     }
-    spread_observe(&r->spread, value - said * factor, scale, f->scale.mean_error);
+    spread_observe(&r->spread, s->value - said * factor, scale, f->scale.mean_error);
 }
 
-static void score(struct forecast *f, int64_t slot, const struct expectation *e, double value,
-                  bool learn_only_effects) {
+static void score(struct forecast *f, const struct sample *s, bool learn_only_effects) {
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     uint32_t computed_for = 0;
     double expected = NAN;
     for (size_t i = 0; i < f->rung_count; i++) {
         struct rung *r = &f->rungs[i];
-        if (slot < (int64_t)r->ahead) {
+        if (s->slot < (int64_t)r->ahead) {
             break;
         }
         if (computed_for == 0 || !members_profiles_equal(&f->members, r->ahead, computed_for)) {
-            members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+            members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
-        members_predict(&f->members, &profiles, origin_of(f, slot - r->ahead), r->fade, forecasts);
+        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+                        forecasts);
         if (i == f->effect_rung) {
-            expected = combination_forecast(&r->combination, &f->members, forecasts) * e->given;
+            expected = combination_forecast(&r->combination, &f->members, forecasts) *
+                       s->known.given;
         }
         if (!learn_only_effects) {
-            score_rung(f, r, forecasts, slot, e->given * e->learned, value);
+            score_rung(f, r, &profiles, forecasts, s);
         }
     }
-    effects_observe(&f->effects, &e->active, e->time, expected, value);
+    effects_observe(&f->effects, &s->known.active, s->known.time, expected, s->value);
 }
 
 static void observe_one(struct forecast *f, int64_t slot, double value) {
     double ordinary = NAN; /* what is left when the calendar's part is taken out */
     if (!isnan(value)) {
-        struct expectation e;
-        expect(f, slot, 0, &e);
-        double factor = e.given * e.learned;
-        bool unknown = effects_unknown(&f->effects, &e.active);
-        score(f, slot, &e, value, unknown);
+        struct sample s = { .slot = slot, .value = value };
+        known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &s.known);
+        double factor = s.known.given * s.known.learned;
+        bool unknown = effects_unknown(&f->effects, &s.known.active);
+        score(f, &s, unknown);
         if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
             ordinary = value / factor;
         }
@@ -299,6 +300,8 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
     }
     members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
     history_append(&f->history, ordinary);
+    f->boost.active = slot_ms(f, slot) >= f->options.trees_from_ms;
+    boost_grow(&f->boost, slot);
     if (slot % f->reweigh_steps == 0) {
         for (size_t i = 0; i < f->rung_count; i++) {
             combination_reweigh(&f->rungs[i].combination, &f->members);
@@ -357,16 +360,29 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
 }
 
 static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
-                             const struct place *at) {
+                             const struct place *at, double learned) {
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     members_profiles(&f->members, &f->history, slot, ahead, &profiles);
     members_predict(&f->members, &profiles, origin_of(f, f->next_slot - 1),
                     members_fade(&f->members, ahead), forecasts);
-    double low = combination_forecast(&f->rungs[at->low].combination, &f->members, forecasts);
-    double high = combination_forecast(&f->rungs[at->high].combination, &f->members, forecasts);
+    const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
+    double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
+    double high = combination_forecast(&high_rung->combination, &f->members, forecasts);
     double point = low + at->part * (high - low);
-    return isnan(point) ? fmax(f->members.recent_fast, 0) : point;
+    if (isnan(point)) {
+        return fmax(f->members.recent_fast, 0);
+    }
+    struct features_input in = features_of(f, slot, ahead, &profiles, learned);
+    if (boost_model_at(&f->boost, slot - ahead) != NULL) {
+        struct correction c;
+        prepare_correction(f, &in, point, &c);
+        double second = corrected(f, &in, &c);
+        low = blend_mix(&low_rung->blend, point, second);
+        high = blend_mix(&high_rung->blend, point, second);
+        point = low + at->part * (high - low);
+    }
+    return point;
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
@@ -387,10 +403,10 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
     for (size_t i = 0; i < steps; i++) {
         uint32_t ahead = (uint32_t)i + 1;
         int64_t slot = f->next_slot + (int64_t)i;
-        struct expectation e;
-        expect(f, slot, f->options.lead_ms, &e);
+        struct known_slot e;
+        known_look(&f->known, &f->effects, slot_ms(f, slot), f->options.lead_ms, &e);
         at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, slot, ahead, &at);
+        double point = point_forecast(f, slot, ahead, &at, e.learned);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         for (size_t q = 0; q < quantiles.len; q++) {
             double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
