@@ -4,18 +4,17 @@
 #include <stdlib.h>
 
 #define EXAMPLES_ENOUGH 200
-#define INTERVAL_SHARE 16  /* a new model after so much more history */
+#define INTERVAL_SHARE 10  /* a new model after so much more history */
 #define ERROR_LEVEL_SHARE 0.1F /* an error is measured against the forecast and this of the level */
 #define ERROR_MOST 20.0F
 
 bool boost_init(struct boost *b, uint32_t interval_least) {
     *b = (struct boost){ .interval_least = interval_least > 8 ? interval_least : 8 };
     b->scratch = trees_scratch_new(BOOST_EXAMPLES);
-    bool ok = b->scratch != NULL && examples_init(&b->examples, BOOST_EXAMPLES);
-    for (size_t i = 0; i < 3; i++) {
-        b->models[i] = calloc(1, sizeof *b->models[i]);
-        ok = ok && b->models[i] != NULL;
-    }
+    b->growing = calloc(1, sizeof *b->growing);
+    b->grown = calloc(1, sizeof *b->grown);
+    bool ok = examples_init(&b->examples, BOOST_EXAMPLES) && b->scratch != NULL &&
+              b->growing != NULL && b->grown != NULL;
     if (!ok) {
         boost_fini(b);
     }
@@ -23,9 +22,8 @@ bool boost_init(struct boost *b, uint32_t interval_least) {
 }
 
 void boost_fini(struct boost *b) {
-    for (size_t i = 0; i < 3; i++) {
-        free(b->models[i]);
-    }
+    free(b->growing);
+    free(b->grown);
     free(b->scratch);
     examples_fini(&b->examples);
     *b = (struct boost){ 0 };
@@ -55,18 +53,9 @@ void boost_learn(struct boost *b, int64_t slot, uint32_t ahead, const uint8_t *b
     e.target = fminf((float)((value - base) / unit), ERROR_MOST);
     e.weight = (float)fmin(unit / level, 20);
     if (b->trees_each > 0) {
-        e.score = (float)trees_predict(&b->models[0]->trees, bytes);
+        e.score = (float)trees_predict(b->growing, bytes);
     }
     examples_add(&b->examples, &e);
-}
-
-static void swap_in(struct boost *b, int64_t slot) {
-    struct boost_model *oldest = b->models[2];
-    b->models[2] = b->models[1];
-    b->models[1] = b->models[0];
-    b->models[0] = oldest;
-    b->models[1]->complete = slot;
-    b->trees_each = 0;
 }
 
 void boost_grow(struct boost *b, int64_t slot) {
@@ -74,24 +63,21 @@ void boost_grow(struct boost *b, int64_t slot) {
         double interval = fmax(b->interval_least, (double)slot / INTERVAL_SHARE);
         b->start_slot = slot + (int64_t)interval;
         b->trees_each = (uint32_t)(2 * TREES_MAX / interval) + 1;
-        b->models[0]->trees.len = 0;
+        b->growing->len = 0;
     }
-    struct trees *growing = &b->models[0]->trees;
-    for (uint32_t i = 0; i < b->trees_each && growing->len < TREES_MAX; i++) {
-        trees_grow(growing, &b->examples, b->scratch);
+    for (uint32_t i = 0; i < b->trees_each && b->growing->len < TREES_MAX; i++) {
+        trees_grow(b->growing, &b->examples, b->scratch);
     }
-    if (b->trees_each > 0 && growing->len == TREES_MAX) {
-        swap_in(b, slot);
+    if (b->trees_each > 0 && b->growing->len == TREES_MAX) {
+        struct trees *old = b->grown;
+        b->grown = b->growing;
+        b->growing = old;
+        b->trees_each = 0;
     }
 }
 
-const struct trees *boost_model_at(const struct boost *b, int64_t origin_slot) {
-    for (size_t i = 1; i < 3; i++) {
-        if (b->models[i]->trees.len == TREES_MAX && b->models[i]->complete <= origin_slot) {
-            return &b->models[i]->trees;
-        }
-    }
-    return NULL;
+const struct trees *boost_model(const struct boost *b) {
+    return b->grown->len == TREES_MAX ? b->grown : NULL;
 }
 
 double boost_correct(const struct trees *trees, const uint8_t *bytes, double level, double base) {

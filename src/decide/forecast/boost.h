@@ -1,21 +1,15 @@
 /* Boost: corrects the weighted mean of the members by trees that learn from its past errors: what
  * days around events do, which lag is right when, where the members all fail alike. Models are
- * grown tree by tree between samples and replaced now and then; an origin is only ever judged with
- * a model that was complete before it. */
+ * grown tree by tree between samples and replaced now and then. */
 #pragma once
 #include "decide/forecast/trees.h"
 
 #define BOOST_EXAMPLES 4096
 
-struct boost_model {
-    struct trees trees;
-    int64_t complete; /* last slot that it may have seen */
-};
-
 struct boost {
     struct examples examples;
     struct trees_scratch *scratch;
-    struct boost_model *models[3]; /* growing, newest, the one before */
+    struct trees *growing, *grown;
     uint32_t interval_least;       /* slots between two models; at least the horizon */
     uint32_t trees_each;           /* grown with each slot; 0: none is growing */
     int64_t start_slot;            /* of the next model */
@@ -34,6 +28,6 @@ void boost_learn(struct boost *b, int64_t slot, uint32_t ahead, const uint8_t *b
 /* After each slot. */
 void boost_grow(struct boost *b, int64_t slot);
 
-/* The newest model that was complete at `origin_slot`; NULL: none. */
-const struct trees *boost_model_at(const struct boost *b, int64_t origin_slot);
+/* The newest complete model; NULL: none. */
+const struct trees *boost_model(const struct boost *b);
 double boost_correct(const struct trees *trees, const uint8_t *bytes, double level, double base);

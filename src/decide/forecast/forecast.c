@@ -12,9 +12,18 @@
 #define RUNGS_MAX 24      /* of the ladder of horizons */
 #define RUNG_RATIO 1.7    /* one to the next */
 #define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
+#define PLEDGES_A_SEASON 50 /* at most: scoring what was said costs more than a sample */
+#define BLEND_SEASONS 42    /* … and how much trees helped */
+#define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
+
+/* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
+ * effects, of the trees, must not flatter it. With the calendar's effects, without given multipliers. */
+struct pledge {
+    float first, second, said; /* the members' mean, what trees make of it, their blend; NaN: none */
+};
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
 struct rung {
@@ -23,6 +32,8 @@ struct rung {
     struct combination combination;
     struct blend blend; /* of the combination and its correction by trees */
     struct spread spread;
+    struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
+    uint32_t pledge_count;
 };
 
 struct forecast {
@@ -35,11 +46,13 @@ struct forecast {
     struct origin *origins; /* ring of the last horizon_steps + 1 */
     struct rung rungs[RUNGS_MAX];
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
-    uint32_t reweigh_steps;
+    uint32_t reweigh_steps, pledge_steps;
+    struct pledge *pledges; /* of all rungs */
     struct spread_scale scale;
     struct effects effects;
     struct known known;
     struct boost boost;
+    bool fractions; /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
 };
@@ -57,8 +70,10 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     r->ahead = ahead;
     r->fade = members_fade(&f->members, ahead);
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
-    blend_init(&r->blend, MEMORY_SEASONS * season, fmax(season / 4, 3));
-    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * season));
+    double pledges = season / f->pledge_steps; /* in a season */
+    blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
+    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps);
+    r->pledge_count = ahead / f->pledge_steps + 1;
     if (ahead <= f->season_steps) {
         f->effect_rung = f->rung_count - 1;
     }
@@ -103,11 +118,31 @@ static bool options_valid(const struct forecast_options *o, struct error *err) {
     return true;
 }
 
+static bool allocate_pledges(struct forecast *f) {
+    size_t count = 0;
+    for (size_t i = 0; i < f->rung_count; i++) {
+        count += f->rungs[i].pledge_count;
+    }
+    f->pledges = malloc(count * sizeof *f->pledges);
+    if (f->pledges == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        f->pledges[i] = (struct pledge){ NAN, NAN, NAN };
+    }
+    struct pledge *next = f->pledges;
+    for (size_t i = 0; i < f->rung_count; i++) {
+        f->rungs[i].pledges = next;
+        next += f->rungs[i].pledge_count;
+    }
+    return true;
+}
+
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
     f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
     uint32_t interval = f->options.horizon_steps > f->season_steps ? f->options.horizon_steps
                                                                    : f->season_steps;
-    if (f->origins == NULL || !history_init(&f->history, keep) ||
+    if (f->origins == NULL || !allocate_pledges(f) || !history_init(&f->history, keep) ||
         !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
@@ -129,6 +164,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
     f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
     known_init(&f->known, options->step_ms);
+    f->pledge_steps = f->season_steps / PLEDGES_A_SEASON + 1;
     f->reweigh_steps = f->season_steps / 96 + 1;
     members_init(&f->members, steps, seasons);
     build_ladder(f);
@@ -147,6 +183,7 @@ void forecast_free(struct forecast *f) {
         history_fini(&f->history);
         boost_fini(&f->boost);
         free(f->origins);
+        free(f->pledges);
         free(f);
     }
 }
@@ -196,7 +233,7 @@ static void prepare_correction(const struct forecast *f, const struct features_i
 /* In the unit of the members: without the calendar's factor. NaN without a model. */
 static double corrected(const struct forecast *f, const struct features_input *in,
                         const struct correction *c) {
-    const struct trees *model = boost_model_at(&f->boost, in->slot - in->ahead);
+    const struct trees *model = boost_model(&f->boost);
     if (model == NULL || isnan(c->base)) {
         return NAN;
     }
@@ -218,44 +255,95 @@ static struct features_input features_of(const struct forecast *f, int64_t slot,
     };
 }
 
+/* Rungs take turns. */
+static bool pledges_at(const struct forecast *f, size_t rung, int64_t origin_slot) {
+    return (uint64_t)(origin_slot + (int64_t)rung) % f->pledge_steps == 0;
+}
+
+static struct pledge *pledge_of(const struct forecast *f, size_t rung, int64_t origin_slot) {
+    const struct rung *r = &f->rungs[rung];
+    uint64_t turn = (uint64_t)(origin_slot + (int64_t)rung) / f->pledge_steps;
+    return &r->pledges[turn % r->pledge_count];
+}
+
+static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
+    struct rung *r = &f->rungs[rung];
+    struct pledge *p = pledge_of(f, rung, origin_slot);
+    struct profile_values profiles;
+    struct known_slot known;
+    double forecasts[MEMBERS_MAX];
+    int64_t slot = origin_slot + r->ahead;
+    members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+    members_predict(&f->members, &profiles, origin_of(f, origin_slot), r->fade, forecasts);
+    known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &known);
+    double first = combination_forecast(&r->combination, &f->members, forecasts), second = NAN;
+    if (boost_model(&f->boost) != NULL && !isnan(first)) {
+        struct features_input in = features_of(f, slot, r->ahead, &profiles, known.learned);
+        struct correction c;
+        prepare_correction(f, &in, first, &c);
+        second = corrected(f, &in, &c);
+    }
+    *p = (struct pledge){ (float)(first * known.learned), (float)(second * known.learned),
+                          (float)(blend_mix(&r->blend, first, second) * known.learned) };
+}
+
 struct sample {
     int64_t slot;
     double value;
     struct known_slot known;
 };
 
-/* Scores one rung with a value that it forecast `ahead` steps ago. */
-static void score_rung(struct forecast *f, struct rung *r, const struct profile_values *profiles,
-                       const double *forecasts, const struct sample *s) {
-    double factor = s->known.given * s->known.learned;
-    double said = combination_forecast(&r->combination, &f->members, forecasts);
-    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
+/* Judges what was said of this slot `ahead` steps ago. */
+static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s) {
+    struct rung *r = &f->rungs[rung];
+    const struct pledge *p = pledge_of(f, rung, s->slot - r->ahead);
+    double given = s->known.given, said = (double)p->said * given;
     if (isnan(said)) {
         return;
     }
-    struct features_input in = features_of(f, s->slot, r->ahead, profiles, s->known.learned);
-    struct correction c;
-    bool wanted = boost_wants(&f->boost, s->slot, r->ahead);
-    bool modelled = boost_model_at(&f->boost, s->slot - r->ahead) != NULL;
-    if (wanted || modelled) {
-        prepare_correction(f, &in, said, &c);
-        double second = corrected(f, &in, &c);
-        double mixed = blend_mix(&r->blend, said, second);
-        blend_observe(&r->blend, said * factor, second * factor, s->value);
-        if (wanted && !isnan(c.base)) {
-            boost_learn(&f->boost, s->slot, r->ahead, c.bytes, c.level, c.base,
-                        s->value / s->known.given);
-        }
-        said = mixed;
-    }
-    double scale = spread_scale_at(&f->scale, s->slot, said) * factor;
-    if (r == &f->rungs[f->effect_rung]) {
-        double q90 = said * factor + spread_quantile(&r->spread, 0.9) * scale;
+    blend_observe(&r->blend, (double)p->first * given, (double)p->second * given, s->value);
+    double scale = spread_scale_at(&f->scale, s->slot, said);
+    if (rung == f->effect_rung) {
+        double q90 = said + spread_quantile(&r->spread, 0.9) * scale;
         f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
                         fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
+    }
+    spread_observe(&r->spread, &(struct spread_sample){
+                                   .forecast = said,
+                                   .value = s->value,
+                                   .scale = scale,
+                                   .scale_usual = f->scale.mean_error,
+                                   .whole = !f->fractions,
+                               });
+}
+
+static void learn_correction(struct forecast *f, const struct rung *r, const struct sample *s,
+                             const struct profile_values *profiles, double said) {
+    struct correction c;
+    struct features_input in = features_of(f, s->slot, r->ahead, profiles, s->known.learned);
+    prepare_correction(f, &in, said, &c);
+    if (!isnan(c.base)) {
+        boost_learn(&f->boost, s->slot, r->ahead, c.bytes, c.level, c.base,
+                    s->value / s->known.given);
+    }
+}
+
+/* Scores one rung's members with a value that they forecast `ahead` steps ago. */
+static void score_rung(struct forecast *f, size_t rung, const struct profile_values *profiles,
+                       const double *forecasts, const struct sample *s) {
+    struct rung *r = &f->rungs[rung];
+    double factor = s->known.given * s->known.learned;
+    double said = combination_forecast(&r->combination, &f->members, forecasts);
+    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
+    if (pledges_at(f, rung, s->slot - r->ahead)) {
+        judge_pledge(f, rung, s);
+    }
+    if (boost_wants(&f->boost, s->slot, r->ahead)) {
+        learn_correction(f, r, s, profiles, said);
+    }
+    if (rung == f->effect_rung && !isnan(said)) {
         spread_scale_observe(&f->scale, s->slot, said * factor, s->value);
     }
-    spread_observe(&r->spread, s->value - said * factor, scale, f->scale.mean_error);
 }
 
 static void score(struct forecast *f, const struct sample *s, bool learn_only_effects) {
@@ -279,7 +367,7 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
                        s->known.given;
         }
         if (!learn_only_effects) {
-            score_rung(f, r, &profiles, forecasts, s);
+            score_rung(f, i, &profiles, forecasts, s);
         }
     }
     effects_observe(&f->effects, &s->known.active, s->known.time, expected, s->value);
@@ -297,6 +385,7 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
             ordinary = value / factor;
         }
         f->observed++;
+        f->fractions |= value != floor(value);
     }
     members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
     history_append(&f->history, ordinary);
@@ -305,6 +394,11 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
     if (slot % f->reweigh_steps == 0) {
         for (size_t i = 0; i < f->rung_count; i++) {
             combination_reweigh(&f->rungs[i].combination, &f->members);
+        }
+    }
+    for (size_t i = 0; i < f->rung_count; i++) {
+        if (pledges_at(f, i, slot)) {
+            make_pledge(f, i, slot);
         }
     }
 }
@@ -374,7 +468,7 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
         return fmax(f->members.recent_fast, 0);
     }
     struct features_input in = features_of(f, slot, ahead, &profiles, learned);
-    if (boost_model_at(&f->boost, slot - ahead) != NULL) {
+    if (boost_model(&f->boost) != NULL) {
         struct correction c;
         prepare_correction(f, &in, point, &c);
         double second = corrected(f, &in, &c);
@@ -410,7 +504,8 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         for (size_t q = 0; q < quantiles.len; q++) {
             double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
-            floor = fmax(floor, (point + error * scale) * e.given * e.learned);
+            double value = (point + error * scale) * e.given * e.learned;
+            floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
         }
         if (mean != NULL) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LEARNING_RATE 0.1F
-#define LEAF_EXAMPLES_MIN 15
+#define LEAF_EXAMPLES_MIN 25
 #define LEAF_WEIGHT 1.0F /* pulls small leaves' gains down */
 #define BAG_OF_256 160   /* examples in a tree */
 #define FEATURES_OF_256 100
