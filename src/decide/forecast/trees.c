@@ -1,6 +1,5 @@
 #include "decide/forecast/trees.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,11 +105,12 @@ static void fill_buckets(const struct growth *g, const uint16_t *members, size_t
     for (size_t i = 0; i < len; i++) {
         const uint8_t *bytes = g->examples->of[members[i]].bytes;
         struct pair residual = g->scratch->residuals[members[i]];
-        float gradient = copysignf(residual.weight, residual.value);
+        float weight = residual.weight;
+        float gradient = residual.value > 0 ? weight : residual.value < 0 ? -weight : 0;
         for (size_t f = 0; f < g->feature_count; f++) {
             struct bucket *b = &g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS];
             b->gradient += gradient;
-            b->weight += residual.weight;
+            b->weight += weight;
             b->count++;
         }
     }
