@@ -12,6 +12,7 @@
 #define RUNGS_MAX 24      /* of the ladder of horizons */
 #define RUNG_RATIO 1.7    /* one to the next */
 #define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
+#define SHORT_LEADS_A_SEASON 24 /* an hour of a day */
 #define PLEDGES_A_SEASON 50 /* at most: scoring what was said costs more than a sample */
 #define BLEND_SEASONS 42    /* … and how much trees helped */
 #define BLEND_SEASONS_ENOUGH 3
@@ -72,7 +73,8 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
     double pledges = season / f->pledge_steps; /* in a season */
     blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
-    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps);
+    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps,
+                ahead <= season / SHORT_LEADS_A_SEASON);
     r->pledge_count = ahead / f->pledge_steps + 1;
     if (ahead <= f->season_steps) {
         f->effect_rung = f->rung_count - 1;

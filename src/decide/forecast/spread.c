@@ -11,6 +11,9 @@
 #define RATE 0.001
 #define RATE_AHEAD 12.0
 #define LEVEL_MOST 0.998
+#define MISSES_IN_A_ROW 4 /* of 1 in 20: once in 160,000 rows by chance */
+#define OPENED_KEEP 0.97F
+#define OPENED_LEAST 0.05F
 
 void spread_scale_init(struct spread_scale *s, uint32_t season_steps) {
     memset(s, 0, sizeof *s);
@@ -49,9 +52,10 @@ double spread_scale_at(const struct spread_scale *s, int64_t slot, double foreca
 
 static const double watched[SPREAD_LEVELS] = { 0.1, 0.5, 0.9, 0.95 };
 
-void spread_init(struct spread *s, uint32_t span_steps, double ahead) {
+void spread_init(struct spread *s, uint32_t span_steps, double ahead, bool short_lead) {
     /* Errors of overlapping forecasts are one error seen often: what is far ahead adapts slower. */
     *s = (struct spread){ .stride = span_steps / SPREAD_ERRORS + 1,
+                          .short_lead = short_lead,
                           .rate = (float)(RATE * fmin(1, RATE_AHEAD / ahead)) };
 }
 
@@ -100,7 +104,8 @@ double spread_quantile(const struct spread *s, double q) {
         return normal;
     }
     double trust = s->len >= ERRORS_ENOUGH ? 1 : (double)s->len / ERRORS_ENOUGH;
-    return trust * empirical_quantile(s, adapted_level(s, q)) + (1 - trust) * normal;
+    double opened = q > 0.5 ? (double)s->over : q < 0.5 ? -(double)s->under : 0;
+    return trust * empirical_quantile(s, adapted_level(s, q)) + (1 - trust) * normal + opened;
 }
 
 static void adapt(struct spread *s, const struct spread_sample *sample) {
@@ -114,6 +119,25 @@ static void adapt(struct spread *s, const struct spread_sample *sample) {
         double least = 1 - LEVEL_MOST - watched[i], most = LEVEL_MOST - watched[i];
         s->shift[i] = (float)fmin(fmax(shift, least), most);
     }
+}
+
+/* How far one side of the band has to open: `beyond` is how far the value lay outside. */
+static void open_band(float *opened, uint32_t *misses, double beyond) {
+    *misses = beyond > 0 ? *misses + 1 : 0;
+    if (beyond <= 0) {
+        *opened *= OPENED_KEEP;
+    } else if (*misses >= MISSES_IN_A_ROW || *opened > OPENED_LEAST) {
+        *opened = (float)fmin((double)*opened + beyond, ERROR_MOST);
+    }
+}
+
+static void watch_level(struct spread *s, const struct spread_sample *sample) {
+    double error = (sample->value - sample->forecast) / sample->scale;
+    double unit = sample->whole ? 0.5 / sample->scale : 0; /* what rounding covers */
+    double over = error - spread_quantile(s, watched[SPREAD_LEVELS - 1]) - unit;
+    double under = spread_quantile(s, watched[0]) - error - unit;
+    open_band(&s->over, &s->misses_over, over);
+    open_band(&s->under, &s->misses_under, under);
 }
 
 static size_t first_not_below(const struct spread *s, float error) {
@@ -150,6 +174,9 @@ void spread_observe(struct spread *s, const struct spread_sample *sample) {
     }
     if (s->len >= ERRORS_ENOUGH) {
         adapt(s, sample);
+        if (s->short_lead) {
+            watch_level(s, sample);
+        }
     }
     if (s->skipped++ % s->stride == 0) {
         double error = (sample->value - sample->forecast) / sample->scale;

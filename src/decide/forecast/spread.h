@@ -3,7 +3,9 @@
  * per horizon; their empirical quantiles are the forecast's (split conformal prediction: Lei et
  * al., "Distribution-Free Predictive Inference for Regression", JASA 2018). A level that covered less than it says is raised, sample by sample,
  * and lowered when it covered more (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021),
- * so that a change of regime is answered within hours, not weeks. */
+ * so that slow changes are followed. A short lead whose outermost quantile is missed several times
+ * in a row has met a new level: the band is opened at once as far as the last miss, and closes
+ * again while it covers. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,10 +35,13 @@ struct spread {
     uint32_t stride, skipped; /* every stride-th error is kept: the ring spans weeks */
     float shift[SPREAD_LEVELS]; /* added to the level that is looked up */
     float rate;
+    bool short_lead; /* a row of misses is news, not one error seen often */
+    uint32_t misses_over, misses_under; /* in a row, of the outermost levels */
+    float over, under;                  /* added to the quantiles above and below the middle */
 };
 
 /* The ring spans about `span_steps` samples; what was forecast is known `ahead` samples later. */
-void spread_init(struct spread *s, uint32_t span_steps, double ahead);
+void spread_init(struct spread *s, uint32_t span_steps, double ahead, bool short_lead);
 
 struct spread_sample {
     double forecast, value, scale, scale_usual;

@@ -31,7 +31,7 @@ static void quantiles_are_those_of_the_errors(void **state) {
     struct spread s;
     struct rand r;
     rand_init(&r, 1);
-    spread_init(&s, 500, 1);
+    spread_init(&s, 500, 1, true);
     observe(&s, &r, 2000, 1);
     static const double levels[] = { 0.05, 0.1, 0.3, 0.5, 0.8, 0.9, 0.95 };
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
@@ -44,7 +44,7 @@ static void the_sorted_copy_follows_the_ring(void **state) {
     struct spread s;
     struct rand r;
     rand_init(&r, 2);
-    spread_init(&s, 500, 1);
+    spread_init(&s, 500, 1, true);
     for (int i = 0; i < 3000; i++) {
         observe(&s, &r, 1, i % 7 == 0 ? 0 : 1); /* many equal ones among them */
         double sum = 0, sum_sorted = 0;
@@ -63,7 +63,7 @@ static void a_level_that_covers_too_little_is_raised(void **state) {
     struct spread s;
     struct rand r;
     rand_init(&r, 3);
-    spread_init(&s, 50000, 1); /* the ring follows slowly */
+    spread_init(&s, 50000, 1, true); /* the ring follows slowly */
     observe(&s, &r, 40000, 1);
     double before = spread_quantile(&s, 0.9);
     observe(&s, &r, 200, 3);
@@ -78,7 +78,7 @@ static void quantiles_ascend_whatever_comes(void **state) {
     rand_init(&r, 4);
     for (int turn = 0; turn < 50; turn++) {
         struct spread s;
-        spread_init(&s, 100, 1 + rand_below(&r, 30));
+        spread_init(&s, 100, 1 + rand_below(&r, 30), true);
         for (int i = 0; i < 400; i++) {
             struct spread_sample x = sample_of(error_of(&r) * exp(8 * error_of(&r)) + (i > 200));
             x.whole = turn % 2 == 0;
