@@ -63,7 +63,8 @@ static void live(void) {
         forecast_predict(f, PATH_STEPS, (struct forecast_quantiles){ levels, 4 }, NULL, values);
     }
     double look = (cpu_us() - start) / 200;
-    printf("one-minute steps, 28 days: a sample %.0f us (99.9 %% of them below %.0f), a look %d steps ahead %.0f us\n",
+    printf("one-minute steps, 28 days: a sample %.0f us (99.9 %% of them below %.0f), a look %d "
+           "steps ahead %.0f us\n",
            sum / (double)len, took[len - len / 1000], PATH_STEPS, look);
     printf("1,000 services, a sample and a look each minute: %.1f %% of a core\n",
            (sum / (double)len + look) * 1000 / 60e6 * 100);

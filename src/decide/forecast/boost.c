@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #define EXAMPLES_ENOUGH 200
-#define INTERVAL_SHARE 10  /* a new model after so much more history */
-#define ERROR_LEVEL_SHARE 0.1F /* an error is measured against the forecast and this of the level */
+#define INTERVAL_SHARE 10      /* a new model after so much more history */
+#define ERROR_LEVEL_SHARE 0.1F /* an error is measured against the forecast and this of the level  \
+                                */
 #define ERROR_MOST 20.0F
 
 bool boost_init(struct boost *b, uint32_t interval_least) {
@@ -59,7 +60,8 @@ void boost_learn(struct boost *b, int64_t slot, uint32_t ahead, const uint8_t *b
 }
 
 void boost_grow(struct boost *b, int64_t slot) {
-    if (b->trees_each == 0 && b->active && slot >= b->start_slot && b->examples.len >= EXAMPLES_ENOUGH) {
+    if (b->trees_each == 0 && b->active && slot >= b->start_slot &&
+        b->examples.len >= EXAMPLES_ENOUGH) {
         double interval = fmax(b->interval_least, (double)slot / INTERVAL_SHARE);
         b->start_slot = slot + (int64_t)interval;
         b->trees_each = (uint32_t)(2 * TREES_MAX / interval) + 1;

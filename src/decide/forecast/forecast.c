@@ -9,21 +9,23 @@
 #include "decide/forecast/combination.h"
 #include "decide/forecast/spread.h"
 
-#define RUNGS_MAX 24      /* of the ladder of horizons */
-#define RUNG_RATIO 1.7    /* one to the next */
-#define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
+#define RUNGS_MAX 24            /* of the ladder of horizons */
+#define RUNG_RATIO 1.7          /* one to the next */
+#define MEMORY_SEASONS 14       /* short seasons that losses are remembered */
 #define SHORT_LEADS_A_SEASON 24 /* an hour of a day */
-#define PLEDGES_A_SEASON 50 /* at most: scoring what was said costs more than a sample */
-#define BLEND_SEASONS 42    /* … and how much trees helped */
+#define PLEDGES_A_SEASON 50     /* at most: scoring what was said costs more than a sample */
+#define BLEND_SEASONS 42        /* … and how much trees helped */
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
 
 /* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
- * effects, of the trees, must not flatter it. With the calendar's effects, without given multipliers. */
+ * effects, of the trees, must not flatter it. With the calendar's effects, without given
+ * multipliers. */
 struct pledge {
-    float first, second, said; /* the members' mean, what trees make of it, their blend; NaN: none */
+    float first, second,
+        said; /* the members' mean, what trees make of it, their blend; NaN: none */
 };
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
@@ -142,8 +144,8 @@ static bool allocate_pledges(struct forecast *f) {
 
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
     f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
-    uint32_t interval = f->options.horizon_steps > f->season_steps ? f->options.horizon_steps
-                                                                   : f->season_steps;
+    uint32_t interval =
+        f->options.horizon_steps > f->season_steps ? f->options.horizon_steps : f->season_steps;
     if (f->origins == NULL || !allocate_pledges(f) || !history_init(&f->history, keep) ||
         !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
@@ -365,8 +367,8 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
         members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
                         forecasts);
         if (i == f->effect_rung) {
-            expected = combination_forecast(&r->combination, &f->members, forecasts) *
-                       s->known.given;
+            expected =
+                combination_forecast(&r->combination, &f->members, forecasts) * s->known.given;
         }
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);

@@ -1,6 +1,6 @@
-/* Known: what is known ahead about one slot. Events and holidays of the calendar, columns that go on
- * past the origin, and the factor that the multipliers and the learned effects make of them.
- * Not here: reading them (calendar.h), learning effects (effects.h). */
+/* Known: what is known ahead about one slot. Events and holidays of the calendar, columns that go
+ * on past the origin, and the factor that the multipliers and the learned effects make of them. Not
+ * here: reading them (calendar.h), learning effects (effects.h). */
 #pragma once
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/effects.h"

@@ -1,11 +1,11 @@
 /* Spread: how far the forecast has been off, as a distribution. Errors are divided by what is usual
  * at that time of the season, so that a quiet night and a busy noon speak one language, and kept
  * per horizon; their empirical quantiles are the forecast's (split conformal prediction: Lei et
- * al., "Distribution-Free Predictive Inference for Regression", JASA 2018). A level that covered less than it says is raised, sample by sample,
- * and lowered when it covered more (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021),
- * so that slow changes are followed. A short lead whose outermost quantile is missed several times
- * in a row has met a new level: the band is opened at once as far as the last miss, and closes
- * again while it covers. */
+ * al., "Distribution-Free Predictive Inference for Regression", JASA 2018). A level that covered
+ * less than it says is raised, sample by sample, and lowered when it covered more (adaptive
+ * conformal inference: Gibbs and Candès, NeurIPS 2021), so that slow changes are followed. A short
+ * lead whose outermost quantile is missed several times in a row has met a new level: the band is
+ * opened at once as far as the last miss, and closes again while it covers. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,10 +32,10 @@ struct spread {
     float errors[SPREAD_ERRORS]; /* ring, in units of the scale */
     float sorted[SPREAD_ERRORS];
     size_t len, next;
-    uint32_t stride, skipped; /* every stride-th error is kept: the ring spans weeks */
+    uint32_t stride, skipped;   /* every stride-th error is kept: the ring spans weeks */
     float shift[SPREAD_LEVELS]; /* added to the level that is looked up */
     float rate;
-    bool short_lead; /* a row of misses is news, not one error seen often */
+    bool short_lead;                    /* a row of misses is news, not one error seen often */
     uint32_t misses_over, misses_under; /* in a row, of the outermost levels */
     float over, under;                  /* added to the quantiles above and below the middle */
 };

@@ -15,7 +15,7 @@
 #include "tool/sim/recorded.h"
 
 #define EVALUATE_ORIGINS 40
-#define TREES_SEASONS 60 /* of the shortest: models are needed for what is remembered of errors */
+#define TREES_SEASONS 60  /* of the shortest: models are needed for what is remembered of errors */
 #define HISTORY_SEASONS 9 /* of the longest season: what the profiles look back, and one */
 
 static const char help[] =

@@ -412,8 +412,8 @@ static void a_new_level_is_inside_the_band_within_hours(void **state) {
         int64_t since = i - 288 * 14;
         double now = usual(i / 12) * (1 + 0.05 * rand_normal(&r)) * (since >= 0 ? 1.5 : 1);
         if (since >= 72) { /* six hours */
-            assert_true(forecast_predict(f, 1, (struct forecast_quantiles){ &upper, 1 }, NULL,
-                                         &value));
+            assert_true(
+                forecast_predict(f, 1, (struct forecast_quantiles){ &upper, 1 }, NULL, &value));
             covered += now <= value;
         }
         forecast_observe(f, START + i * HOUR / 12, now);
