@@ -5,8 +5,7 @@
 
 #define EXAMPLES_ENOUGH 200
 #define INTERVAL_SHARE 10      /* a new model after so much more history */
-#define ERROR_LEVEL_SHARE 0.1F /* an error is measured against the forecast and this of the level  \
-                                */
+#define ERROR_LEVEL_SHARE 0.1F /* of the level: unit of an error where little is forecast */
 #define ERROR_MOST 20.0F
 
 bool boost_init(struct boost *b, uint32_t interval_least) {
