@@ -173,7 +173,9 @@ static void warm_up(const struct attempt *a, struct endpoint *e, uint64_t latenc
     struct vitals_shared_endpoint *shared = e->shared;
     struct warmth warmth = { SHARED_GET(shared->cold_steps), SHARED_GET(shared->cold_answers) };
     (void)evidence_peers(a->exchange->service, e, &window);
-    bool warm = warmth_observe(&warmth, latency_us, outlier_latency_us(&window));
+    bool near = warmth_is_near(latency_us, outlier_latency_us(&window),
+                               tail_us(&a->exchange->service->tail));
+    bool warm = warmth_observe(&warmth, near);
     SHARED_SET(shared->cold_answers, warmth.answers);
     SHARED_SET(shared->cold_steps, warmth.steps);
     if (warm) {
@@ -190,8 +192,7 @@ static bool is_slow_trial(const struct service *s, const struct endpoint *e, uin
         return false;
     }
     (void)evidence_peers(s, e, &window);
-    double peers_us = outlier_latency_us(&window);
-    return peers_us > 0 && (double)latency_us > peers_us * WARMTH_NEAR + WARMTH_NEAR_US;
+    return !warmth_is_near(latency_us, outlier_latency_us(&window), tail_us(&s->tail));
 }
 
 static void add_usual_sample(struct vitals_shared_endpoint *shared, uint64_t latency_us,

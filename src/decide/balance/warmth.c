@@ -1,11 +1,17 @@
 #include "decide/balance/warmth.h"
 
-bool warmth_observe(struct warmth *w, uint64_t latency_us, double peers_us) {
+bool warmth_is_near(uint64_t latency_us, double peers_us, uint64_t tail_us) {
+    double near_us = peers_us * WARMTH_NEAR + WARMTH_NEAR_US, spread_us = peers_us * WARMTH_SPREAD;
+    if ((double)tail_us < spread_us) {
+        spread_us = (double)tail_us;
+    }
+    return peers_us <= 0 || (double)latency_us <= (spread_us > near_us ? spread_us : near_us);
+}
+
+bool warmth_observe(struct warmth *w, bool near) {
     if (w->steps == 0) {
         return false;
     }
-    double near_us = peers_us * WARMTH_NEAR + WARMTH_NEAR_US;
-    bool near = peers_us <= 0 || (double)latency_us <= near_us;
     w->answers++;
     w->steps = near ? w->steps - 1 : w->steps + (w->steps < WARMTH_STEPS);
     if (w->answers >= WARMTH_PATIENCE) {

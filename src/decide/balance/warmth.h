@@ -9,11 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WARMTH_REQUESTS 300    /* of the service for one of the coldest */
-#define WARMTH_STEPS 9         /* doublings to all of them, and one */
-#define WARMTH_NEAR 1.5        /* times its peers' latency is as fast */
-#define WARMTH_NEAR_US 1000    /* and so much more, whatever they take */
-#define WARMTH_PATIENCE 512    /* answers */
+#define WARMTH_REQUESTS 300 /* of the service for one of the coldest */
+#define WARMTH_STEPS 9      /* doublings to all of them, and one */
+#define WARMTH_NEAR 1.5     /* times its peers' latency is as fast */
+#define WARMTH_NEAR_US 1000 /* and so much more, whatever they take */
+#define WARMTH_SPREAD 4.0   /* and up to so many times, where one in 100 of theirs takes longer */
+#define WARMTH_PATIENCE 512 /* answers */
 #define WARMTH_SEEN_US 1000000 /* a quiet service sends it something as often as this */
 
 struct warmth {
@@ -21,9 +22,12 @@ struct warmth {
     uint32_t answers; /* since it came */
 };
 
-/* After an answer of it. Peers' typical latency; 0: nothing to compare with. True: it is warm now.
- */
-bool warmth_observe(struct warmth *warmth, uint64_t latency_us, double peers_us);
+/* Whether an answer took about as long as its peers' do: their typical latency (0: nothing to
+ * compare with) and the 99th percentile of its service (0: not known). On a machine that holds
+ * everybody up now and then many good answers are far from typical. */
+bool warmth_is_near(uint64_t latency_us, double peers_us, uint64_t tail_us);
+/* After an answer of it. True: it is warm now. */
+bool warmth_observe(struct warmth *warmth, bool near);
 
 /* Of the requests of its service, one in so many is for it; 1: all that fall to it. `cold` of
  * `total` endpoints are as it is. */

@@ -13,7 +13,7 @@ static void one_as_fast_as_its_peers_is_warm_soon(void **state) {
     (void)state;
     while (w.steps > 0) {
         requests += warmth_interval(w.steps, 1, 4);
-        warmth_observe(&w, 5500, 5000);
+        warmth_observe(&w, true);
         answers++;
     }
     assert_int_equal(answers, WARMTH_STEPS);
@@ -24,13 +24,13 @@ static void a_slow_one_stays_where_it_is(void **state) {
     struct warmth w = { .steps = WARMTH_STEPS };
     (void)state;
     for (int i = 0; i < 200; i++) {
-        assert_false(warmth_observe(&w, 50000, 5000));
+        assert_false(warmth_observe(&w, false));
         assert_int_equal(w.steps, WARMTH_STEPS);
     }
     for (int i = 0; i < WARMTH_STEPS - 1; i++) {
-        assert_false(warmth_observe(&w, 5000, 5000));
+        assert_false(warmth_observe(&w, true));
     }
-    assert_true(warmth_observe(&w, 5000, 5000));
+    assert_true(warmth_observe(&w, true));
     assert_int_equal(w.answers, 200 + WARMTH_STEPS);
 }
 
@@ -38,17 +38,23 @@ static void one_that_gets_no_nearer_is_as_warm_as_it_will_be(void **state) {
     struct warmth w = { .steps = WARMTH_STEPS };
     int answers = 1;
     (void)state;
-    while (!warmth_observe(&w, 50000, 5000)) {
+    while (!warmth_observe(&w, false)) {
         answers++;
     }
     assert_int_equal(answers, WARMTH_PATIENCE);
-    assert_false(warmth_observe(&w, 50000, 5000)); /* told once */
+    assert_false(warmth_observe(&w, false)); /* told once */
 }
 
-static void without_peers_it_is_warm_with_each_answer(void **state) {
-    struct warmth w = { .steps = 1 };
+static void near_is_what_its_peers_take_too(void **state) {
     (void)state;
-    assert_true(warmth_observe(&w, 1000000, 0));
+    assert_true(warmth_is_near(1000000, 0, 0)); /* nothing to compare with */
+    assert_true(warmth_is_near(8500, 5000, 0));
+    assert_false(warmth_is_near(8501, 5000, 0));
+    assert_false(warmth_is_near(8501, 5000, 6000)); /* its service is steady */
+    assert_true(warmth_is_near(14000, 5000, 14000));
+    assert_false(warmth_is_near(14001, 5000, 14000));
+    assert_false(warmth_is_near(20001, 5000, 900000)); /* slow pages are no excuse for all */
+    assert_false(warmth_is_near(UINT64_MAX, 5000, 900000));
 }
 
 static void its_share_doubles(void **state) {
@@ -74,7 +80,7 @@ int main(void) {
         cmocka_unit_test(one_as_fast_as_its_peers_is_warm_soon),
         cmocka_unit_test(a_slow_one_stays_where_it_is),
         cmocka_unit_test(one_that_gets_no_nearer_is_as_warm_as_it_will_be),
-        cmocka_unit_test(without_peers_it_is_warm_with_each_answer),
+        cmocka_unit_test(near_is_what_its_peers_take_too),
         cmocka_unit_test(its_share_doubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
