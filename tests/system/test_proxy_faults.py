@@ -8,12 +8,12 @@ import functools
 import os
 import pathlib
 import tempfile
+import time
 
 import pytest
 
 from lib.faults import LIBRARY, SECONDS, SEEDS, Faults
 from lib.proxy import REAL, Proxy, harness_path
-from lib.tidegate import wait_until
 from lib.visits import Services, Visits
 
 pytestmark = pytest.mark.skipif(REAL, reason="only the harness can do this")
@@ -51,10 +51,18 @@ class Struck(Proxy):
         self.faults = Faults(folder, LIBRARY, harness_path())
         self.arguments = ["env", *(f"{name}={value}" for name, value in self.faults.environment.items()), *self.arguments]
         self.start()
-        self.descriptors_idle = self.descriptors()
+        self.descriptors_idle = self.descriptors_settled()
 
     def descriptors(self):
         return sorted(os.readlink(path) for path in pathlib.Path(f"/proc/{self.worker_pid}/fd").iterdir())
+
+    def descriptors_settled(self):
+        """Once they are the same for a while: a start opens and closes some."""
+        before, now = [], self.descriptors()
+        while before != now:
+            time.sleep(0.1)
+            before, now = now, self.descriptors()
+        return now
 
     def check_idle(self):
         """Everybody has left: nothing of them is left either."""
@@ -62,8 +70,9 @@ class Struck(Proxy):
         assert all(each["in_flight"] == each["awaiting"] == 0 for each in vitals["endpoints"])
         assert vitals["offered"] >= vitals["served"] + vitals["refused"] + vitals["failed"]
         kept = 2    # one pipe, from the first body that is moved inside the kernel on (loop_move.c)
-        wait_until(lambda: 0 <= len(self.descriptors()) - len(self.descriptors_idle) <= kept, 5,
-                   f"{self.descriptors()} as {self.descriptors_idle}")
+        descriptors = self.descriptors_settled()
+        assert set(self.descriptors_idle) <= set(descriptors), (self.descriptors_idle, descriptors)
+        assert len(descriptors) - len(self.descriptors_idle) <= kept, (self.descriptors_idle, descriptors)
 
 
 @functools.cache
