@@ -51,7 +51,6 @@ struct worker {
     struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
     struct clients clients;                    /* who has sessions open, and these */
     struct list entrances;                     /* connections that are on the way to be one */
-    uint32_t session_count;                    /* of both */
     bool draining, retiring;
     bool tells_addresses; /* some service gets PROXY headers */
     struct watch wake, signals, supervisor, control;
