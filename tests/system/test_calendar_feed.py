@@ -209,6 +209,21 @@ def test_a_slow_server_does_not_hold_the_controller_up(shop, serve):
     stuck.set()
 
 
+def test_a_calendar_that_takes_long_to_read_does_not_either(shop, serve):
+    """Weekly since 2020, a thousand times over: more events than are taken, and seconds of work."""
+    weekly = event(10, DTSTART="20200101T080000Z", DTEND="20200101T090000Z", RRULE="FREQ=WEEKLY")
+    server = serve(lambda path, fields: page(ical(*({**weekly, "UID": f"w{i}"} for i in range(1000)))))
+    one = shop(f"http://127.0.0.1:{server.port}/")
+    slowest = 0
+    wait_until(lambda: server.requests, 30, "the question")
+    while not told(one, "read"):
+        began = time.monotonic()
+        one.status()
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 1.5, "the API waits with it"
+    assert one.get("/").status == 200 and len(announced(one)) == 0
+
+
 def test_redirects_keep_credentials_to_the_server_that_they_are_for(shop, serve, tmp_path):
     other = serve(lambda path, fields: page(ical(event(10))))
     first = serve(lambda path, fields: page("", "302 Found", Location="b") if path == "/a/" else
@@ -261,7 +276,7 @@ def test_a_restart_without_the_server_knows_what_it_said(shop, serve):
             return False
 
     wait_until(successor, 30, "another controller")
-    assert names(one) == ["sale-1"]
+    wait_until(lambda: names(one) == ["sale-1"], 30, "the campaign that was known")
     assert "secret99" not in (one.folder / "var" / "calendar.json").read_text()
 
 

@@ -54,29 +54,32 @@ static bool keep_text(struct calendar_feed *f, struct slice text, struct error *
     return true;
 }
 
-/* On failure all is as before. */
-static bool parse(struct controller *c, struct slice text, struct error *err) {
-    struct calendar_feed *f = &c->calendar_feed;
+/* ---- in the thread: recurrences of a stranger's calendar may take seconds ---- */
+
+static void drop(void *calendar) {
+    calendar_fini(calendar);
+    free(calendar);
+}
+
+static void *read_calendar(struct slice text, const char *host, struct error *err) {
     int64_t now_ms = clock_unix_ms();
     struct calendar_window window = { now_ms - INPUTS_CALENDAR_BACK_MS,
                                       now_ms + INPUTS_CALENDAR_AHEAD_MS };
-    struct calendar fresh;
-    char host[HOST_BYTES];
-    host_of(c, host);
-    calendar_init(&fresh);
-    fresh.raw = true; /* merged with the file and the book, then settled */
-    if (slice_trim(text).len == 0) {
-        calendar_fini(&fresh);
-        return error_set(err, ERROR_INVALID, "%s: expected a calendar, found nothing", host);
+    struct calendar *c = malloc(sizeof *c);
+    if (c == NULL) {
+        error_set(err, ERROR_LIMIT, "no memory for the calendar");
+        return NULL;
     }
-    if (!calendar_parse(&fresh, text, host, window, err)) {
-        calendar_fini(&fresh);
-        return false;
+    calendar_init(c);
+    c->raw = true; /* merged with the file and the book, then settled */
+    bool good = slice_trim(text).len > 0
+                    ? calendar_parse(c, text, host, window, err)
+                    : error_set(err, ERROR_INVALID, "%s: expected a calendar, found nothing", host);
+    if (!good) {
+        drop(c);
+        return NULL;
     }
-    calendar_fini(&f->calendar);
-    f->calendar = fresh;
-    f->parsed_ms = now_ms;
-    return true;
+    return c;
 }
 
 /* ---- over a restart ---- */
@@ -104,14 +107,10 @@ static void recall(struct controller *c) {
     key_text(f, key);
     copy_member(root, "of", kept, sizeof kept);
     const json_t *text = json_object_get(root, "text");
-    if (json_is_string(text) && strcmp(key, kept) == 0) {
-        struct slice known = slice_of(json_string_value(text), json_string_length(text));
-        if (parse(c, known, &err) && keep_text(f, known, &err)) {
-            copy_member(root, "etag", f->etag, sizeof f->etag);
-            copy_member(root, "modified", f->modified, sizeof f->modified);
-        } else {
-            log_warn("calendar_not_recalled", "error=\"%s\" action=wait_for_it", err.text);
-        }
+    if (json_is_string(text) && strcmp(key, kept) == 0 &&
+        keep_text(f, slice_of(json_string_value(text), json_string_length(text)), &err)) {
+        copy_member(root, "etag", f->etag, sizeof f->etag);
+        copy_member(root, "modified", f->modified, sizeof f->modified);
     }
     json_decref(root);
 }
@@ -147,6 +146,8 @@ void calendar_feed_apply(struct controller *c) {
     }
     fetch_free(f->fetch); /* it asks as the old configuration wants it */
     f->fetch = NULL;
+    f->parsed_ms = f->reading ? 0 : f->parsed_ms;
+    f->reading = false;
     f->due_us = 0;
 }
 
@@ -173,13 +174,25 @@ static void succeeded(struct controller *c) {
     f->failures = 0;
 }
 
-static void take_new(struct controller *c) {
+/* `known`: it was read again, nothing was asked. */
+static void take_new(struct controller *c, bool known) {
     struct calendar_feed *f = &c->calendar_feed;
     struct slice text = fetch_body(f->fetch);
     struct error err;
-    bool same = f->text.data != NULL && slice_equal(text, f->text);
-    if (!parse(c, text, &err) || !keep_text(f, text, &err)) {
+    bool same = slice_equal(text, f->text);
+    if (!same && !keep_text(f, text, &err)) {
         failed(c, err.text);
+        return;
+    }
+    calendar_fini(&f->calendar);
+    struct calendar *fresh = fetch_take(f->fetch);
+    f->calendar = *fresh;
+    free(fresh);
+    f->parsed_ms = clock_unix_ms();
+    if (!same || known) {
+        campaigns_change(c);
+    }
+    if (known) {
         return;
     }
     snprintf(f->etag, sizeof f->etag, "%s", fetch_etag(f->fetch));
@@ -188,18 +201,8 @@ static void take_new(struct controller *c) {
     if (!same) {
         char host[HOST_BYTES];
         host_of(c, host);
-        campaigns_change(c);
         remember(c);
         tell(c, &told_read, "the calendar of %s has changed: %zu events", host, f->calendar.len);
-    }
-}
-
-static void take_same(struct controller *c) {
-    struct calendar_feed *f = &c->calendar_feed;
-    struct error err;
-    succeeded(c);
-    if (clock_unix_ms() - f->parsed_ms > PARSE_AGAIN_MS && parse(c, f->text, &err)) {
-        campaigns_change(c);
     }
 }
 
@@ -210,17 +213,24 @@ static void take(struct controller *c) {
     case FETCH_RUNNING:
         return;
     case FETCH_NEW:
-        take_new(c);
+        take_new(c, f->reading);
         break;
     case FETCH_SAME:
-        take_same(c);
+        succeeded(c);
         break;
     case FETCH_FAILED:
         failed(c, fetch_why(f->fetch));
+        if (f->reading) { /* else an answer that it is the same would leave us with nothing */
+            f->etag[0] = f->modified[0] = '\0';
+        }
         break;
     }
     fetch_free(f->fetch);
     f->fetch = NULL;
+    if (f->reading) { /* it is asked for as it was due */
+        f->reading = false;
+        return;
+    }
     f->due_us = c->now_us + (f->failures > 0 && refresh_us > RETRY_US ? RETRY_US : refresh_us);
 }
 
@@ -255,6 +265,8 @@ static void ask(struct controller *c) {
         (config->ca == NULL || secret_file_read(config->ca, &ca, &err))) {
         const struct fetch_order order = {
             .url = config->url,
+            .read = read_calendar,
+            .drop = drop,
             .accept = "text/calendar, text/csv;q=0.9, */*;q=0.1",
             .authorization = authorization,
             .ca = ca,
@@ -273,12 +285,30 @@ static void ask(struct controller *c) {
     }
 }
 
+/* What is known, once more: after a restart, or since the window of recurrences has moved on. */
+static void read_known(struct controller *c) {
+    struct calendar_feed *f = &c->calendar_feed;
+    const struct fetch_order order = { .url = config_of(c)->url,
+                                       .known = f->text,
+                                       .read = read_calendar,
+                                       .drop = drop,
+                                       .bytes_max = f->text.len };
+    struct error err;
+    f->fetch = fetch_start(&order, &err);
+    f->reading = f->fetch != NULL;
+    f->parsed_ms = clock_unix_ms();
+}
+
 void calendar_feed_second(struct controller *c) {
     if (config_of(c) == NULL) {
         return;
     }
+    bool stale = c->calendar_feed.text.len > 0 &&
+                 clock_unix_ms() - c->calendar_feed.parsed_ms > PARSE_AGAIN_MS;
     if (c->calendar_feed.fetch != NULL) {
         take(c);
+    } else if (stale) {
+        read_known(c);
     } else if (c->now_us >= c->calendar_feed.due_us) {
         ask(c);
     }

@@ -1,7 +1,8 @@
 /* A calendar of campaigns that another server keeps (demand.calendar): asked for every now and
- * then, by a thread; what it said last holds while it cannot be had, is broken, or says nothing,
- * also over a restart. Its address may be a secret: only its host is told. */
+ * then, and read, by a thread; what it said last holds while it cannot be had, is broken, or says
+ * nothing, also over a restart. Its address may be a secret: only its host is told. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct calendar_feed {
     char etag[256], modified[64]; /* of it */
     struct calendar calendar;     /* it, not settled */
     int64_t parsed_ms;
+    bool reading; /* the thread reads what is known, nothing is asked */
     uint64_t due_us;
     unsigned failures; /* in a row */
 };

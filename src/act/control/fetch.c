@@ -21,7 +21,10 @@ struct fetch {
     atomic_int holders;
     _Atomic enum fetch_result result;
     char *first, *accept, *authorization, *etag, *modified; /* NULL: not said */
-    struct slice ca;
+    struct slice ca, known;
+    fetch_reader *read;
+    void (*drop)(void *said);
+    void *said;
     uint64_t timeout_us, give_up_us;
     char url[URL_BYTES_MAX]; /* that is asked right now */
     char host[AUTHORITY_BYTES];
@@ -44,6 +47,10 @@ static void let_go(struct fetch *f) {
         free(texts[i]);
     }
     free((void *)(uintptr_t)f->ca.data);
+    free((void *)(uintptr_t)f->known.data);
+    if (f->said != NULL) {
+        f->drop(f->said);
+    }
     probe_page_fini(&f->page);
     free(f);
 }
@@ -206,18 +213,47 @@ static bool go(struct fetch *f, enum fetch_result *result) {
     return fail(f, f->host, "it redirects without end");
 }
 
-static void *run(void *self) {
-    struct fetch *f = self;
+static enum fetch_result ask_server(struct fetch *f) {
     struct error err;
     enum fetch_result result = FETCH_FAILED;
     f->loop = loop_new(&err);
     if (f->loop == NULL) {
         fail(f, "fetch", err.text);
-    } else if (!go(f, &result)) {
-        result = FETCH_FAILED;
+        return FETCH_FAILED;
     }
+    bool good = go(f, &result);
     loop_free(f->loop);
     f->loop = NULL;
+    return good ? result : FETCH_FAILED;
+}
+
+/* Of the address that was asked for, wherever it led. */
+static enum fetch_result read_page(struct fetch *f) {
+    struct error err;
+    struct url url;
+    char host[AUTHORITY_BYTES] = "";
+    if (url_parse(slice_from(f->first), &url)) {
+        (void)slice_copy_text(url.host, host, sizeof host);
+    }
+    f->said = f->read(buffer_slice(&f->page.body), host, &err);
+    if (f->said == NULL) {
+        snprintf(f->why, sizeof f->why, "%.250s", err.text);
+    }
+    return f->said != NULL ? FETCH_NEW : FETCH_FAILED;
+}
+
+static void *run(void *self) {
+    struct fetch *f = self;
+    enum fetch_result result = FETCH_NEW;
+    if (f->known.len == 0) {
+        result = ask_server(f);
+    } else if (!buffer_append(&f->page.body, f->known)) {
+        result = FETCH_FAILED;
+        fail(f, "known", "its answer is too long");
+    }
+    if (result == FETCH_NEW) {
+        result = read_page(f);
+    }
     atomic_store(&f->result, result);
     let_go(f);
     return NULL;
@@ -233,17 +269,22 @@ static bool copy(const char *text, char **out) {
     return *out != NULL;
 }
 
+static bool copy_bytes(struct slice bytes, struct slice *out) {
+    char *data = bytes.len == 0 ? NULL : malloc(bytes.len);
+    if (data == NULL) {
+        return bytes.len == 0;
+    }
+    memcpy(data, bytes.data, bytes.len);
+    *out = slice_of(data, bytes.len);
+    return true;
+}
+
 static bool fill(struct fetch *f, const struct fetch_order *o) {
-    char *ca = malloc(o->ca.len + 1);
-    if (ca == NULL) {
-        return false;
-    }
-    if (o->ca.len > 0) {
-        memcpy(ca, o->ca.data, o->ca.len);
-    }
-    f->ca = slice_of(ca, o->ca.len);
+    f->read = o->read;
+    f->drop = o->drop;
     f->timeout_us = o->timeout_us;
-    return copy(o->url, &f->first) && copy(o->accept, &f->accept) &&
+    return copy_bytes(o->ca, &f->ca) && copy_bytes(o->known, &f->known) &&
+           copy(o->url, &f->first) && copy(o->accept, &f->accept) &&
            copy(o->authorization, &f->authorization) && copy(o->etag, &f->etag) &&
            copy(o->modified, &f->modified);
 }
@@ -276,6 +317,13 @@ struct fetch *fetch_start(const struct fetch_order *order, struct error *err) {
 
 enum fetch_result fetch_look(const struct fetch *f) {
     return atomic_load(&f->result);
+}
+
+void *fetch_take(struct fetch *f) {
+    assert(fetch_look(f) == FETCH_NEW);
+    void *said = f->said;
+    f->said = NULL;
+    return said;
 }
 
 struct slice fetch_body(const struct fetch *f) {

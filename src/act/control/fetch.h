@@ -1,5 +1,6 @@
-/* A page of another server, by GET over http or https: asked by a thread of its own, because names
- * are looked up and servers are slow, and the controller's tick must not wait. Redirects are
+/* A page of another server, by GET over http or https, and what it says: asked and read by a thread
+ * of its own, because names are looked up, servers are slow and pages long, and the controller's
+ * tick must not wait. Redirects are
  * followed, a few; what is too long, too late or not what was asked for is an error. The answer is
  * read by what reads those to probes (act/fleet/probe.h). */
 #pragma once
@@ -13,8 +14,15 @@
 #define FETCH_REDIRECTS_MAX 5
 #define FETCH_WHY_BYTES 256
 
+/* In the thread: what the page says, something new; NULL with *err set: it is refused. `host` of
+ * the address. Nothing of the controller may be touched. */
+typedef void *fetch_reader(struct slice page, const char *host, struct error *err);
+
 struct fetch_order {
     const char *url;
+    struct slice known; /* not empty: nothing is asked, this is the page */
+    fetch_reader *read;
+    void (*drop)(void *said);    /* what nobody has taken */
     const char *accept;          /* the media type that is wanted */
     const char *authorization;   /* the field's value, for the server of `url` only; NULL: none */
     struct slice ca;             /* PEM; empty: the system's authorities */
@@ -35,7 +43,8 @@ struct fetch;
 /* Copies the order. NULL when there is no thread or no memory to be had. */
 struct fetch *fetch_start(const struct fetch_order *order, struct error *err);
 enum fetch_result fetch_look(const struct fetch *f);
-/* Not while it runs. */
+/* Not while it runs. What the reader has made of a new page: the caller's from now on. */
+void *fetch_take(struct fetch *f);
 struct slice fetch_body(const struct fetch *f);
 const char *fetch_etag(const struct fetch *f);
 const char *fetch_modified(const struct fetch *f);
