@@ -68,6 +68,8 @@ class Server:
                 connection.unwrap()
 
     def stop(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # close alone would let one more in
         self.listener.close()
 
 

@@ -13,8 +13,9 @@
 #include "base/clock.h"
 #include "wire/http/url.h"
 
-#define RETRY_US UINT64_C(60000000)   /* after a failure, when it is not due earlier */
-#define PARSE_AGAIN_MS (86400 * 1000) /* the window in which recurrences are expanded moves on */
+#define RETRY_US UINT64_C(60000000)      /* after a failure, when it is not due earlier */
+#define PARSE_AGAIN_MS INT64_C(86400000) /* the window in which recurrences are expanded moves on  \
+                                          */
 #define HOST_BYTES 260
 
 static const struct calendar_config *config_of(const struct controller *c) {
@@ -50,6 +51,7 @@ static bool keep_text(struct calendar_feed *f, struct slice text, struct error *
     }
     memcpy(copy, text.data, text.len);
     free((void *)(uintptr_t)f->text.data);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the slice owns it now */
     f->text = slice_of(copy, text.len);
     return true;
 }

@@ -275,6 +275,7 @@ static bool copy_bytes(struct slice bytes, struct slice *out) {
         return bytes.len == 0;
     }
     memcpy(data, bytes.data, bytes.len);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the slice owns it now */
     *out = slice_of(data, bytes.len);
     return true;
 }
