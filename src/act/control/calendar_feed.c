@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "wire/http/url.h"
 
-#define RETRY_US UINT64_C(60000000)      /* after a failure, when it is not due earlier */
-#define PARSE_AGAIN_MS INT64_C(86400000) /* the window in which recurrences are expanded moves on  \
-                                          */
+#define RETRY_US UINT64_C(60000000) /* after a failure, when it is not due earlier */
+/* Recurrences are expanded in a window, which moves on. */
+#define PARSE_AGAIN_MS INT64_C(86400000)
 #define HOST_BYTES 260
 
 static const struct calendar_config *config_of(const struct controller *c) {

@@ -88,14 +88,18 @@ static bool has_changed(struct controller *c) {
     return !same;
 }
 
+void campaigns_apply(struct controller *c) {
+    calendar_feed_apply(c);
+    campaigns_change(c);
+}
+
 void campaigns_open(struct controller *c) {
     struct error err;
     if (!campaign_book_read(&c->campaign_book, c->config.state->path, &err)) {
         log_error("campaigns_not_read", "error=\"%s\" action=go_on_without", err.text);
     }
     (void)has_changed(c);
-    calendar_feed_apply(c);
-    campaigns_change(c);
+    campaigns_apply(c);
 }
 
 static void tell_campaign(struct controller *c, const char *action,
@@ -124,6 +128,7 @@ void campaigns_second(struct controller *c) {
                                       now_ms + INPUTS_CALENDAR_AHEAD_MS };
     struct calendar fresh;
     struct error err;
+    calendar_feed_second(c);
     if (++c->campaigns_age_s % LOOK_SECONDS != 0 || !has_changed(c)) {
         return;
     }

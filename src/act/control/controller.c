@@ -317,8 +317,7 @@ bool controller_reload(struct controller *c) {
     c->shop = shop;
     c->inputs = inputs;
     log_set_level(c->shop.log.level);
-    calendar_feed_apply(c);
-    campaigns_change(c);
+    campaigns_apply(c);
     services_apply(c);
     access_apply(c, &old_shop.access_log);
     take_certificates(c);
@@ -367,7 +366,6 @@ static void on_second_tick(struct timer *timer) {
     hear_second(c);
     access_second(c);
     campaigns_second(c);
-    calendar_feed_second(c);
     const struct certificates_teller teller = tell_certificates(c);
     if (certificates_look(&c->certificates, now_ms, &teller)) {
         set_dials(c);

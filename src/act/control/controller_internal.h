@@ -243,6 +243,8 @@ void hear_second(struct controller *c);
 /* campaigns.c */
 /* Reads the book and makes c->calendar, which the services refer to. */
 void campaigns_open(struct controller *c);
+/* After the configuration was read again. */
+void campaigns_apply(struct controller *c);
 /* The inputs or the book have changed. */
 void campaigns_change(struct controller *c);
 void campaigns_second(struct controller *c);
