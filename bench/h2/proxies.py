@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -135,7 +136,16 @@ static_resources:
                                            "--log-level", "off"]), port)
 
     def stop(self):
+        """The harness ends its workers when its input ends; told to end, it would leave them behind."""
         for process in self.running:
-            process.terminate()
+            if process.stdin:
+                process.stdin.close()
+            else:
+                process.terminate()
         for process in self.running:
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                for pid in processes.tree(process.pid):
+                    os.kill(pid, signal.SIGKILL)
+                process.wait()

@@ -1,6 +1,11 @@
 """Services in HTTP/2: multiplexing, what they refuse, and WebSocket in all four combinations."""
 import base64
 import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -8,7 +13,8 @@ import time
 import pytest
 
 from lib.h2peer import DATA, Client, H2Service, frame, h2
-from lib.proxy import REAL, Proxy, Service
+from lib.proxy import REAL, Proxy, Service, harness_path
+from lib.raw import Raw
 from lib.tidegate import free_port, wait_until
 
 pytestmark = pytest.mark.skipif(REAL, reason="the service's protocol is set in the harness")
@@ -131,6 +137,46 @@ def test_a_stream_that_breaks_in_mid_body_never_looks_complete():
             assert (stream.reset, stream.ended) == (2, False)
         with proxy.connect() as client, pytest.raises(Exception):
             client.get("/")
+
+
+def writes_of(trace, least):
+    """The system calls that wrote at least so many bytes, as strace has noted them."""
+    returned = re.findall(r"^(?:\d+ +)?(?:sendto|sendmsg|write|writev)\(.* = (\d+)$", trace.read_text(), re.M)
+    return [int(each) for each in returned if int(each) >= least]
+
+
+def test_frames_that_came_together_are_written_together(tmp_path):
+    """Four frames of a body for a client in HTTP/1: one write where all have come at once."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed (scripts/setup test)")
+    body, rounds = bytes(60_000), 30
+    trace = tmp_path / "trace"
+
+    def answer(peer, stream):
+        peer.respond(stream.id, 200, body, fields=[("content-length", str(len(body)))])
+
+    with H2Service(answer) as service:
+        process = subprocess.Popen(
+            ["strace", "-o", str(trace), "-e", "trace=sendto,sendmsg,write,writev", "-s", "0",
+             harness_path(), "--in-process", "--listen", "127.0.0.1:0", "--limit", "protocol=1",
+             "--endpoint", f"127.0.0.1:{service.port}"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "TIDEGATE_IO": "epoll", "ASAN_OPTIONS": "detect_leaks=0"})
+        try:
+            line = process.stdout.readline()
+            if not line and "ptrace" in process.stderr.read():
+                pytest.skip("this machine lets nobody be traced")
+            with Raw(int(line.split()[1])) as client:
+                for _ in range(rounds):
+                    assert client.get("/").body == body
+        finally:
+            for pid in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)  # strace ends with it
+            process.communicate(timeout=20)
+    writes = writes_of(trace, 8192)
+    assert sum(writes) >= rounds * len(body)
+    # One each; a service that is slow to write its frames may cost a second one now and then.
+    assert len(writes) <= 2 * rounds, writes
 
 
 # ---- what was not begun goes elsewhere ----

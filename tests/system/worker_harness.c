@@ -19,7 +19,6 @@
  * --many-routes N: N routes /shop-I/articles to service 0 beside the others, for measuring.
  * --rate-limit RATE,BURST: on each route, by client: RATE is a number per second.
  * --in-process: no commands, one worker runs in this very process (for valgrind and strace). */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +37,7 @@
 #include "worker_harness_evidence.h"
 #include "worker_harness_listen.h"
 #include "worker_harness_rate.h"
+#include "worker_harness_vitals.h"
 
 #define LISTENERS_MAX 8
 #define LINE_BYTES 512
@@ -355,144 +355,6 @@ static int stop_workers(int signal_number) {
 
 /* ---- commands ---- */
 
-typedef unsigned long long number; /* for "%llu" */
-
-/* The sum over all workers of one counter, given by where it is in the first one's block. */
-static number total(const _Atomic uint64_t *of_first) {
-    size_t offset = (uintptr_t)of_first - (uintptr_t)&harness.vitals->workers[0];
-    number sum = 0;
-    for (unsigned i = 0; i < harness.worker_count; i++) {
-        const char *block = (const char *)&harness.vitals->workers[i];
-        sum += vitals_get((const _Atomic uint64_t *)(const void *)(block + offset));
-    }
-    return sum;
-}
-
-static number by_stage(const _Atomic uint64_t of_first[STAGE_COUNT]) {
-    number sum = 0;
-    for (unsigned i = 0; i < STAGE_COUNT; i++) {
-        sum += total(&of_first[i]);
-    }
-    return sum;
-}
-
-/* The oldest plan that a worker still uses. */
-static number plan_in_use(void) {
-    number least = vitals_get(&harness.vitals->workers[0].plan_version);
-    for (unsigned i = 1; i < harness.worker_count; i++) {
-        number version = vitals_get(&harness.vitals->workers[i].plan_version);
-        least = version < least ? version : least;
-    }
-    return least;
-}
-
-static void print_service(void) {
-    const struct vitals_service *s = &harness.vitals->workers[0].services[0];
-    unsigned in_flight = 0, waiting = 0;
-    number retries = 0;
-    for (unsigned i = 0; i < harness.worker_count; i++) {
-        in_flight += atomic_load(&harness.vitals->workers[i].services[0].in_flight);
-        waiting += atomic_load(&harness.vitals->workers[i].services[0].waiting);
-        retries += vitals_retries(&harness.vitals->workers[i].services[0]);
-    }
-    printf("\"offered\":%llu,\"served\":%llu,\"refused\":%llu,\"failed\":%llu,\"retries\":%llu,"
-           "\"in_flight\":%u,\"waiting\":%u,\"limit\":%u,\"retried\":{",
-           by_stage(s->offered), by_stage(s->served), by_stage(s->refused), by_stage(s->failed),
-           retries, in_flight, waiting, atomic_load(&s->concurrency_limit));
-    for (int cause = 0; cause < RETRY_CAUSES; cause++) {
-        printf("%s\"%s\":%llu", cause == 0 ? "" : ",", retry_cause_name(cause),
-               total(&s->retried[cause]));
-    }
-    printf("},\"retries_refused\":%llu,\"retries_late\":%llu,\"retry_storms\":%llu,"
-           "\"hedges_sent\":%llu,\"hedges_won\":%llu,\"hedges_lost\":%llu,"
-           "\"hedges_refused\":%llu,\"connections_full\":%llu,",
-           total(&s->retries_refused), total(&s->retries_late), total(&s->retry_storms),
-           total(&s->hedges_sent), total(&s->hedges_won), total(&s->hedges_lost),
-           total(&s->hedges_refused), total(&s->connections_full));
-}
-
-static void print_compression(void) {
-    const struct vitals_worker *w = &harness.vitals->workers[0];
-    printf("\"compression\":{\"open\":%llu", total(&w->encoders_open));
-    for (unsigned i = HTTP_CODING_GZIP; i < HTTP_CODINGS; i++) {
-        printf(",\"%s\":{\"responses\":%llu,\"in\":%llu,\"out\":%llu}", http_coding_name(i).data,
-               total(&w->coded[i]), total(&w->coded_bytes_in[i]), total(&w->coded_bytes_out[i]));
-    }
-    printf(",\"skipped\":{");
-    for (unsigned i = 1; i < COMPRESSION_REASON_COUNT; i++) {
-        printf("%s\"%s\":%llu", i == 1 ? "" : ",", compression_reason_name(i),
-               total(&w->uncoded[i]));
-    }
-    printf("}},");
-}
-
-static void print_endpoints(void) {
-    const struct vitals_worker *w = &harness.vitals->workers[0];
-    for (unsigned i = 0; i < harness.endpoint_count; i++) {
-        const struct vitals_endpoint *e = &w->endpoints[i];
-        uint32_t generation = harness.endpoints[i].generation;
-        printf("%s{\"requests\":%llu,\"answers\":%llu,\"failures\":%llu,\"connect_failures\":%llu,"
-               "\"status_5xx\":%llu,\"in_flight\":%u,\"awaiting\":%u,\"oldest_awaiting_us\":%llu",
-               i == 0 ? "" : ",", total(&e->requests), total(&e->answers), total(&e->failures),
-               total(&e->connect_failures), total(&e->status_5xx),
-               vitals_endpoint_in_flight(harness.vitals, i, generation),
-               vitals_endpoint_awaiting(harness.vitals, i, generation),
-               (number)vitals_endpoint_oldest_us(harness.vitals, i, generation));
-        harness_print_endpoint(harness.vitals, i);
-    }
-}
-
-static void print_vitals(void) {
-    const struct vitals_worker *w = &harness.vitals->workers[0];
-    printf("{\"pid\":%d,\"plan\":%llu,\"accepted\":%llu,\"open\":%llu,\"upstream_open\":%llu,"
-           "\"upstream_opened\":%llu,\"h2_connections\":%llu,\"h2_floods\":%llu,",
-           (int)harness.workers[0], plan_in_use(), total(&w->connections_accepted),
-           total(&w->connections_open), total(&w->upstream_open), total(&w->upstream_opened),
-           total(&w->h2_connections), total(&w->h2_floods));
-    printf("\"client_refused\":%llu,\"client_gave_way\":%llu,\"client_handshakes_refused\":%llu,",
-           total(&w->client_refused), total(&w->client_gave_way),
-           total(&w->client_handshakes_refused));
-    print_service();
-    printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
-           "\"handshake_failures\":{",
-           total(&w->handshakes_full), total(&w->handshakes_resumed),
-           total(&w->proxy_headers_refused));
-    for (unsigned i = 0; i < TLS_FAILURE_COUNT; i++) {
-        printf("%s\"%s\":%llu", i == 0 ? "" : ",", tls_failure_name(i),
-               total(&w->handshake_failures[i]));
-    }
-    printf("},");
-    print_compression();
-    printf("\"reasons\":{");
-    for (unsigned i = 0; i < REASON_COUNT; i++) {
-        printf("%s\"%s\":%llu", i == 0 ? "" : ",", record_reason_name(i), total(&w->reasons[i]));
-    }
-    printf("},");
-    harness_print_workers(harness.vitals);
-    printf("\"endpoints\":[");
-    print_endpoints();
-    printf("]}\n");
-}
-
-static void print_records(void) {
-    static struct request_record records[256];
-    unsigned count = vitals_drain(&harness.vitals->workers[0], records, 256);
-    printf("[");
-    for (unsigned i = 0; i < count; i++) {
-        const struct request_record *r = &records[i];
-        char client[INET6_ADDRSTRLEN];
-        bool v4 = r->client[10] == 0xff;
-        inet_ntop(v4 ? AF_INET : AF_INET6, r->client + (v4 ? 12 : 0), client, sizeof client);
-        printf("%s{\"client\":\"%s\",\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%"
-               "u,\"in\":%llu,"
-               "\"out\":%llu,\"endpoint\":%u,\"total_us\":%u}",
-               i == 0 ? "" : ",", client, r->status, r->path_len, r->path,
-               record_reason_name(r->reason), r->flags, (unsigned long long)r->bytes_in,
-               (unsigned long long)r->bytes_out, r->endpoint, r->total_us);
-    }
-    printf("]\n");
-}
-
 static void republish(unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         publish();
@@ -524,7 +386,8 @@ static void obey(char *line) {
     } else if (strcmp(word, "rotate") == 0) {
         harness_rotate_tickets();
     } else if (strcmp(word, "vitals") == 0) {
-        print_vitals();
+        harness_print_vitals(harness.vitals, harness.workers[0], harness.endpoints,
+                             harness.endpoint_count);
         fflush(stdout);
         return;
     } else if (strcmp(word, "events") == 0) {
@@ -532,7 +395,7 @@ static void obey(char *line) {
         fflush(stdout);
         return;
     } else if (strcmp(word, "records") == 0) {
-        print_records();
+        harness_print_records(harness.vitals);
         fflush(stdout);
         return;
     } else {

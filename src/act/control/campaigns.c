@@ -1,6 +1,6 @@
-/* Campaigns: what the calendar file and the campaign book announce, as one calendar for the
- * forecasts. The file is read again when it changes; one that is broken then is told, and what it
- * said before goes on holding. */
+/* Campaigns: what the calendar file, the calendar feed and the campaign book announce, as one
+ * calendar for the forecasts. The file is read again when it changes; one that is broken then is
+ * told, and what it said before goes on holding. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,10 +33,9 @@ static void shorten(struct calendar_event *e, char out[API_CAMPAIGN_ID_BYTES]) {
 
 /* ---- the merged calendar ---- */
 
-static bool merge(const struct controller *c, struct calendar *out, struct error *err) {
-    const struct calendar *file = &c->inputs.calendar;
-    for (size_t i = 0; i < file->len; i++) {
-        struct calendar_event event = file->events[i];
+static bool add_all(const struct calendar *from, struct calendar *out, struct error *err) {
+    for (size_t i = 0; i < from->len; i++) {
+        struct calendar_event event = from->events[i];
         char id[API_CAMPAIGN_ID_BYTES];
         if (!calendar_is_ordinary(&event)) {
             shorten(&event, id);
@@ -45,7 +44,13 @@ static bool merge(const struct controller *c, struct calendar *out, struct error
             return false;
         }
     }
-    return campaign_book_announce(&c->campaign_book, out, err);
+    return true;
+}
+
+static bool merge(const struct controller *c, struct calendar *out, struct error *err) {
+    return add_all(&c->inputs.calendar, out, err) &&
+           add_all(&c->calendar_feed.calendar, out, err) &&
+           campaign_book_announce(&c->campaign_book, out, err);
 }
 
 /* Everything that refers to the calendar is told of the new one before the old one goes. */
@@ -83,13 +88,18 @@ static bool has_changed(struct controller *c) {
     return !same;
 }
 
+void campaigns_apply(struct controller *c) {
+    calendar_feed_apply(c);
+    campaigns_change(c);
+}
+
 void campaigns_open(struct controller *c) {
     struct error err;
     if (!campaign_book_read(&c->campaign_book, c->config.state->path, &err)) {
         log_error("campaigns_not_read", "error=\"%s\" action=go_on_without", err.text);
     }
     (void)has_changed(c);
-    campaigns_change(c);
+    campaigns_apply(c);
 }
 
 static void tell_campaign(struct controller *c, const char *action,
@@ -118,6 +128,7 @@ void campaigns_second(struct controller *c) {
                                       now_ms + INPUTS_CALENDAR_AHEAD_MS };
     struct calendar fresh;
     struct error err;
+    calendar_feed_second(c);
     if (++c->campaigns_age_s % LOOK_SECONDS != 0 || !has_changed(c)) {
         return;
     }

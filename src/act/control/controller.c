@@ -317,7 +317,7 @@ bool controller_reload(struct controller *c) {
     c->shop = shop;
     c->inputs = inputs;
     log_set_level(c->shop.log.level);
-    campaigns_change(c);
+    campaigns_apply(c);
     services_apply(c);
     access_apply(c, &old_shop.access_log);
     take_certificates(c);
@@ -574,6 +574,7 @@ static void controller_fini(struct controller *c) {
     access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);
     calendar_fini(&c->calendar);
+    calendar_feed_fini(&c->calendar_feed);
     inputs_fini(&c->inputs);
     certificates_fini(&c->certificates);
     if (c->signal_fd >= 0) {
@@ -591,6 +592,7 @@ bool controller_run(const struct controller_config *config, struct error *err) {
     c.signals.fd = c.supervisor_gone.fd = -1;
     calendar_init(&c.inputs.calendar);
     calendar_init(&c.calendar);
+    calendar_init(&c.calendar_feed.calendar);
     bool done = controller_init(&c, err) && loop_run(c.loop, err);
     controller_fini(&c);
     return done;

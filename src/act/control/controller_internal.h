@@ -9,7 +9,7 @@
  *   checks.c       requests and probes: what each tells the other
  *   maintenance.c  instances that a person took out
  *   rates.c        what rate limits refuse
- *   campaigns.c    what calendar file and campaign book announce
+ *   campaigns.c    what calendar file, calendar feed and campaign book announce
  *   access.c       the access log, by a thread of its own
  *   hear.c         what the workers decided by themselves
  *   tell.c         decisions to log, store and API
@@ -17,6 +17,7 @@
 #pragma once
 #include "act/api/api.h"
 #include "act/control/access_writer.h"
+#include "act/control/calendar_feed.h"
 #include "act/control/campaign_book.h"
 #include "act/control/certificates.h"
 #include "act/control/controller.h"
@@ -135,7 +136,8 @@ struct controller {
     struct rate_watch rates[PLAN_RATES_MAX];
     uint64_t rate_table_full_told, rate_table_told_us;
     struct campaign_book campaign_book;
-    struct calendar calendar;       /* of the inputs and the book, settled */
+    struct calendar_feed calendar_feed;
+    struct calendar calendar;       /* of the inputs, the feed and the book, settled */
     struct timespec campaigns_seen; /* of the calendar file, when it was changed last */
     int64_t campaigns_bytes;
     unsigned campaigns_age_s;
@@ -241,6 +243,8 @@ void hear_second(struct controller *c);
 /* campaigns.c */
 /* Reads the book and makes c->calendar, which the services refer to. */
 void campaigns_open(struct controller *c);
+/* After the configuration was read again. */
+void campaigns_apply(struct controller *c);
 /* The inputs or the book have changed. */
 void campaigns_change(struct controller *c);
 void campaigns_second(struct controller *c);

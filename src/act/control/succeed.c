@@ -64,7 +64,7 @@ static void on_look(struct timer *timer) {
     if (!n->workers_started &&
         ((n->has_plan && plan_is_good(s)) || (controls && (plan_is_good(s) || waited)))) {
         n->workers_started = true;
-        supervisor_start_workers(s);
+        children_start_workers(s);
     }
     if (!n->workers_started || !controls || !workers_are_up(s)) {
         return;
@@ -80,7 +80,7 @@ static void go(struct supervisor *s) {
     struct succession *n = &s->succession;
     n->phase = SUCCESSION_STARTING;
     n->since_us = clock_monotonic_us();
-    supervisor_start_child(supervisor_controller(s));
+    children_start(supervisor_controller(s));
     timer_start(s->loop, &n->look, 0, on_look);
 }
 

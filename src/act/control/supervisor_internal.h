@@ -1,6 +1,7 @@
 /* Inside of the supervisor: its state, and what its files share.
  *
- *   supervisor.c   children, signals, start and end
+ *   supervisor.c   signals, start and end
+ *   children.c     the workers and the controller: started, reaped, started again
  *   listening.c    the listening sockets: opened, inherited, added and taken away by a reload
  *   upgrade.c      the old side of an upgrade: starts the new one, hands over, stays or steps back
  *   succeed.c      the new side
@@ -122,12 +123,21 @@ struct supervisor {
 static inline struct child *supervisor_controller(struct supervisor *s) {
     return &s->children[s->worker_count];
 }
-void supervisor_start_child(struct child *c);
-void supervisor_start_workers(struct supervisor *s);
-void supervisor_signal_workers(struct supervisor *s, int signal_number);
-bool supervisor_workers_gone(const struct supervisor *s);
+/* It is reaped; what follows is a matter of the phase. */
+void supervisor_child_ended(struct child *c);
 void supervisor_begin_end(struct supervisor *s);
 void supervisor_reload(struct supervisor *s);
+
+/* children.c */
+void children_init(struct supervisor *s);
+void children_start(struct child *c);
+void children_start_workers(struct supervisor *s);
+/* One that has ended, at once or, when it goes on dying quickly, a little later. */
+void children_restart(struct child *c);
+void children_signal_workers(struct supervisor *s, int signal_number);
+bool children_workers_gone(const struct supervisor *s);
+/* Instances of a dead controller are our children now (we are their subreaper). */
+void children_reap_orphans(struct supervisor *s);
 
 /* listening.c */
 /* Opens what is configured; takes it from the offer where it is there. */

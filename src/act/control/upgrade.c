@@ -83,7 +83,7 @@ void upgrade_give_up(struct supervisor *s, const char *why) {
     s->upgrade.asker_fd = -1;
     forget(s);
     if (controller_is_gone && !timer_running(&supervisor_controller(s)->restart)) {
-        supervisor_start_child(supervisor_controller(s));
+        children_start(supervisor_controller(s));
     }
     if (s->upgrade.reload_pending) {
         s->upgrade.reload_pending = false;
@@ -138,7 +138,7 @@ static const char *end_text(int status, char text[64]) {
 
 static void end_front(struct supervisor *s) {
     s->phase = PHASE_FRONT_ENDING;
-    supervisor_signal_workers(s, SIGTERM);
+    children_signal_workers(s, SIGTERM);
     upgrade_front_look(s);
 }
 
@@ -197,7 +197,7 @@ static void on_probation_over(struct timer *timer) {
 static void on_workers_late(struct timer *timer) {
     struct supervisor *s = supervisor_of(timer, offsetof(struct supervisor, patience));
     log_warn("upgrade_timeout", "action=kill_older_workers");
-    supervisor_signal_workers(s, SIGKILL);
+    children_signal_workers(s, SIGKILL);
 }
 
 static void commit(struct supervisor *s) {
@@ -214,9 +214,9 @@ static void commit(struct supervisor *s) {
     snprintf(text, sizeof text, "%d", (int)u->pid);
     asker_answer(u->asker_fd, "done", text);
     u->asker_fd = -1;
-    supervisor_signal_workers(s, SIGUSR1);
+    children_signal_workers(s, SIGUSR1);
     if (s->shop->access_log.file != NULL) {
-        supervisor_start_child(supervisor_controller(s)); /* as the older workers' chronicler */
+        children_start(supervisor_controller(s)); /* as the older workers' chronicler */
     }
     timer_start(s->loop, &u->probation, UPGRADE_PROBATION_US, on_probation_over);
     timer_start(s->loop, &s->patience,
@@ -373,7 +373,7 @@ void upgrade_begin(struct supervisor *s, const char *binary, uint64_t patience_u
 void upgrade_front_signal(struct supervisor *s, int number) {
     send_signal(s, number);
     if (number == SIGTERM) {
-        supervisor_signal_workers(s, SIGTERM);
+        children_signal_workers(s, SIGTERM);
     }
 }
 
@@ -382,7 +382,7 @@ void upgrade_front_signal(struct supervisor *s, int number) {
  * before us, there is no need. */
 void upgrade_front_look(struct supervisor *s) {
     bool needed = s->front_fd < 0 && !notify_is_wanted() && s->phase == PHASE_FRONT;
-    bool gone = supervisor_workers_gone(s) && supervisor_controller(s)->pid == 0;
+    bool gone = children_workers_gone(s) && supervisor_controller(s)->pid == 0;
     if (gone && (s->phase == PHASE_FRONT_ENDING || (s->upgrade.trusted && !needed))) {
         loop_stop(s->loop);
     }

@@ -181,6 +181,9 @@ static bool write_question(struct probe *p, const struct probe_question *q, cons
         return p->h2 != NULL;
     }
     p->h1 = probe_h1_new(q->head_only, p->expectation);
+    if (p->h1 != NULL && q->page != NULL) {
+        probe_h1_keep(p->h1, q->page);
+    }
     return p->h1 != NULL && h1_write_request_head(&p->request, &head);
 }
 

@@ -27,6 +27,7 @@ struct probe_question {
     const struct config_pair *headers;
     size_t header_count;
     struct expectation *expectation; /* NULL: 200 to 399 */
+    struct probe_page *page;         /* where the answer to `path` is kept; NULL: it is not */
 };
 
 struct probe {

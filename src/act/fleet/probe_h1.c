@@ -14,6 +14,7 @@ static const struct h1_limits limits = {
 
 struct probe_h1 {
     const struct expectation *expectation;
+    struct probe_page *page; /* NULL: it is held against the expectation */
     enum http_method method;
     uint16_t status; /* 0: the head is to come */
     unsigned interim;
@@ -36,6 +37,10 @@ struct probe_h1 *probe_h1_new(bool head_only, const struct expectation *expectat
     return p;
 }
 
+void probe_h1_keep(struct probe_h1 *p, struct probe_page *page) {
+    p->page = page;
+}
+
 void probe_h1_free(struct probe_h1 *p) {
     if (p != NULL) {
         buffer_fini(&p->in);
@@ -48,6 +53,62 @@ static enum probe_result say(char why[PROBE_WHY_BYTES], enum probe_result result
                              const char *text) {
     snprintf(why, PROBE_WHY_BYTES, "%s", text);
     return result;
+}
+
+/* ---- a page ---- */
+
+void probe_page_init(struct probe_page *page, size_t bytes_max) {
+    *page = (struct probe_page){ .bytes_max = bytes_max };
+    buffer_init(&page->body, bytes_max);
+}
+
+void probe_page_clear(struct probe_page *page) {
+    page->status = 0;
+    page->etag[0] = page->modified[0] = page->location[0] = '\0';
+    buffer_clear(&page->body);
+}
+
+void probe_page_fini(struct probe_page *page) {
+    buffer_fini(&page->body);
+}
+
+static void note_field(const struct http_field *field, char *out, size_t out_bytes) {
+    if (field == NULL || !slice_copy_text(field->value, out, out_bytes)) {
+        out[0] = '\0';
+    }
+}
+
+/* False when its body comes in a coding that nobody has asked for. */
+static bool note_head(struct probe_page *page, const struct http_head *head) {
+    const struct http_field *coding = http_head_find(head, HTTP_FIELD_CONTENT_ENCODING);
+    page->status = head->status;
+    note_field(http_head_find(head, HTTP_FIELD_ETAG), page->etag, sizeof page->etag);
+    note_field(http_head_find_name(head, SLICE("last-modified")), page->modified,
+               sizeof page->modified);
+    note_field(http_head_find(head, HTTP_FIELD_LOCATION), page->location, sizeof page->location);
+    return coding == NULL || slice_equal_fold(coding->value, SLICE("identity"));
+}
+
+static enum probe_result read_page(struct probe_h1 *p, bool ended, char why[PROBE_WHY_BYTES]) {
+    if (p->status != 200) {
+        return PROBE_WELL;
+    }
+    while (!p->body_ended) {
+        struct h1_body_event event = h1_body_next(&p->framing, buffer_slice(&p->in), NULL);
+        if (event.kind == H1_BODY_BAD) {
+            return say(why, PROBE_PROTOCOL, "the chunks of its answer are broken");
+        }
+        if (event.kind == H1_BODY_DATA && !buffer_append(&p->page->body, event.data)) {
+            return say(why, PROBE_BODY, "its answer is too long");
+        }
+        buffer_consume(&p->in, event.consumed);
+        p->body_ended = event.kind == H1_BODY_END;
+        if (event.kind == H1_BODY_MORE) {
+            break;
+        }
+    }
+    bool until_close = p->framing.framing == HTTP_BODY_UNTIL_CLOSE;
+    return p->body_ended || (ended && until_close) ? PROBE_WELL : PROBE_MORE;
 }
 
 /* PROBE_WELL: the head is read. */
@@ -74,6 +135,9 @@ static enum probe_result read_head(struct probe_h1 *p, char why[PROBE_WHY_BYTES]
         if (head.status >= 200) {
             p->status = head.status;
             h1_body_init(&p->framing, &head, &limits);
+            if (p->page != NULL && !note_head(p->page, &head)) {
+                return say(why, PROBE_PROTOCOL, "its answer comes in a coding not asked for");
+            }
         }
         buffer_consume(&p->in, consumed);
         p->scan = (struct h1_scan){ 0 };
@@ -105,6 +169,9 @@ static enum probe_result read_all(struct probe_h1 *p, bool ended, char why[PROBE
     enum probe_result result = read_head(p, why);
     if (result != PROBE_WELL) {
         return result;
+    }
+    if (p->page != NULL) {
+        return read_page(p, ended, why);
     }
     if (expectation_wants_body(p->expectation) && !read_body(p)) {
         return say(why, PROBE_PROTOCOL, "the chunks of its answer are broken");

@@ -171,7 +171,6 @@ static const struct {
 } known[] = {
     { SYS_bind, "bind" },
     { SYS_listen, "listen" },
-    { SYS_socket, "socket" },
     { SYS_setresuid, "setresuid" },
     { SYS_setuid, "setuid" },
     { SYS_kill, "kill" },

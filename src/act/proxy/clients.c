@@ -42,9 +42,15 @@ static struct client **bucket_of(struct clients *clients, const uint8_t key[16])
     return &clients->buckets[hash(clients, key) % CLIENTS_BUCKETS];
 }
 
+static struct client *count_in(struct clients *clients, struct client *c) {
+    clients->connections++;
+    c->connections++;
+    clients_hold(c);
+    return c;
+}
+
 struct client *clients_enter_unlimited(struct clients *clients) {
-    clients->unlimited.connections++;
-    return &clients->unlimited;
+    return count_in(clients, &clients->unlimited);
 }
 
 struct client *clients_enter(struct clients *clients, const uint8_t ip[16]) {
@@ -53,8 +59,7 @@ struct client *clients_enter(struct clients *clients, const uint8_t ip[16]) {
     struct client **bucket = bucket_of(clients, key);
     for (struct client *c = *bucket; c != NULL; c = c->next) {
         if (memcmp(c->key, key, sizeof key) == 0) {
-            c->connections++;
-            return c;
+            return count_in(clients, c);
         }
     }
     struct client *c = calloc(1, sizeof *c);
@@ -63,16 +68,25 @@ struct client *clients_enter(struct clients *clients, const uint8_t ip[16]) {
     }
     init(c);
     memcpy(c->key, key, sizeof key);
-    c->connections = 1;
     c->next = *bucket;
     *bucket = c;
     list_append(&clients->all, &c->link);
-    return c;
+    return count_in(clients, c);
 }
 
 void clients_leave(struct clients *clients, struct client *client) {
+    clients->connections--;
     client->connections--;
-    if (client->connections > 0 || !client_is_limited(clients, client)) {
+    clients_release(clients, client);
+}
+
+void clients_hold(struct client *client) {
+    client->holds++;
+}
+
+void clients_release(struct clients *clients, struct client *client) {
+    client->holds--;
+    if (client->holds > 0 || !client_is_limited(clients, client)) {
         return;
     }
     struct client **at = bucket_of(clients, client->key);

@@ -18,12 +18,14 @@ struct client {
     struct list sessions;
     uint8_t key[16];
     uint32_t connections; /* entrances included */
+    uint32_t holds;       /* one for each connection, and those of clients_hold */
     uint32_t requests;    /* in flight */
 };
 
 struct clients {
     uint64_t seed;
-    struct list all; /* the unlimited one first */
+    uint32_t connections; /* of all of them */
+    struct list all;      /* the unlimited one first */
     struct client unlimited;
     struct client *buckets[CLIENTS_BUCKETS];
     uint64_t handshake_due_us[CLIENTS_RATE_SLOTS];
@@ -38,8 +40,18 @@ struct client *clients_enter(struct clients *clients, const uint8_t ip[16]);
 struct client *clients_enter_unlimited(struct clients *clients);
 /* One less; its last one ends the entry. */
 void clients_leave(struct clients *clients, struct client *client);
+/* The entry stays until clients_release, whoever leaves meanwhile. */
+void clients_hold(struct client *client);
+void clients_release(struct clients *clients, struct client *client);
+
 static inline bool client_is_limited(const struct clients *clients, const struct client *client) {
     return client != &clients->unlimited;
+}
+/* Whether it has as many requests under way as one may have; 0: there is no limit. */
+static inline bool client_is_full(const struct clients *clients, const struct client *client,
+                                  uint32_t requests_most) {
+    return requests_most > 0 && client->requests >= requests_most &&
+           client_is_limited(clients, client);
 }
 
 /* Whether the address may begin another handshake: so many a second, and CLIENTS_BURST_S seconds of

@@ -56,11 +56,6 @@ struct spare_connection {
     struct spare_connection *next;
 };
 
-static void count_open(struct worker *w, int change) {
-    w->session_count += (uint32_t)change;
-    atomic_store_explicit(&w->own->connections_open, w->session_count, memory_order_relaxed);
-}
-
 static struct entrance *connection_new(struct worker *w) {
     struct spare_connection *spare = w->spare_connections;
     if (spare == NULL) {
@@ -83,10 +78,18 @@ static void give_back(struct worker *w, void *memory) {
     }
 }
 
-void connection_free(struct worker *w, void *memory, struct client *client) {
+static void publish_open(struct worker *w) {
+    atomic_store_explicit(&w->own->connections_open, w->clients.connections, memory_order_relaxed);
+}
+
+static void leave(struct worker *w, struct client *client) {
     clients_leave(&w->clients, client);
+    publish_open(w);
+}
+
+void connection_free(struct worker *w, void *memory, struct client *client) {
+    leave(w, client);
     give_back(w, memory);
-    count_open(w, -1);
     worker_session_ended(w);
 }
 
@@ -193,7 +196,7 @@ static size_t on_data(struct socket *socket, struct slice data) {
         break;
     }
     if (header.known) {
-        clients_leave(&w->clients, e->who.client);
+        leave(w, e->who.client);
         client_info_init(&e->who, &header.source, 11);
         if (!enter(w, &e->who, &header.source)) {
             socket_close(socket);
@@ -286,12 +289,12 @@ void entrance_accept(struct worker *w, unsigned listener, int fd, const struct a
     struct entrance *e = may ? connection_new(w) : NULL;
     if (e == NULL) {
         close(fd);
-        clients_leave(&w->clients, who.client);
+        leave(w, who.client);
         return;
     }
     if (!socket_accept(&e->socket, w->loop, fd, &entrance_handler, NULL)) {
         give_back(w, e); /* the descriptor is closed */
-        clients_leave(&w->clients, who.client);
+        leave(w, who.client);
         return;
     }
     e->worker = w;
@@ -299,7 +302,7 @@ void entrance_accept(struct worker *w, unsigned listener, int fd, const struct a
     e->server = front->tls ? tls_server_hold(front->server) : NULL;
     find_local(e);
     list_append(&w->entrances, &e->link);
-    count_open(w, 1);
+    publish_open(w);
     socket_set_timeout(&e->socket, (uint64_t)w->limits.client_head_timeout_ms * 1000);
     if (front->proxy_protocol && speaks_for_others(w, &e->who, peer)) {
         return;

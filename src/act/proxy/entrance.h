@@ -17,7 +17,7 @@ struct slice entrance_alpn(void);
 /* Connections that are not sessions yet are closed. */
 void entrance_drain(struct worker *worker);
 
-/* The memory of a connection, whatever it became: counted in worker->session_count and among its
+/* The memory of a connection, whatever it became: counted in worker->clients and among its
  * client's from the accept on. Called when its socket is closed. */
 void connection_free(struct worker *worker, void *memory, struct client *client);
 void connection_free_spares(struct worker *worker);

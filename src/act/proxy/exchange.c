@@ -179,7 +179,6 @@ void exchange_release_client(struct exchange *x) {
 
 void exchange_finish(struct exchange *x, bool complete) {
     struct service *service = x->service;
-    bool admitted = x->admitted;
     assert(x->state != EXCHANGE_ENDED);
     if (x->state == EXCHANGE_WAITING) {
         waiting_leave(service, x);
@@ -203,9 +202,9 @@ void exchange_finish(struct exchange *x, bool complete) {
     x->record.total_us = exchange_since_us(x, x->started_us);
     count(x);
     exchange_log_end(x);
+    bool place_free = waiting_done(service, x);
     exchange_discard(x);
-    if (admitted) {
-        waiting_done(service);
+    if (place_free) {
         waiting_pump(service);
     }
 }

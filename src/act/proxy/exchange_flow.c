@@ -156,13 +156,9 @@ void attempt_on_drained(struct attempt *a) {
 /* ---- the response ---- */
 
 void exchange_leave_room(struct exchange *x) {
-    if (x->admitted) {
-        x->admitted = false;
-        waiting_done(x->service);
-        if (x->state != EXCHANGE_TUNNEL) {
-            endpoint_is_held(x->worker, x->attempt);
-        }
-    }
+    waiting_done(x->service, x);
+    endpoint_counts_as(x->worker, x->attempt,
+                       x->state == EXCHANGE_TUNNEL ? ATTEMPT_TUNNEL : ATTEMPT_HELD);
 }
 
 void exchange_pause_upstream(struct exchange *x) {
@@ -186,7 +182,6 @@ static void begin_response(struct exchange *x, struct http_head *head) {
     if (tunnel) { /* an open WebSocket is no work: others may go on */
         exchange_release_client(x);
         exchange_leave_room(x);
-        endpoint_tunnels(x->worker, x->attempt);
         exchange_slim(x);
     }
     exchange_arm(x);

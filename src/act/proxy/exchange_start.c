@@ -189,16 +189,13 @@ void exchange_proceed(struct exchange *x) {
 static bool is_one_too_many(struct exchange *x) {
     struct client *client = x->peer->client;
     uint32_t most = x->worker->limits.requests_per_client;
-    if (most == 0 || !client_is_limited(&x->worker->clients, client)) {
-        return false;
-    }
-    if (client->requests >= most) {
+    if (client_is_full(&x->worker->clients, client, most)) {
         x->retry_after_s = 1;
         exchange_answer(x, 429, REASON_CLIENT_LIMIT, "Too many requests at once from here.");
         return true;
     }
-    client->requests++;
-    x->counted = true;
+    x->counted = most > 0 && client_is_limited(&x->worker->clients, client);
+    client->requests += x->counted;
     return false;
 }
 

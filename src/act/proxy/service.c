@@ -55,7 +55,7 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, const struct 
         list_remove(link);
         list_remove(&a->awaiting);
         a->endpoint = NO_ENDPOINT;
-        a->tunnel = a->held = false;
+        a->kind = ATTEMPT_WORK;
     }
     e->held = 0;
     unsigned slot = (unsigned)(e - w->endpoints);
@@ -232,23 +232,16 @@ void endpoint_owes_no_more(struct endpoint *e, struct attempt *a) {
     }
 }
 
-static void add_tunnels(struct endpoint *e, int change) {
-    uint32_t now = atomic_load_explicit(&e->vitals->tunnels, memory_order_relaxed);
-    atomic_store_explicit(&e->vitals->tunnels, now + (uint32_t)change, memory_order_relaxed);
-}
-
-void endpoint_tunnels(struct worker *w, struct attempt *a) {
-    if (a->endpoint != NO_ENDPOINT && !a->tunnel) {
-        a->tunnel = true;
-        add_tunnels(&w->endpoints[a->endpoint], 1);
+void endpoint_counts_as(struct worker *w, struct attempt *a, enum attempt_kind kind) {
+    if (a->endpoint == NO_ENDPOINT) {
+        return;
     }
-}
-
-void endpoint_is_held(struct worker *w, struct attempt *a) {
-    if (a->endpoint != NO_ENDPOINT && !a->held && !a->tunnel) {
-        a->held = true;
-        w->endpoints[a->endpoint].held++;
-    }
+    struct endpoint *e = &w->endpoints[a->endpoint];
+    uint32_t tunnels = atomic_load_explicit(&e->vitals->tunnels, memory_order_relaxed);
+    tunnels += (uint32_t)((kind == ATTEMPT_TUNNEL) - (a->kind == ATTEMPT_TUNNEL));
+    atomic_store_explicit(&e->vitals->tunnels, tunnels, memory_order_relaxed);
+    e->held += (uint32_t)((kind == ATTEMPT_HELD) - (a->kind == ATTEMPT_HELD));
+    a->kind = kind;
 }
 
 void endpoint_end(struct worker *w, struct attempt *a) {
@@ -256,12 +249,7 @@ void endpoint_end(struct worker *w, struct attempt *a) {
         return; /* none chosen, or its slot has another endpoint now */
     }
     struct endpoint *e = &w->endpoints[a->endpoint];
-    e->held -= a->held;
-    a->held = false;
-    if (a->tunnel) {
-        a->tunnel = false;
-        add_tunnels(e, -1);
-    }
+    endpoint_counts_as(w, a, ATTEMPT_WORK);
     endpoint_owes_no_more(e, a);
     list_remove(&a->in_flight);
     store_in_flight(e, in_flight_now(e) - 1);

@@ -36,6 +36,13 @@ struct exchange;
 
 #define SERVICE_TRIALS_MAX 16 /* endpoints of a service that get requests on purpose, at a time */
 
+/* What an attempt is to the endpoint that it is in flight at. */
+enum attempt_kind {
+    ATTEMPT_WORK,
+    ATTEMPT_HELD,   /* it waits for its visitor: counted in endpoint->held */
+    ATTEMPT_TUNNEL, /* open, maybe for hours, and no work: counted in endpoint->vitals->tunnels */
+};
+
 struct endpoint {
     uint32_t generation;
     uint16_t service;
@@ -108,10 +115,8 @@ void endpoint_begin(struct worker *worker, struct attempt *attempt, uint16_t slo
 void endpoint_owes(struct worker *worker, struct attempt *attempt);
 /* An answer has come. */
 void endpoint_owes_no_more(struct endpoint *endpoint, struct attempt *attempt);
-/* What it carries is a tunnel from now on: no work for the endpoint. */
-void endpoint_tunnels(struct worker *worker, struct attempt *attempt);
-/* It waits for its visitor from now on. */
-void endpoint_is_held(struct worker *worker, struct attempt *attempt);
+/* From now on it is no work for the endpoint: its visitor holds it up, or it carries a tunnel. */
+void endpoint_counts_as(struct worker *worker, struct attempt *attempt, enum attempt_kind kind);
 void endpoint_end(struct worker *worker, struct attempt *attempt);
 /* What waits there for an answer goes elsewhere, if that is safe. */
 void endpoint_rescue(struct endpoint *endpoint);

@@ -77,17 +77,25 @@ static void send_head(struct stream *stream, const struct http_head *head) {
     write_head(s, &out);
 }
 
+static void send_parts(struct session *s, const struct slice *parts, size_t count) {
+    if (s->worker->more_follows) {
+        socket_send_with_next(&s->socket, parts, count);
+    } else {
+        socket_send(&s->socket, parts, count);
+    }
+}
+
 static void send_data(struct stream *stream, struct slice data) {
     struct session *s = session_of(stream);
     if (s->out_framing != HTTP_BODY_CHUNKED || s->state == SESSION_TUNNEL) {
-        socket_send_slice(&s->socket, data);
+        send_parts(s, &data, 1);
         return;
     }
     char size_line[H1_CHUNK_HEAD_BYTES];
     struct slice parts[] = { { size_line, h1_chunk_head(size_line, data.len) },
                              data,
                              SLICE("\r\n") };
-    socket_send(&s->socket, parts, 3);
+    send_parts(s, parts, 3);
 }
 
 static struct socket *outlet(struct stream *stream) {

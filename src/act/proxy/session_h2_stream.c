@@ -130,8 +130,7 @@ static void count_request(struct session_h2 *c) {
 static bool has_too_many(const struct session_h2 *c) {
     struct worker *w = c->session->worker;
     const struct client *client = c->session->who.client;
-    uint32_t most = w->limits.requests_per_client;
-    bool full = most > 0 && client->requests >= most && client_is_limited(&w->clients, client);
+    bool full = client_is_full(&w->clients, client, w->limits.requests_per_client);
     vitals_add(&w->own->reasons[REASON_CLIENT_LIMIT], full);
     return full;
 }

@@ -154,6 +154,7 @@ static void note_settings(struct upstream_h2 *u) {
 static size_t on_bytes(struct socket *socket, struct slice data) {
     struct upstream_h2 *u = (struct upstream_h2 *)socket;
     bool known = h2_peer_is_known(u->h2);
+    u->came_end = data.data + data.len;
     if (!h2_receive(u->h2, data, loop_now_us(u->worker->loop)) && !u->leaving) {
         u->broken = h2_trouble(u->h2) != NULL;
         upstream_h2_retire(u);

@@ -22,6 +22,7 @@ struct upstream_h2 {
     uint16_t slot;
     uint32_t generation;
     bool connected, leaving, broken;
+    const char *came_end; /* of what is being read */
     uint64_t idle_since_us;
     uint64_t dialled; /* dial_digest, when it was made */
 };

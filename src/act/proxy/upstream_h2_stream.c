@@ -137,10 +137,15 @@ static void on_head(struct h2_stream *s, bool ended) {
     }
 }
 
+/* A body comes in frames of 16 KiB, many of them at once: a client in HTTP/1 gets one write for
+ * what came in one turn, not one for each. */
 static void on_data(struct h2_stream *s, struct slice data) {
     struct upstream_stream *st = of(s);
+    struct worker *w = st->owner->worker;
     if (st->stream.attempt != NULL) {
+        w->more_follows = s->in_last_frame || data.data + data.len < st->owner->came_end;
         attempt_on_response_data(st->stream.attempt, data);
+        w->more_follows = false;
     }
 }
 

@@ -159,10 +159,7 @@ enum admission_verdict waiting_admit(struct service *s, struct exchange *x) {
 }
 
 void waiting_return(struct service *s, struct exchange *x) {
-    if (x->admitted) {
-        x->admitted = false;
-        waiting_done(s);
-    }
+    waiting_done(s, x);
     if (!enqueue(s, x)) {
         exchange_refuse_overload(x);
     }
@@ -184,7 +181,11 @@ void waiting_pump(struct service *s) {
 
 /* ---- leaving ---- */
 
-void waiting_done(struct service *s) {
+bool waiting_done(struct service *s, struct exchange *x) {
+    if (!x->admitted) {
+        return false;
+    }
+    x->admitted = false;
     uint64_t now_us = loop_now_us(s->worker->loop), window_us = now_us - s->done_since_us;
     add_word(&s->vitals->in_flight, -1);
     s->done_count++;
@@ -193,6 +194,7 @@ void waiting_done(struct service *s) {
         s->done_count = 0;
         s->done_since_us = now_us;
     }
+    return true;
 }
 
 uint32_t waiting_retry_after_s(struct service *s) {

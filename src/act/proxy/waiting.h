@@ -20,8 +20,8 @@ void waiting_return(struct service *service, struct exchange *exchange);
 void waiting_leave(struct service *service, struct exchange *exchange);
 /* Over all workers: admitted, and not done. */
 uint32_t service_in_flight(const struct service *service);
-/* It is no longer in flight. */
-void waiting_done(struct service *service);
+/* It is no longer in flight: its place is free. False: it had none. */
+bool waiting_done(struct service *service, struct exchange *exchange);
 /* An answer: how long it took; `failed` when it says that the service is overloaded. */
 void waiting_observe(struct service *service, uint64_t latency_us, bool failed);
 /* Lets go on whoever may; called when something may have become free. */

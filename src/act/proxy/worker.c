@@ -128,7 +128,7 @@ static void on_sweep(struct timer *timer) {
 /* ---- draining ---- */
 
 static void end_if_empty(struct worker *w) {
-    if (w->draining && w->session_count == 0) {
+    if (w->draining && w->clients.connections == 0) {
         loop_stop(w->loop);
     }
 }
@@ -141,11 +141,11 @@ void worker_session_ended(struct worker *w) {
 static void each_session(struct worker *w, void (*visit)(struct list *, uint64_t), uint64_t how) {
     LIST_EACH(&w->clients.all, item, next) {
         struct client *client = LIST_ITEM(item, struct client, link);
-        client->connections++; /* held: its last session may close */
+        clients_hold(client); /* its last session may close */
         LIST_EACH(&client->sessions, link, saved) {
             visit(link, how);
         }
-        clients_leave(&w->clients, client);
+        clients_release(&w->clients, client);
     }
 }
 
@@ -159,7 +159,7 @@ static void drain_sessions(struct worker *w, bool now) {
 
 static void on_drain_over(struct timer *timer) {
     struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, drain_over));
-    log_warn("drain_timeout", "connections=%u action=close_them", w->session_count);
+    log_warn("drain_timeout", "connections=%u action=close_them", w->clients.connections);
     drain_sessions(w, true);
 }
 
@@ -167,7 +167,7 @@ static void drain(struct worker *w, const char *why) {
     if (w->draining) {
         return;
     }
-    log_info("worker_draining", "reason=%s connections=%u", why, w->session_count);
+    log_info("worker_draining", "reason=%s connections=%u", why, w->clients.connections);
     w->draining = true;
     worker_listen_stop(w);
     entrance_drain(w);
@@ -188,7 +188,7 @@ static void retire(struct worker *w) {
     if (w->draining) {
         return;
     }
-    log_info("worker_retiring", "connections=%u", w->session_count);
+    log_info("worker_retiring", "connections=%u", w->clients.connections);
     w->draining = w->retiring = true;
     worker_listen_stop(w);
     timer_start(w->loop, &w->retire_look, WORKER_SWEEP_US, on_retire_look);
@@ -230,7 +230,7 @@ static void on_supervisor_gone(struct watch *watch, unsigned events) {
 void worker_on_accept(struct listener *listener, int fd, const struct address *peer) {
     struct worker *w = listener->owner;
     vitals_add(&w->own->connections_accepted, 1);
-    if (w->limits.connections > 0 && w->session_count >= w->limits.connections) {
+    if (w->limits.connections > 0 && w->clients.connections >= w->limits.connections) {
         vitals_add(&w->own->connections_refused, 1);
         close(fd);
         return;

@@ -51,7 +51,6 @@ struct worker {
     struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
     struct clients clients;                    /* who has sessions open, and these */
     struct list entrances;                     /* connections that are on the way to be one */
-    uint32_t session_count;                    /* of both */
     bool draining, retiring;
     bool tells_addresses; /* some service gets PROXY headers */
     struct watch wake, signals, supervisor, control;
@@ -68,6 +67,7 @@ struct worker {
     uint32_t spare_exchange_count, spare_connection_count, spare_upstream_count;
     struct buffer scratch; /* for heads on their way out; empty between calls */
     struct buffer frames;  /* of HTTP/2 on their way to a socket; empty between turns */
+    bool more_follows;     /* what is being read holds more, behind the data that is passed on */
     struct buffer page;    /* for the body of an answer of our own */
     struct http_field scratch_fields[HTTP_FIELDS_MAX]; /* for a head on its way through */
 };

@@ -40,7 +40,7 @@ struct rate_set {
     _Alignas(64) _Atomic uint64_t key[RATE_WAYS];
     _Atomic uint64_t full_at[RATE_WAYS];
 };
-_Static_assert(sizeof(struct rate_set) == 16 * RATE_WAYS, "16 bytes a key");
+_Static_assert(sizeof(struct rate_set) == 2 * sizeof(uint64_t) * RATE_WAYS, "16 bytes a key");
 
 struct rate_table {
     struct siphash_key secret;

@@ -9,8 +9,18 @@
 #define DEMAND_HOLIDAYS_MAX 16 /* countries */
 #define DEMAND_STEP_MS 60000
 
+/* A calendar of campaigns that another server keeps. */
+struct calendar_config {
+    const char *url;           /* http or https */
+    const char *ca;            /* file; NULL: the system's authorities */
+    const char *authorization; /* file; NULL: none */
+    int64_t refresh_ms, timeout_ms;
+    uint64_t bytes_max;
+};
+
 struct demand_config {
     const char *campaigns;                      /* iCalendar or CSV; NULL: none */
+    struct calendar_config *calendar;           /* NULL: none */
     const char *history;                        /* CSV imported at the first start; NULL: none */
     struct slice holidays[DEMAND_HOLIDAYS_MAX]; /* see calendar_country_known */
     size_t holiday_count;

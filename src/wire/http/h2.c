@@ -162,11 +162,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
                    size_t len, void *user) {
     struct h2 *h2 = user;
     struct h2_stream *s = stream_of(session, id);
-    (void)flags;
     if (s == NULL || s->reset || s->stop_after_end) { /* thrown away; its own window stays shut */
         nghttp2_session_consume_connection(session, len);
         return 0;
     }
+    s->in_last_frame = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
     h2->handler->on_data(s, slice_of(data, len));
     h2_stream_took(s, len);
     return 0;

@@ -63,8 +63,9 @@ struct h2_stream {
     uint32_t held_bytes;          /* given while paused: not yet counted as taken */
     enum http_method method;      /* of the request */
     bool paused;
-    bool head_seen; /* a final response, or the request: what follows are trailers */
-    bool tunnel;    /* an extended CONNECT (RFC 8441) */
+    bool head_seen;     /* a final response, or the request: what follows are trailers */
+    bool tunnel;        /* an extended CONNECT (RFC 8441) */
+    bool in_last_frame; /* on_data: behind it comes the end of the message */
     bool in_ended, out_ended, end_sent;
     bool reset;          /* RST_STREAM is under way or was received */
     bool unsent_head;    /* of a client: the peer cannot have seen the request */

@@ -26,7 +26,7 @@ struct h2_line {
 /* The head that is just arriving: only one can be under way on a connection. */
 struct h2_block {
     struct buffer text;
-    size_t count, list_bytes; /* as RFC 9113 6.5.2 counts: 32 more a field */
+    size_t count, list_bytes;          /* as RFC 9113 6.5.2 counts: 32 more a field */
     bool too_large, too_many, starved; /* the last: of memory */
     struct h2_line lines[H2_LINES_MAX];
 };

@@ -280,6 +280,7 @@ size_t loop_call_on_data(struct socket *socket, struct slice data) {
     loop->within_data = true;
     size_t taken = socket->handler->on_data(socket, data);
     loop->within_data = false;
+    loop_send_lent(loop);
     if (!list_empty(&loop->within)) {
         run_tasks(&loop->within);
     }

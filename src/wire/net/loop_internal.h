@@ -10,8 +10,11 @@
 #define LOOP_RECEIVE_BYTES 131072 /* of the one receive buffer: kept bytes and what follows */
 #define LOOP_RECEIVE_ROUNDS 4     /* full buffers of one socket in a turn before others' turn */
 #define LOOP_BLOCK_BYTES 16384
-#define LOOP_IOV_MAX 32       /* blocks and parts of one system call */
-#define LOOP_SPARE_BLOCKS 256 /* kept for reuse: 4 MiB */
+#define LOOP_IOV_MAX 32             /* blocks and parts of one system call */
+#define LOOP_DIRECT_SEND_BYTES 8192 /* from here on a system call costs less than a copy */
+#define LOOP_LENT_MAX 24            /* parts that wait for the next, uncopied */
+#define LOOP_LENT_TEXT_BYTES 32     /* smaller ones are copied: they stand on somebody's stack */
+#define LOOP_SPARE_BLOCKS 256       /* kept for reuse: 4 MiB */
 
 /* Bytes waiting to be sent. */
 struct socket_block {
@@ -46,6 +49,16 @@ struct loop_backend {
 
 extern const struct loop_backend loop_backend_epoll, loop_backend_uring;
 
+/* What socket_send_with_next has promised to one socket; at the next one's, or when on_data
+ * returns, it is sent. */
+struct loop_lent {
+    struct socket *to; /* NULL: nothing */
+    size_t count;
+    struct slice parts[LOOP_LENT_MAX];
+    char texts[LOOP_LENT_MAX * LOOP_LENT_TEXT_BYTES]; /* copies of the small ones */
+    size_t texts_len;
+};
+
 struct loop {
     const struct loop_backend *backend;
     void *backend_self;
@@ -53,9 +66,10 @@ struct loop {
     bool stopped;
     struct heap timers;
     size_t timers_reserved;
-    struct list tasks;   /* deferred */
-    struct list within;  /* deferred until on_data returns */
-    bool within_data;    /* it is being called */
+    struct list tasks;  /* deferred */
+    struct list within; /* deferred until on_data returns */
+    bool within_data;   /* it is being called */
+    struct loop_lent lent;
     struct list ready;   /* sockets that may have something to read without a new event */
     struct list flush;   /* sockets with something to send, to finish or to report */
     struct list closing; /* closed ones, until the end of the turn */
@@ -76,6 +90,13 @@ size_t loop_call_on_data(struct socket *socket, struct slice data);
 
 /* loop.c, called by a backend: poll(2) has said `happened` of the watched descriptor. */
 void loop_watch_happened(struct watch *watch, unsigned happened);
+
+/* loop_lent.c: sends what is lent; to this socket; or forgets it. */
+void loop_send_lent(struct loop *loop);
+void loop_send_lent_to(struct socket *socket);
+void loop_drop_lent(struct socket *socket);
+/* socket.c: as socket_send, of any number of parts. */
+bool loop_socket_send(struct socket *socket, const struct slice *parts, size_t count);
 
 /* loop_stream.c, for backends: by plain system calls. */
 

@@ -12,8 +12,6 @@
 #include "wire/net/loop_internal.h"
 #include "wire/net/tls_internal.h"
 
-#define DIRECT_SEND_BYTES 8192 /* from here on a system call costs less than a copy */
-
 /* ---- opening ---- */
 
 static void socket_init(struct socket *socket, struct loop *loop, int fd,
@@ -376,8 +374,7 @@ static bool send_encrypted(struct socket *socket, const struct slice *parts, siz
     return good;
 }
 
-bool socket_send(struct socket *socket, const struct slice *parts, size_t count) {
-    assert(count <= SOCKET_PARTS_MAX);
+bool loop_socket_send(struct socket *socket, const struct slice *parts, size_t count) {
     if (socket->closing || socket->failed || socket->write_errno != 0) {
         return true; /* the owner hears of it, or has */
     }
@@ -390,7 +387,7 @@ bool socket_send(struct socket *socket, const struct slice *parts, size_t count)
         total += parts[i].len;
     }
     size_t sent = 0;
-    if (total >= DIRECT_SEND_BYTES && socket->writable) {
+    if (total >= LOOP_DIRECT_SEND_BYTES && socket->writable) {
         ssize_t n = socket->loop->backend->transmit(socket->loop->backend_self, socket, parts,
                                                     count, false);
         if (n < 0) {
@@ -471,6 +468,7 @@ void loop_socket_flush(struct socket *socket) {
 }
 
 void socket_finish(struct socket *socket) {
+    loop_send_lent_to(socket);
     if (!socket->finishing && !socket->closing) {
         socket->finishing = true;
         schedule_flush(socket);
@@ -504,6 +502,7 @@ void socket_close(struct socket *socket) {
         tls_say_end(socket->tls);
     }
     socket->closing = true;
+    loop_drop_lent(socket);
     timer_stop(socket->loop, &socket->timer);
     socket->loop->backend->socket_remove(socket->loop->backend_self, socket);
     close(socket->fd);

@@ -115,6 +115,9 @@ struct slice socket_protocol(const struct socket *socket);
 /* Takes copies of the parts, in order; false only when memory is out (the socket then fails). */
 bool socket_send(struct socket *socket, const struct slice *parts, size_t count);
 bool socket_send_slice(struct socket *socket, struct slice bytes);
+/* As socket_send, inside on_data of any socket, of bytes that stay until it returns, when more is
+ * sent before that: one system call takes what is large of both, without a copy. */
+bool socket_send_with_next(struct socket *socket, const struct slice *parts, size_t count);
 static inline bool socket_finished(const struct socket *socket) {
     return socket->finished; /* all was sent, and our direction is ended */
 }

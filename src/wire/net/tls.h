@@ -106,6 +106,7 @@ void tls_server_free(struct tls_server *server); /* lets go of it */
 
 struct tls_client_options {
     struct slice ca;            /* PEM; who may have signed its certificate */
+    bool ca_of_system;          /* instead: those that OpenSSL finds on this machine */
     bool verify;                /* else anybody may answer */
     const char *name;           /* asked for (SNI) and checked, a host or an IP; NULL: neither */
     const struct tls_pair *own; /* shown when it asks for one; NULL: none */

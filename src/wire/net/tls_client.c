@@ -31,6 +31,12 @@ static bool set_trust(SSL_CTX *context, const struct tls_client_options *o, stru
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
         return true;
     }
+    SSL_CTX_set_verify_depth(context, TLS_CHAIN_MAX);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    if (o->ca_of_system) {
+        return SSL_CTX_set_default_verify_paths(context) == 1 ||
+               tls_error(err, "the system's authorities cannot be read");
+    }
     STACK_OF(X509) *authorities = tls_read_certificates(o->ca, TLS_AUTHORITIES_MAX, err);
     if (authorities == NULL) {
         return error_wrap(err, "ca");
@@ -39,8 +45,6 @@ static bool set_trust(SSL_CTX *context, const struct tls_client_options *o, stru
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), sk_X509_value(authorities, i));
     }
     sk_X509_pop_free(authorities, X509_free);
-    SSL_CTX_set_verify_depth(context, TLS_CHAIN_MAX);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     return true;
 }
 

@@ -39,8 +39,10 @@ static void one_entry_an_address(void **state) {
     assert_ptr_equal(clients_enter(clients, a), first);
     assert_ptr_not_equal(first, other);
     assert_int_equal(first->connections, 2);
+    assert_int_equal(clients->connections, 3);
     clients_leave(clients, first);
     clients_leave(clients, first);
+    assert_int_equal(clients->connections, 1);
     assert_int_equal(clients_enter(clients, a)->connections, 1); /* a new one */
     done(clients);
 }
@@ -69,13 +71,43 @@ static void the_unlimited_share_one_that_stays(void **state) {
     done(clients);
 }
 
+static void who_is_held_stays_and_has_no_connection(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    uint8_t a[16];
+    v4(a, 1);
+    struct client *c = clients_enter(clients, a);
+    clients_hold(c);
+    clients_leave(clients, c);
+    assert_int_equal(c->connections, 0);
+    assert_int_equal(clients->connections, 0);
+    assert_ptr_equal(clients_enter(clients, a), c); /* not another one of the same address */
+    clients_release(clients, c);
+    assert_int_equal(c->connections, 1);
+    done(clients);
+}
+
+static void full_is_who_has_all_that_one_may_have(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    uint8_t a[16];
+    v4(a, 1);
+    struct client *c = clients_enter(clients, a), *all = clients_enter_unlimited(clients);
+    c->requests = all->requests = 2;
+    assert_true(client_is_full(clients, c, 2));
+    assert_false(client_is_full(clients, c, 3));
+    assert_false(client_is_full(clients, c, 0)); /* no limit */
+    assert_false(client_is_full(clients, all, 2));
+    done(clients);
+}
+
 /* Against a plain table: any order of coming and going. */
 static void counts_are_those_of_a_plain_table(void **state) {
     (void)state;
     enum { ADDRESSES = 300, STEPS = 20000 };
     struct clients *clients = fresh(7);
     struct client *held[ADDRESSES] = { 0 };
-    uint32_t count[ADDRESSES] = { 0 };
+    uint32_t count[ADDRESSES] = { 0 }, sum = 0;
     struct rand r;
     rand_init(&r, 7);
     for (unsigned step = 0; step < STEPS; step++) {
@@ -85,11 +117,14 @@ static void counts_are_those_of_a_plain_table(void **state) {
         if (count[i] > 0 && rand_below(&r, 2) == 0) {
             clients_leave(clients, held[i]);
             count[i]--;
+            sum--;
         } else {
             held[i] = clients_enter(clients, ip);
             count[i]++;
+            sum++;
             assert_int_equal(held[i]->connections, count[i]);
         }
+        assert_int_equal(clients->connections, sum);
     }
     done(clients);
 }
@@ -119,6 +154,8 @@ int main(void) {
         cmocka_unit_test(one_entry_an_address),
         cmocka_unit_test(ipv6_is_counted_by_its_64),
         cmocka_unit_test(the_unlimited_share_one_that_stays),
+        cmocka_unit_test(who_is_held_stays_and_has_no_connection),
+        cmocka_unit_test(full_is_who_has_all_that_one_may_have),
         cmocka_unit_test(counts_are_those_of_a_plain_table),
         cmocka_unit_test(handshakes_have_a_rate_and_a_burst),
     };

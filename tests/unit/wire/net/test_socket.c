@@ -77,6 +77,55 @@ static void sends_are_gathered_into_one_write(void **state) {
     assert_int_equal(socket_pending(&f->probe->socket), 0);
 }
 
+/* In on_data, so that what is lent stays: three large parts, and a small one from the stack. */
+static struct {
+    char bytes[3 * 16384];
+    unsigned with_next;
+} lender;
+
+static size_t lend_on_data(struct socket *socket, struct slice data) {
+    for (unsigned i = 0; i < 3; i++) {
+        char head[4];
+        memcpy(head, "head", sizeof head);
+        struct slice parts[] = { slice_of(head, sizeof head),
+                                 slice_of(lender.bytes + (size_t)i * 16384, 16384) };
+        if (i < lender.with_next) {
+            socket_send_with_next(socket, parts, 2);
+        } else {
+            socket_send(socket, parts, 2);
+        }
+        memset(head, 0, sizeof head);
+    }
+    return data.len;
+}
+
+static void lend_and_look(struct fixture *f, unsigned with_next) {
+    struct socket_handler handler = *f->probe->socket.handler;
+    char back[3 * 16384 + 100];
+    handler.on_data = lend_on_data;
+    f->probe->socket.handler = &handler;
+    lender.with_next = with_next;
+    for (size_t i = 0; i < sizeof lender.bytes; i++) {
+        lender.bytes[i] = (char)(i * 31 >> 3);
+    }
+    say(f, "now");
+    turns(f, 2);
+    assert_int_equal(read(f->peer, back, sizeof back), 3 * (16384 + 4));
+    for (size_t i = 0; i < 3; i++) {
+        assert_memory_equal(back + i * 16388, "head", 4);
+        assert_memory_equal(back + i * 16388 + 4, lender.bytes + i * 16384, 16384);
+    }
+    assert_int_equal(socket_pending(&f->probe->socket), 0);
+}
+
+static void what_is_sent_with_the_next_goes_with_it(void **state) {
+    lend_and_look(*state, 2);
+}
+
+static void what_has_no_next_goes_when_on_data_returns(void **state) {
+    lend_and_look(*state, 3);
+}
+
 /* A reader that stops reading: bytes wait with us, in order, and on_drained says when they went. */
 static void pending_bytes_wait_and_drain(void **state) {
     struct fixture *f = *state;
@@ -281,6 +330,8 @@ int main(void) {
         CASE(a_paused_socket_is_silent_until_resumed),
         CASE(the_end_comes_after_all_bytes),
         CASE(sends_are_gathered_into_one_write),
+        CASE(what_is_sent_with_the_next_goes_with_it),
+        CASE(what_has_no_next_goes_when_on_data_returns),
         CASE(pending_bytes_wait_and_drain),
         CASE(draining_within_the_turn_is_told_too),
         CASE(finish_ends_our_direction_after_the_bytes),

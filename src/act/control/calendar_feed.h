@@ -1,0 +1,32 @@
+/* A calendar of campaigns that another server keeps (demand.calendar): asked for every now and
+ * then, and read, by a thread; what it said last holds while it cannot be had, is broken, or says
+ * nothing, also over a restart. Its address may be a secret: only its host is told. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decide/forecast/calendar.h"
+
+#define CALENDAR_FEED_FILE "calendar.json" /* in the state folder */
+
+struct controller;
+struct fetch;
+
+struct calendar_feed {
+    uint64_t key;                 /* of the address that all this is of; 0: none */
+    struct fetch *fetch;          /* under way */
+    struct slice text;            /* as it came last and was good; ours */
+    char etag[256], modified[64]; /* of it */
+    struct calendar calendar;     /* it, not settled */
+    int64_t parsed_ms;
+    bool reading; /* the thread reads what is known, nothing is asked */
+    uint64_t due_us;
+    unsigned failures; /* in a row */
+};
+
+/* After the configuration was read. */
+void calendar_feed_apply(struct controller *c);
+/* Each second. */
+void calendar_feed_second(struct controller *c);
+void calendar_feed_fini(struct calendar_feed *f);
