@@ -76,7 +76,7 @@ def test_the_report_stands_alone_and_says_whether_prediction_pays(tmp_path):
     ([*COMMON, "--startup", "-3"], "--startup: expected a duration"),
     ([TWEETS, "--unit-capacity", "lots"], "--unit-capacity: expected a rate"),
     ([*COMMON, "--min", "9", "--max", "3"], "a minimum of instances not above the maximum"),
-    ([*COMMON, "--price", "0"], "--price: expected an amount above 0"),
+    ([*COMMON, "--price", "0"], "--price: expected a number above 0"),
     ([*COMMON, "--config", "/nowhere.yaml"], "/nowhere.yaml"),
     ([*COMMON, "--report", "/nowhere/r.html"], "/nowhere/r.html"),
 ])

@@ -5,6 +5,8 @@
 
 enum { LEVEL_LOW, LEVEL_MEDIAN, LEVEL_HIGH, LEVEL_PROVISION };
 
+#define QUANTILE_NOTABLE 1e-3
+
 static const double shown_levels[] = { 0.1, 0.5, 0.9 };
 
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err) {
@@ -16,6 +18,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
         .demand_rps = NAN,
         .demand_at_ms = INT64_MIN,
         .quantile = AUTOSCALE_QUANTILE_DEFAULT,
+        .path_due = true,
     };
     autoscale_state_init(&f->state);
     capacity_init(&f->capacity, options->objective_ms, options->capacity_rps);
@@ -44,6 +47,7 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
     f->policy = *policy;
     f->calendar = calendar;
     f->decision.campaign = NULL; /* it pointed into the old calendar */
+    f->path_due = true;
     if (f->forecast != NULL) {
         forecast_set_calendar(f->forecast, calendar);
     }
@@ -51,7 +55,7 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
 
 void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
     if (f->forecast != NULL) {
-        forecast_observe(f->forecast, slot_ms, rps);
+        f->path_due |= forecast_observe(f->forecast, slot_ms, rps);
     }
 }
 
@@ -111,10 +115,19 @@ static size_t path_length(const struct foresee *f, double lead_ms) {
 static void look_ahead(struct foresee *f, double lead_ms) {
     double levels[FORESEE_LEVELS];
     unsigned column[FORESEE_LEVELS] = { 0 };
-    f->path_steps = 0;
+    size_t steps = path_length(f, lead_ms);
     if (f->forecast == NULL) {
+        f->path_steps = 0;
         return;
     }
+    /* Between two samples the forecast says the same: this is asked every second. */
+    if (!f->path_due && steps == f->path_steps &&
+        fabs(f->quantile - f->path_quantile) < QUANTILE_NOTABLE) {
+        return;
+    }
+    f->path_steps = 0;
+    f->path_due = false;
+    f->path_quantile = f->quantile;
     /* The levels are asked in ascending order; column[] says where each of ours went. */
     unsigned at = 0;
     bool placed = false;
@@ -137,7 +150,6 @@ static void look_ahead(struct foresee *f, double lead_ms) {
     }
     static double values[FORESEE_STEPS_MAX * FORESEE_LEVELS];
     struct forecast_quantiles asked = { levels, at };
-    size_t steps = path_length(f, lead_ms);
     if (!forecast_predict(f->forecast, steps, asked, f->mean, values)) {
         return;
     }

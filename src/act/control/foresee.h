@@ -45,8 +45,10 @@ struct foresee {
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
     int64_t demand_at_ms;
-    double quantile;   /* to provision */
-    size_t path_steps; /* 0: no forecast */
+    double quantile;      /* to provision */
+    size_t path_steps;    /* 0: no forecast */
+    double path_quantile; /* for which it was made */
+    bool path_due;        /* something it depends on has changed */
     int64_t path_start_ms;
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */

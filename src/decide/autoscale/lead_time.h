@@ -11,6 +11,7 @@
 struct lead_time {
     double start_ms; /* the guess before anything was seen */
     double samples_ms[LEAD_TIME_SAMPLES];
+    double sorted_ms[LEAD_TIME_SAMPLES]; /* the same, ascending: quantiles are asked every second */
     size_t len, next;
 };
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "act/control/shop.h"
-#include "config/units.h"
 #include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 #include "tool/sim/backtest.h"
@@ -110,11 +109,7 @@ static bool take_option(void *self, int option, const char *value, struct error 
     case POLICY:
         return add_policy(q, value, err);
     case UNIT:
-        return (units_parse_rate_rps(slice_from(value), &in->unit_rps) && in->unit_rps > 0) ||
-               error_set(err, ERROR_INVALID,
-                         "--unit-capacity: expected a rate such as 10/s, found "
-                         "'%s'",
-                         value);
+        return options_rate("unit-capacity", value, &in->unit_rps, err);
     case STARTUP:
         return options_span("startup", value, &in->startup_ms, err);
     case MIN:

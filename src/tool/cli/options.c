@@ -54,6 +54,12 @@ bool options_amount(const char *option, const char *text, double *amount, struct
                      text);
 }
 
+bool options_rate(const char *option, const char *text, double *rps, struct error *err) {
+    return (units_parse_rate_rps(slice_from(text), rps) && *rps > 0) ||
+           error_set(err, ERROR_INVALID, "--%s: expected a rate such as 10/s, found '%s'", option,
+                     text);
+}
+
 bool options_number(const char *option, const char *text, uint64_t *number, struct error *err) {
     return parse_uint(slice_from(text), number) ||
            error_set(err, ERROR_INVALID, "--%s: expected a number, found '%s'", option, text);

@@ -26,6 +26,7 @@ int options_failed(const char *verb, const struct error *err);
 /* Values; each names its option in the error. */
 bool options_span(const char *option, const char *text, int64_t *ms, struct error *err); /* > 0 */
 bool options_amount(const char *option, const char *text, double *amount, struct error *err);
+bool options_rate(const char *option, const char *text, double *rps, struct error *err); /* > 0 */
 bool options_number(const char *option, const char *text, uint64_t *number, struct error *err);
 
 struct options_range {

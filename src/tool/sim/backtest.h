@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
+#include "decide/autoscale/world.h"
 #include "decide/forecast/forecast.h"
-#include "tool/sim/world.h"
 
 #define BACKTEST_TICK_MS 5000      /* or the step of the series, if that is shorter */
 #define BACKTEST_TICKS_MAX 8000000 /* longer series get longer ticks */

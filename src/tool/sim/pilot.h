@@ -1,8 +1,8 @@
 /* Pilot: one policy at the helm of a world: from what is known at a tick to the number of
  * instances. Inside tool/sim only. */
 #pragma once
+#include "decide/autoscale/hpa.h"
 #include "tool/sim/backtest.h"
-#include "tool/sim/hpa.h"
 
 struct pilot {
     const struct backtest_input *in;
