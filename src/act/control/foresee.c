@@ -3,21 +3,23 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEVEL_LOW, LEVEL_MEDIAN, LEVEL_HIGH, LEVEL_PROVISION };
-
-#define QUANTILE_NOTABLE 1e-3
-
-static const double shown_levels[] = { 0.1, 0.5, 0.9 };
+/* What is asked of the forecast: the levels for people and trust_levels, ascending. */
+#define ASKED 8
+static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
+static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
+static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
 
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err) {
     *f = (struct foresee){
         .policy = options->policy,
         .step_ms = options->step_ms,
+        .phase_ms = options->phase_ms % options->step_ms,
+        .steps_most = options->steps_most > 0 ? options->steps_most : FORESEE_STEPS_MAX,
         .calendar = options->calendar,
         .slot_ms = INT64_MIN,
         .demand_rps = NAN,
         .demand_at_ms = INT64_MIN,
-        .quantile = AUTOSCALE_QUANTILE_DEFAULT,
+        .quantile = NAN,
         .path_due = true,
     };
     autoscale_state_init(&f->state);
@@ -26,10 +28,16 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     struct forecast_options forecast = {
         .step_ms = options->step_ms,
         .season_count = options->season_count,
-        .horizon_steps = FORESEE_STEPS_MAX,
+        .horizon_steps = f->steps_most,
     };
     memcpy(forecast.season_ms, options->season_ms, sizeof forecast.season_ms);
-    f->forecast = forecast_new(&forecast, err);
+    if (options->policy.reactive) {
+        return true; /* nobody would ask it */
+    }
+    int64_t season_ms = options->season_count > 0 ? options->season_ms[0] : options->step_ms;
+    f->forecast = trust_init(&f->trust, options->step_ms, season_ms, err)
+                      ? forecast_new(&forecast, err)
+                      : NULL;
     if (f->forecast == NULL) {
         return false;
     }
@@ -40,6 +48,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
 void foresee_fini(struct foresee *f) {
     forecast_free(f->forecast);
     f->forecast = NULL;
+    trust_fini(&f->trust);
 }
 
 void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
@@ -53,14 +62,68 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
     }
 }
 
+static size_t path_length(const struct foresee *f, double lead_ms) {
+    int64_t horizon_ms =
+        AUTOSCALE_KEEP_RATIO * autoscale_horizon_ms(&f->policy, lead_ms, f->step_ms);
+    if (horizon_ms < FORESEE_SHOW_MS) {
+        horizon_ms = FORESEE_SHOW_MS;
+    }
+    int64_t steps = horizon_ms / f->step_ms + 2;
+    return steps > (int64_t)f->steps_most ? f->steps_most : (size_t)steps;
+}
+
+static double lead_ms(const struct foresee *f) {
+    return lead_time_quantile_ms(&f->lead, FORESEE_LEAD_QUANTILE);
+}
+
+static struct trust_input trust_input_of(const struct foresee *f) {
+    return (struct trust_input){
+        .policy = &f->policy,
+        .calendar = f->calendar,
+        .capacity_rps = capacity_rps(&f->capacity),
+        .lead_ms = lead_ms(f),
+        .values = f->levels,
+        .steps = f->path_steps,
+        .start_ms = f->path_start_ms,
+    };
+}
+
+static void look_ahead(struct foresee *f, size_t steps) {
+    static double values[FORESEE_STEPS_MAX * ASKED];
+    struct forecast_quantiles asked = { asked_levels, ASKED };
+    f->path_steps = 0;
+    f->path_due = false;
+    if (f->forecast == NULL || !forecast_predict(f->forecast, steps, asked, f->mean, values)) {
+        return;
+    }
+    for (size_t step = 0; step < steps; step++) {
+        for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
+            f->path[step * FORESEE_LEVELS + level] = values[step * ASKED + shown_at[level]];
+        }
+        for (unsigned level = 0; level < TRUST_LEVELS; level++) {
+            f->levels[step * TRUST_LEVELS + level] = values[step * ASKED + trust_at[level]];
+        }
+    }
+    f->path_steps = steps;
+    f->path_start_ms = forecast_next_ms(f->forecast);
+}
+
 void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
-    if (f->forecast != NULL) {
-        f->path_due |= forecast_observe(f->forecast, slot_ms, rps);
+    if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, rps)) {
+        return;
+    }
+    look_ahead(f, path_length(f, lead_ms(f)));
+    if (f->path_steps > 0) {
+        struct trust_input input = trust_input_of(f);
+        trust_step(&f->trust, &input, rps);
+        trust_provision(&f->trust, &input, f->provision);
+        f->quantile = trust_quantile(&f->trust, &input);
     }
 }
 
 static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
-    return now_ms - (now_ms % f->step_ms + f->step_ms) % f->step_ms;
+    int64_t since_ms = (now_ms - f->phase_ms) % f->step_ms;
+    return now_ms - (since_ms + f->step_ms) % f->step_ms;
 }
 
 /* Seconds are summed up into steps. A step of which less than half was seen is not recorded: what
@@ -82,6 +145,11 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
     }
     f->slot_sum += second->offered_rps * second->seconds;
     f->slot_seconds += second->seconds;
+    if (now_ms - f->slot_ms >= f->step_ms) {
+        close_slot(f);
+        f->slot_ms = INT64_MIN;
+    }
+    f->waiting = second->waiting;
     f->demand_rps = second->offered_rps;
     f->demand_at_ms = now_ms;
 }
@@ -103,71 +171,21 @@ void foresee_observe_start(struct foresee *f, double took_ms) {
     lead_time_observe(&f->lead, took_ms);
 }
 
-static size_t path_length(const struct foresee *f, double lead_ms) {
-    int64_t horizon_ms = autoscale_horizon_ms(&f->policy, lead_ms, f->step_ms);
-    if (horizon_ms < FORESEE_SHOW_MS) {
-        horizon_ms = FORESEE_SHOW_MS;
-    }
-    int64_t steps = horizon_ms / f->step_ms + 2;
-    return steps > FORESEE_STEPS_MAX ? FORESEE_STEPS_MAX : (size_t)steps;
-}
-
-static void look_ahead(struct foresee *f, double lead_ms) {
-    double levels[FORESEE_LEVELS];
-    unsigned column[FORESEE_LEVELS] = { 0 };
-    size_t steps = path_length(f, lead_ms);
+/* Between two samples the forecast says the same, unless it is to reach further. */
+static void refresh(struct foresee *f) {
+    size_t steps = path_length(f, lead_ms(f));
     if (f->forecast == NULL) {
         f->path_steps = 0;
-        return;
+        f->quantile = NAN;
+    } else if (f->path_due || steps > f->path_steps) {
+        look_ahead(f, steps);
+        struct trust_input input = trust_input_of(f);
+        trust_provision(&f->trust, &input, f->provision);
     }
-    /* Between two samples the forecast says the same: this is asked every second. */
-    if (!f->path_due && steps == f->path_steps &&
-        fabs(f->quantile - f->path_quantile) < QUANTILE_NOTABLE) {
-        return;
-    }
-    f->path_steps = 0;
-    f->path_due = false;
-    f->path_quantile = f->quantile;
-    /* The levels are asked in ascending order; column[] says where each of ours went. */
-    unsigned at = 0;
-    bool placed = false;
-    for (unsigned i = 0; i < 3; i++) {
-        if (!placed && f->quantile < shown_levels[i]) {
-            column[LEVEL_PROVISION] = at;
-            levels[at++] = f->quantile;
-            placed = true;
-        }
-        if (f->quantile == shown_levels[i]) {
-            column[LEVEL_PROVISION] = at;
-            placed = true;
-        }
-        column[i] = at;
-        levels[at++] = shown_levels[i];
-    }
-    if (!placed) {
-        column[LEVEL_PROVISION] = at;
-        levels[at++] = f->quantile;
-    }
-    static double values[FORESEE_STEPS_MAX * FORESEE_LEVELS];
-    struct forecast_quantiles asked = { levels, at };
-    if (!forecast_predict(f->forecast, steps, asked, f->mean, values)) {
-        return;
-    }
-    for (size_t step = 0; step < steps; step++) {
-        for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
-            f->path[step * FORESEE_LEVELS + level] = values[step * at + column[level]];
-        }
-        f->provision[step] = values[step * at + column[LEVEL_PROVISION]];
-    }
-    f->path_steps = steps;
-    f->path_start_ms = forecast_next_ms(f->forecast);
 }
 
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting) {
-    double lead_ms = lead_time_quantile_ms(&f->lead, FORESEE_LEAD_QUANTILE);
-    double capacity = capacity_rps(&f->capacity);
-    f->quantile = autoscale_quantile(&f->policy, capacity);
-    look_ahead(f, lead_ms);
+    refresh(f);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
         .now_ms = now_ms,
@@ -178,8 +196,9 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
         .forecast_start_ms = f->path_start_ms,
         .forecast_step_ms = f->step_ms,
         .quantile = f->quantile,
-        .capacity_rps = capacity,
-        .lead_ms = lead_ms,
+        .capacity_rps = capacity_rps(&f->capacity),
+        .lead_ms = lead_ms(f),
+        .waiting = f->waiting,
         .serving = serving,
         .starting = starting,
         .calendar = f->calendar,

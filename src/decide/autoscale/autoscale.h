@@ -1,6 +1,7 @@
 /* Autoscale: how many instances a service should have now.
  * Plan = max(what the forecast needs by the time a new instance could serve, what demand needs
  * now), up at once, down only when nothing within the stabilisation window wanted more.
+ * Demand now is what arrives with its headroom and what waits, or where a steep rise will be.
  * Unknown or stale demand never shrinks the fleet. Every decision carries its reason.
  * The quantile to provision is the newsvendor's critical ratio: an idle instance-second costs its
  * price c, a missing one loses the margin of the requests it would have carried, m x k; the
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decide/autoscale/ramp.h"
 #include "decide/forecast/calendar.h"
 
 #define AUTOSCALE_QUANTILE_DEFAULT 0.95 /* without margin or price */
@@ -47,14 +49,15 @@ struct autoscale_input {
     int64_t now_ms;    /* unix */
     double demand_rps; /* offered now, before admission; NaN: unknown */
     int64_t demand_age_ms;
+    double waiting;             /* requests that wait for an instance now */
     const double *forecast_rps; /* of the provision quantile, step by step; NULL: the forecaster is
                                    silent, then nothing is taken away (unless policy.reactive) */
     size_t forecast_len;
     int64_t forecast_start_ms, forecast_step_ms;
-    double quantile;                 /* which the forecast is, for the reason */
-    double capacity_rps;             /* of one instance at the objective, > 0 */
-    double lead_ms;                  /* high quantile of the start-up time */
-    uint32_t serving, starting;      /* now; spares and draining not counted */
+    double quantile;            /* which the forecast is, for the reason; NaN: it is not followed */
+    double capacity_rps;        /* of one instance at the objective, > 0 */
+    double lead_ms;             /* high quantile of the start-up time */
+    uint32_t serving, starting; /* now; spares and draining not counted */
     const struct calendar *calendar; /* to name the campaign; NULL: none */
 };
 
@@ -88,6 +91,7 @@ struct autoscale_state {
     int64_t bucket_start_ms[AUTOSCALE_WINDOW_BUCKETS]; /* of the window */
     uint32_t bucket_wanted[AUTOSCALE_WINDOW_BUCKETS];  /* most wanted in that bucket */
     bool bucket_used[AUTOSCALE_WINDOW_BUCKETS];
+    struct ramp ramp;
     uint32_t instances; /* last decided */
     int64_t decided_ms; /* when; 0: never */
 };

@@ -3,7 +3,8 @@
 
 #include "decide/autoscale/autoscale.h"
 
-#define ROUNDING 1e-9 /* 300 rps on instances of 100 are 3, not 4 */
+#define QUEUE_DRAIN_S 10 /* what waits is to be gone after that */
+#define ROUNDING 1e-9    /* 300 rps on instances of 100 are 3, not 4 */
 
 void autoscale_policy_init(struct autoscale_policy *p) {
     *p = (struct autoscale_policy){
@@ -156,7 +157,7 @@ static uint32_t startable(const struct autoscale_policy *p, const struct autosca
 /* What would be right if nothing were held back: from demand now and from the forecast. */
 static struct autoscale_decision wish(const struct autoscale_policy *policy,
                                       const struct autoscale_input *in, struct peak ahead,
-                                      bool known) {
+                                      double net_rps) {
     struct autoscale_decision d = {
         .spares = policy->spares,
         .demand_rps = in->demand_rps,
@@ -166,10 +167,7 @@ static struct autoscale_decision wish(const struct autoscale_policy *policy,
         .capacity_rps = in->capacity_rps,
         .lead_ms = in->lead_ms,
     };
-    if (known) {
-        d.wanted_reactive =
-            instances_for(in->demand_rps * (1 + policy->headroom_ratio), in->capacity_rps);
-    }
+    d.wanted_reactive = instances_for(net_rps, in->capacity_rps);
     if (!isnan(ahead.rps)) {
         d.wanted_forecast = instances_for(ahead.rps, in->capacity_rps);
     }
@@ -178,6 +176,17 @@ static struct autoscale_decision wish(const struct autoscale_policy *policy,
             calendar_strongest(in->calendar, ahead.at_ms, ahead.at_ms + in->forecast_step_ms);
     }
     return d;
+}
+
+/* What arrives now with its headroom, or where a steep rise will be when help could serve. */
+static double net_rps(const struct autoscale_policy *policy, const struct autoscale_input *in,
+                      struct autoscale_state *state) {
+    double lead_ms = fmax(in->lead_ms, 0);
+    ramp_observe(&state->ramp, in->now_ms, in->demand_rps, lead_ms);
+    double ahead =
+        ramp_ahead_rps(&state->ramp, in->demand_rps, lead_ms + (double)policy->interval_ms);
+    double queued = fmin(fmax(in->waiting, 0) / QUEUE_DRAIN_S, in->demand_rps);
+    return fmax(in->demand_rps * (1 + policy->headroom_ratio) + queued, ahead);
 }
 
 /* Up at once; down only as far as the window lets it; blind not at all. */
@@ -203,7 +212,7 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
         ahead = highest_ahead(in, horizon_ms);
         keep = highest_ahead(in, horizon_ms * AUTOSCALE_KEEP_RATIO);
     }
-    struct autoscale_decision d = wish(policy, in, ahead, known);
+    struct autoscale_decision d = wish(policy, in, ahead, known ? net_rps(policy, in, state) : 0);
     uint32_t wanted = larger(d.wanted_reactive, d.wanted_forecast), kept = wanted;
     if (!isnan(keep.rps)) {
         kept = larger(wanted, instances_for(keep.rps, in->capacity_rps));

@@ -19,7 +19,7 @@ static const char help[] =
     "FILE is CSV of requests per interval, plain or gzip, as for forecast. A request is unserved "
     "when\n"
     "it would have waited longer than 2 s. Options override the configuration.\n\n"
-    "  --config FILE        min, max, price, margin, campaigns, holidays from there\n"
+    "  --config FILE        min, max, price, margin, campaigns, holidays, history from there\n"
     "  --service NAME       which service of the configuration (default: the first)\n"
     "  --policy P           predictive, reactive, hpa, fixed:N or oracle; may be repeated\n"
     "                       (default: predictive, reactive, hpa and oracle)\n"
@@ -43,6 +43,7 @@ struct request {
     size_t policy_count;
     bool min_given, max_given, json;
     const char *config_path, *service, *report_path;
+    const char *history_path; /* of the configuration; NULL: none */
 };
 
 enum choice {
@@ -329,6 +330,7 @@ static bool answer_with_configuration(struct request *q, struct error *err) {
     if (q->source.events_path == NULL) {
         q->source.events_path = shop.demand.campaigns;
     }
+    q->history_path = shop.demand.history;
     q->source.countries = shop.demand.holidays;
     q->source.country_count = shop.demand.holiday_count;
     bool ok = take_configuration(q, &shop, err) && answer_recorded(q, err);
@@ -337,12 +339,36 @@ static bool answer_with_configuration(struct request *q, struct error *err) {
     return ok;
 }
 
+/* What the forecast has learned from before the first interval, as the controller would have. */
+static bool run_with_history(struct request *q, struct error *err) {
+    struct backtest_input *in = &q->input;
+    struct recorded_options source = { .path = q->history_path, .step_ms = in->step_ms };
+    struct recorded past;
+    if (!recorded_init(&past, &source, err)) {
+        return error_wrap(err, "demand.history");
+    }
+    int64_t len = (in->start_ms - past.start_ms) / in->step_ms;
+    double *values = len > 0 && len <= FORECAST_HISTORY_STEPS_MAX
+                         ? arena_alloc(&past.arena, (size_t)len * sizeof *values)
+                         : NULL;
+    for (int64_t i = 0; values != NULL && i < len; i++) {
+        values[i] = i < (int64_t)past.len ? past.values[i] : (double)NAN;
+    }
+    in->history = values;
+    in->history_len = values != NULL ? (size_t)len : 0;
+    bool ok = run_policies(q, err);
+    in->history = NULL;
+    recorded_fini(&past);
+    return ok;
+}
+
 static bool answer_recorded(struct request *q, struct error *err) {
     struct recorded recorded; /* borrowed by q->input until this returns */
     if (!recorded_init(&recorded, &q->source, err)) {
         return false;
     }
-    bool ok = complete(q, &recorded, err) && run_policies(q, err);
+    bool ok = complete(q, &recorded, err) &&
+              (q->history_path != NULL ? run_with_history(q, err) : run_policies(q, err));
     recorded_fini(&recorded);
     q->input.counts = NULL;
     q->input.calendar = NULL;

@@ -79,11 +79,12 @@ static void turn(const struct backtest_input *in, struct pilot *pilot, struct wo
     double demand_rps = NAN; /* of the tick before: all that a policy has seen */
     for (size_t slot = 0; slot < in->len; slot++) {
         double rps = backtest_rps(in, slot), served = 0;
-        pilot_note_slot(pilot, slot, out);
         for (size_t part = 0; part < parts; part++) {
-            int64_t now_ms =
-                in->start_ms + (int64_t)slot * in->step_ms + (int64_t)part * world->options.tick_ms;
-            world_scale(world, pilot_decide(pilot, world, slot, part, now_ms, demand_rps));
+            struct pilot_moment at = { slot, part,
+                                       in->start_ms + (int64_t)slot * in->step_ms +
+                                           (int64_t)part * world->options.tick_ms,
+                                       demand_rps };
+            world_scale(world, pilot_decide(pilot, world, &at, out));
             world_tick(world, isnan(rps) ? 0 : rps);
             served += world->serving;
             demand_rps = rps;

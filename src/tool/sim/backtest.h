@@ -1,7 +1,8 @@
 /* Backtest: what a scaling policy would have cost and dropped on recorded demand. The policies
- * predictive and reactive are the live code of decide/autoscale, fed with nothing but what was
- * known at each moment; hpa is Kubernetes' (hpa.h); oracle is the cheapest plan that serves
- * everything with perfect foresight: paid at t is what is needed at most from t to t + start-up. */
+ * predictive and reactive are the controller's own code (act/control/foresee), fed with nothing but
+ * what was known at each moment; hpa is Kubernetes' (hpa.h); oracle is the cheapest plan that
+ * serves everything with perfect foresight: paid at t is what is needed at most from t to t +
+ * start-up. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +41,8 @@ struct backtest_input {
     const double *counts; /* requests per interval; NaN: not recorded, nothing is judged then */
     size_t len;
     int64_t start_ms, step_ms;
+    const double *history; /* of the intervals just before, for the forecast to begin with */
+    size_t history_len;
     int64_t startup_ms, patience_ms;
     double unit_rps;
     struct autoscale_policy policy;          /* min, max, price, margin, … */

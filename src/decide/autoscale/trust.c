@@ -1,0 +1,187 @@
+#include "decide/autoscale/trust.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define PARTS 4 /* of a step: the net sees demand after the first of them */
+#define STARTUP_TICKS_MAX 1024
+#define PATIENCE_MS 2000
+#define MEMORY_SEASONS 14
+#define BETTER_RATIO 0.995  /* less is no reason to change */
+#define ONSET_MS 300000     /* after which demand itself says how large a campaign is */
+#define GUESS_LOG_ERROR 0.4 /* of a marketer's multiplier, a standard deviation */
+
+const double trust_levels[TRUST_LEVELS] = { 0.5, 0.7, 0.85, 0.95, 0.98, 0.99 };
+
+bool trust_init(struct trust *t, int64_t step_ms, int64_t season_ms, struct error *err) {
+    *t = (struct trust){ .step_ms = step_ms,
+                         .season_ms = season_ms > step_ms ? season_ms : step_ms,
+                         .demand_rps = NAN,
+                         .chosen = TRUST_NONE };
+    int64_t tick_ms = step_ms / PARTS > 0 ? step_ms / PARTS : 1;
+    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+        struct world_options world = {
+            .tick_ms = tick_ms,
+            .startup_ms_max = tick_ms * STARTUP_TICKS_MAX,
+            .patience_ms = PATIENCE_MS,
+            .unit_rps = 1,
+        };
+        autoscale_state_init(&t->candidates[i].state);
+        if (!world_init(&t->candidates[i].world, &world, 0, err)) {
+            trust_fini(t);
+            return false;
+        }
+    }
+    return true;
+}
+
+void trust_fini(struct trust *t) {
+    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+        world_fini(&t->candidates[i].world);
+    }
+}
+
+/* The candidate of the critical ratio: the lowest level that is not below it. */
+static unsigned critical(const struct trust_input *in) {
+    double quantile = autoscale_quantile(in->policy, in->capacity_rps);
+    unsigned level = 0;
+    while (level < TRUST_LEVELS - 1 && trust_levels[level] < quantile - 1e-9) {
+        level++;
+    }
+    return level;
+}
+
+/* Of the normal distribution; Abramowitz and Stegun 26.2.23, within 4.5e-4. q in [0.5, 1). */
+static double normal_quantile(double q) {
+    double t = sqrt(-2 * log(1 - q));
+    return t - (2.515517 + t * (0.802853 + t * 0.010328)) /
+                   (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+}
+
+/* A campaign that begins at about this step: how much more than its multiplier says is provisioned
+ * for it, since that is a guess. 0: none begins. */
+static double onset_hedge(const struct trust_input *in, int64_t from_ms, int64_t step_ms,
+                          unsigned level) {
+    const struct calendar *c = in->calendar;
+    for (size_t i = c == NULL ? 0 : calendar_first_touching(c, from_ms); c != NULL && i < c->len;
+         i++) {
+        const struct calendar_event *e = &c->events[i];
+        if (e->start_ms >= from_ms + step_ms) {
+            break;
+        }
+        bool begins = from_ms < e->start_ms + ONSET_MS + (int64_t)in->lead_ms;
+        if (begins && e->end_ms > from_ms && e->multiplier > 1) {
+            double hedged = exp(GUESS_LOG_ERROR * normal_quantile(trust_levels[level]));
+            return fmin(hedged, e->multiplier); /* a small guess is not wrong by much */
+        }
+    }
+    return 0;
+}
+
+static void provision(const struct trust *t, const struct trust_input *in, unsigned candidate,
+                      double *out) {
+    unsigned top = critical(in);
+    for (size_t i = 0; i < in->steps; i++) {
+        const double *values = &in->values[i * TRUST_LEVELS];
+        int64_t from_ms = in->start_ms + (int64_t)i * t->step_ms;
+        double hedge = onset_hedge(in, from_ms, t->step_ms, top);
+        double level = candidate == TRUST_NONE ? (double)NAN : values[candidate];
+        out[i] = hedge > 0 ? values[top] * hedge : level;
+    }
+}
+
+/* A request that nobody served, in seconds of an instance. */
+static double penalty_s(const struct trust_input *in) {
+    const struct autoscale_policy *p = in->policy;
+    if (p->price_per_hour > 0 && p->margin_per_request > 0) {
+        return p->margin_per_request * 3600 / p->price_per_hour;
+    }
+    return 1 / (1 - AUTOSCALE_QUANTILE_DEFAULT) / in->capacity_rps;
+}
+
+static void decide(struct trust_candidate *c, const struct trust *t, const struct trust_input *in,
+                   const double *path, double demand_rps, int64_t now_ms) {
+    struct autoscale_policy policy = *in->policy;
+    policy.stale_ms = policy.interval_ms = t->step_ms;
+    policy.starting_max = 0;
+    struct autoscale_input input = {
+        .now_ms = now_ms,
+        .demand_rps = demand_rps,
+        .forecast_rps = path,
+        .forecast_len = in->steps,
+        .forecast_start_ms = in->start_ms,
+        .forecast_step_ms = t->step_ms,
+        .capacity_rps = in->capacity_rps,
+        .lead_ms = in->lead_ms,
+        .serving = c->world.serving,
+        .starting = c->world.starting,
+    };
+    c->world.options.unit_rps = in->capacity_rps;
+    c->world.options.startup_ms =
+        (int64_t)fmin(in->lead_ms, (double)c->world.options.startup_ms_max);
+    world_scale(&c->world, autoscale_decide(&policy, &input, &c->state).instances);
+}
+
+static double tick(struct trust_candidate *c, const struct trust_input *in, double demand_rps,
+                   unsigned ticks) {
+    double unserved = c->world.totals.unserved, hours = c->world.totals.instance_hours;
+    for (; ticks > 0; ticks--) {
+        world_tick(&c->world, demand_rps);
+    }
+    return (c->world.totals.instance_hours - hours) * 3600 +
+           (c->world.totals.unserved - unserved) * penalty_s(in);
+}
+
+/* The step that ended: what was decided before it, the net in it, and what both cost. The path is
+ * not needed for the net: it said what it says at the step's start. */
+static void settle(struct trust *t, const struct trust_input *in, double demand_rps) {
+    double keep = exp(-(double)t->step_ms / ((double)t->season_ms * MEMORY_SEASONS));
+    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+        struct trust_candidate *c = &t->candidates[i];
+        double cost = tick(c, in, demand_rps, 1);
+        double none[1] = { NAN };
+        struct trust_input net = *in;
+        net.steps = 1;
+        decide(c, t, &net, none, demand_rps, in->start_ms - t->step_ms * (PARTS - 1) / PARTS);
+        cost += tick(c, in, demand_rps, PARTS - 1);
+        c->cost = c->cost * keep + cost;
+    }
+}
+
+static void choose(struct trust *t, const struct trust_input *in) {
+    unsigned top = critical(in), best = t->chosen;
+    if (best != TRUST_NONE && best > top) {
+        best = top;
+    }
+    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+        bool allowed = i == TRUST_NONE || i <= top;
+        if (allowed && t->candidates[i].cost < t->candidates[best].cost * BETTER_RATIO) {
+            best = i;
+        }
+    }
+    t->chosen = best;
+}
+
+void trust_step(struct trust *t, const struct trust_input *in, double demand_rps) {
+    double path[TRUST_STEPS_MAX];
+    assert(in->steps <= TRUST_STEPS_MAX && in->capacity_rps > 0);
+    if (!isnan(demand_rps) && !isnan(t->demand_rps)) {
+        settle(t, in, demand_rps);
+    }
+    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+        provision(t, in, i, path);
+        decide(&t->candidates[i], t, in, path, demand_rps, in->start_ms);
+    }
+    t->demand_rps = demand_rps;
+    choose(t, in);
+}
+
+void trust_provision(const struct trust *t, const struct trust_input *in, double *out) {
+    provision(t, in, t->chosen, out);
+}
+
+double trust_quantile(const struct trust *t, const struct trust_input *in) {
+    unsigned top = critical(in);
+    return t->chosen == TRUST_NONE ? (double)NAN : trust_levels[t->chosen < top ? t->chosen : top];
+}
