@@ -4,10 +4,27 @@
 #include <string.h>
 
 /* What is asked of the forecast: the levels for people and trust_levels, ascending. */
+#define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
 static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
 static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
+
+static size_t path_steps(const struct autoscale_policy *policy, double lead_ms, int64_t step_ms) {
+    double rounds = policy->starting_max > 0 ? FORESEE_ROUNDS : 1;
+    int64_t once_ms = autoscale_horizon_ms(policy, lead_ms, step_ms) * AUTOSCALE_KEEP_RATIO;
+    int64_t rounds_ms = autoscale_horizon_ms(policy, rounds * lead_ms, step_ms);
+    int64_t horizon_ms = once_ms > rounds_ms ? once_ms : rounds_ms;
+    if (horizon_ms < FORESEE_SHOW_MS) {
+        horizon_ms = FORESEE_SHOW_MS;
+    }
+    int64_t steps = horizon_ms / step_ms + 2;
+    return steps > FORESEE_STEPS_MAX ? FORESEE_STEPS_MAX : (size_t)steps;
+}
+
+size_t foresee_path_steps(const struct foresee_options *options, double lead_ms) {
+    return path_steps(&options->policy, lead_ms, options->step_ms);
+}
 
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err) {
     *f = (struct foresee){
@@ -63,17 +80,12 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
 }
 
 static size_t path_length(const struct foresee *f, double lead_ms) {
-    int64_t horizon_ms =
-        AUTOSCALE_KEEP_RATIO * autoscale_horizon_ms(&f->policy, lead_ms, f->step_ms);
-    if (horizon_ms < FORESEE_SHOW_MS) {
-        horizon_ms = FORESEE_SHOW_MS;
-    }
-    int64_t steps = horizon_ms / f->step_ms + 2;
-    return steps > (int64_t)f->steps_most ? f->steps_most : (size_t)steps;
+    size_t steps = path_steps(&f->policy, lead_ms, f->step_ms);
+    return steps > f->steps_most ? f->steps_most : steps;
 }
 
 static double lead_ms(const struct foresee *f) {
-    return lead_time_quantile_ms(&f->lead, FORESEE_LEAD_QUANTILE);
+    return lead_time_bound_ms(&f->lead, FORESEE_LEAD_QUANTILE);
 }
 
 static struct trust_input trust_input_of(const struct foresee *f) {

@@ -61,6 +61,10 @@ struct foresee {
     double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
 };
 
+/* How many steps of the forecast decisions look at; at least FORESEE_SHOW_MS of them, for people.
+ */
+size_t foresee_path_steps(const struct foresee_options *options, double lead_ms);
+
 /* False when the forecaster cannot be made; f then works without it. */
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err);
 void foresee_fini(struct foresee *f);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#define UNSEEN_RATIO 0.5 /* how much longer than the longest, when hardly any was seen */
+
 void lead_time_init(struct lead_time *l, double start_ms) {
     *l = (struct lead_time){ 0 };
     l->start_ms = start_ms > 0 && start_ms <= LEAD_TIME_MAX_MS ? start_ms : LEAD_TIME_DEFAULT_MS;
@@ -46,4 +48,10 @@ double lead_time_quantile_ms(const struct lead_time *l, double q) {
     size_t low = (size_t)rank;
     size_t high = low + 1 < l->len ? low + 1 : low;
     return l->sorted_ms[low] + (rank - (double)low) * (l->sorted_ms[high] - l->sorted_ms[low]);
+}
+
+double lead_time_bound_ms(const struct lead_time *l, double q) {
+    double known = fmin((double)(l->len + 1) * (1 - q), 1);
+    double quantile = lead_time_quantile_ms(l, l->len > 0 && known < 1 ? 1 : q);
+    return l->len > 0 ? quantile * (1 + UNSEEN_RATIO * (1 - known)) : quantile;
 }

@@ -4,6 +4,7 @@
 #include "decide/autoscale/autoscale.h"
 
 #define QUEUE_DRAIN_S 10 /* what waits is to be gone after that */
+#define ROUNDS_MAX 4     /* of starts, one after the other */
 #define ROUNDING 1e-9    /* 300 rps on instances of 100 are 3, not 4 */
 
 void autoscale_policy_init(struct autoscale_policy *p) {
@@ -39,7 +40,7 @@ int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, i
 
 static uint32_t instances_for(double rps, double capacity_rps) {
     double wanted = ceil(rps / capacity_rps - ROUNDING);
-    return (uint32_t)fmin(fmax(wanted, 0), (double)UINT32_MAX);
+    return isnan(wanted) ? 0 : (uint32_t)fmin(fmax(wanted, 0), (double)UINT32_MAX);
 }
 
 struct peak {
@@ -56,6 +57,28 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
         if (touches &&
             (in->forecast_rps[i] > peak.rps || (isnan(peak.rps) && !isnan(in->forecast_rps[i])))) {
             peak = (struct peak){ in->forecast_rps[i], at_ms };
+        }
+    }
+    return peak;
+}
+
+/* What matters to an order of now: until it serves; and when only so many start at once, as far as
+ * the rounds that a peak takes. */
+static struct peak matters_now(const struct autoscale_policy *p, const struct autoscale_input *in,
+                               uint32_t current) {
+    struct peak peak = { NAN, 0 };
+    for (uint32_t rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
+        double lead_ms = in->lead_ms * rounds;
+        struct peak further =
+            highest_ahead(in, autoscale_horizon_ms(p, lead_ms, in->forecast_step_ms));
+        uint32_t needed = instances_for(further.rps, in->capacity_rps);
+        uint32_t wanted = needed < p->instances_max ? needed : p->instances_max;
+        uint32_t missing = wanted > current ? wanted - current : 0;
+        if (rounds == 1 || (p->starting_max > 0 && missing > p->starting_max * (rounds - 1))) {
+            peak = further;
+        }
+        if (p->starting_max == 0) {
+            break;
         }
     }
     return peak;
@@ -209,7 +232,7 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
     int64_t horizon_ms = autoscale_horizon_ms(policy, in->lead_ms, in->forecast_step_ms);
     struct peak ahead = { NAN, 0 }, keep = { NAN, 0 };
     if (foresees) {
-        ahead = highest_ahead(in, horizon_ms);
+        ahead = matters_now(policy, in, current);
         keep = highest_ahead(in, horizon_ms * AUTOSCALE_KEEP_RATIO);
     }
     struct autoscale_decision d = wish(policy, in, ahead, known ? net_rps(policy, in, state) : 0);

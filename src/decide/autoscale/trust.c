@@ -7,10 +7,11 @@
 #define PARTS 4 /* of a step: the net sees demand after the first of them */
 #define STARTUP_TICKS_MAX 1024
 #define PATIENCE_MS 2000
-#define MEMORY_SEASONS 14
-#define BETTER_RATIO 0.995  /* less is no reason to change */
-#define ONSET_MS 300000     /* after which demand itself says how large a campaign is */
+#define NOTABLE_RATIO 0.002 /* of all that it cost: less is no reason to change */
+#define ONSET_MS 120000     /* after which demand itself says how large a campaign is */
 #define GUESS_LOG_ERROR 0.4 /* of a marketer's multiplier, a standard deviation */
+
+#define GUESS_QUANTILE_MAX 0.95 /* the spread of guesses is itself one: its tail is not known */
 
 const double trust_levels[TRUST_LEVELS] = { 0.5, 0.7, 0.85, 0.95, 0.98, 0.99 };
 
@@ -72,7 +73,8 @@ static double onset_hedge(const struct trust_input *in, int64_t from_ms, int64_t
         }
         bool begins = from_ms < e->start_ms + ONSET_MS + (int64_t)in->lead_ms;
         if (begins && e->end_ms > from_ms && e->multiplier > 1) {
-            double hedged = exp(GUESS_LOG_ERROR * normal_quantile(trust_levels[level]));
+            double quantile = fmin(trust_levels[level], GUESS_QUANTILE_MAX);
+            double hedged = exp(GUESS_LOG_ERROR * normal_quantile(quantile));
             return fmin(hedged, e->multiplier); /* a small guess is not wrong by much */
         }
     }
@@ -136,7 +138,6 @@ static double tick(struct trust_candidate *c, const struct trust_input *in, doub
 /* The step that ended: what was decided before it, the net in it, and what both cost. The path is
  * not needed for the net: it said what it says at the step's start. */
 static void settle(struct trust *t, const struct trust_input *in, double demand_rps) {
-    double keep = exp(-(double)t->step_ms / ((double)t->season_ms * MEMORY_SEASONS));
     for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
         struct trust_candidate *c = &t->candidates[i];
         double cost = tick(c, in, demand_rps, 1);
@@ -145,19 +146,45 @@ static void settle(struct trust *t, const struct trust_input *in, double demand_
         net.steps = 1;
         decide(c, t, &net, none, demand_rps, in->start_ms - t->step_ms * (PARTS - 1) / PARTS);
         cost += tick(c, in, demand_rps, PARTS - 1);
-        c->cost = c->cost * keep + cost;
+        c->cost_s[t->block] += cost;
+    }
+    t->block_ms += t->step_ms;
+    if (t->block_ms >= t->season_ms) {
+        t->block = (t->block + 1) % TRUST_BLOCKS;
+        t->block_ms = 0;
+        for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
+            t->candidates[i].cost_s[t->block] = 0;
+        }
     }
 }
 
-static void choose(struct trust *t, const struct trust_input *in) {
-    unsigned top = critical(in), best = t->chosen;
-    if (best != TRUST_NONE && best > top) {
-        best = top;
+/* What following it would have saved against following none, its best season left out. */
+static double saved_s(const struct trust *t, unsigned candidate) {
+    double sum = 0, best = 0;
+    for (size_t i = 0; i < TRUST_BLOCKS; i++) {
+        double saved = t->candidates[TRUST_NONE].cost_s[i] - t->candidates[candidate].cost_s[i];
+        sum += saved;
+        best = fmax(best, saved);
     }
-    for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
-        bool allowed = i == TRUST_NONE || i <= top;
-        if (allowed && t->candidates[i].cost < t->candidates[best].cost * BETTER_RATIO) {
+    return sum - best;
+}
+
+static double total_s(const struct trust_candidate *c) {
+    double sum = 0;
+    for (size_t i = 0; i < TRUST_BLOCKS; i++) {
+        sum += c->cost_s[i];
+    }
+    return sum;
+}
+
+static void choose(struct trust *t, const struct trust_input *in) {
+    unsigned top = critical(in), best = TRUST_NONE;
+    double notable_s = NOTABLE_RATIO * total_s(&t->candidates[TRUST_NONE]), most_s = 0;
+    for (unsigned i = 0; i <= top; i++) {
+        double saved = saved_s(t, i) + (i == t->chosen ? notable_s : 0);
+        if (saved > most_s + notable_s) {
             best = i;
+            most_s = saved;
         }
     }
     t->chosen = best;

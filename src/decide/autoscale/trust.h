@@ -2,9 +2,10 @@
  * quantiles of the forecast, and none at all: the demand of the moment alone. Each runs a what-if
  * fleet (world.h) under the same demand, with the same start-up time, the same net of arrivals and
  * the same autoscale_decide; what it would have paid (instances x price) and lost (unserved x
- * margin) is remembered, fading, and the cheapest is followed. So what the net catches anyway is
- * not bought twice, and where prediction does not pay, nothing is spent on it.
- * At the beginning nothing is proven and none is followed; the newsvendor's critical ratio
+ * margin) is remembered for some seasons, and the cheapest is followed. It has to be cheaper than
+ * following none even without its best season: one lucky day proves nothing. So what the net
+ * catches anyway is not bought twice, and where prediction does not pay, nothing is spent on it. At
+ * the beginning nothing is proven and none is followed; the newsvendor's critical ratio
  * (autoscale_quantile) is the highest that ever is. The onset of what the calendar
  * announces is provisioned at that ratio in any case: it is too rare to be proven, and the
  * marketer's guess is a guess. After: follow the leader with fading losses (Herbster and Warmuth,
@@ -26,15 +27,18 @@
 
 extern const double trust_levels[TRUST_LEVELS]; /* ascending */
 
+#define TRUST_BLOCKS 14 /* seasons that are remembered */
+
 struct trust_candidate {
     struct autoscale_state state;
     struct world world;
-    double cost; /* fading; seconds of an instance */
+    double cost_s[TRUST_BLOCKS]; /* by season; seconds of an instance */
 };
 
 struct trust {
     struct trust_candidate candidates[TRUST_CANDIDATES];
-    int64_t step_ms, season_ms;
+    int64_t step_ms, season_ms, block_ms; /* of the block that is being filled */
+    size_t block;
     double demand_rps; /* of the step before; NaN: unknown */
     unsigned chosen;   /* a candidate */
 };

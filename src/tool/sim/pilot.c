@@ -19,15 +19,12 @@ static bool foresee_begin(struct pilot *p, bool reactive, struct error *err) {
     };
     o.policy.reactive = reactive;
     o.policy.interval_ms = p->tick_ms;
-    o.policy.starting_max = 0;
     o.policy.stale_ms = 10 * p->tick_ms > o.policy.stale_ms ? 10 * p->tick_ms : o.policy.stale_ms;
     forecast_default_seasons(&seasons);
     bool given = in->season_count > 0;
     memcpy(o.season_ms, given ? in->season_ms : seasons.season_ms, sizeof o.season_ms);
     o.season_count = given ? in->season_count : seasons.season_count;
-    int64_t horizon_ms = autoscale_horizon_ms(&o.policy, o.lead_ms, in->step_ms);
-    int64_t steps = AUTOSCALE_KEEP_RATIO * horizon_ms / in->step_ms + 2;
-    o.steps_most = (uint32_t)(steps < FORESEE_STEPS_MAX ? steps : FORESEE_STEPS_MAX);
+    o.steps_most = (uint32_t)foresee_path_steps(&o, o.lead_ms);
     p->foresee = calloc(1, sizeof *p->foresee);
     return p->foresee != NULL ? foresee_init(p->foresee, &o, err)
                               : error_set(err, ERROR_LIMIT, "no memory");
@@ -97,7 +94,9 @@ static uint32_t autoscale(struct pilot *p, const struct world *world, int64_t no
         foresee_observe(f, now_ms, &tick);
     }
     foresee_decide(f, now_ms, world->serving, world->starting);
-    return f->decision.instances;
+    uint32_t running = world->serving + world->starting;
+    return f->decision.instances > running ? running + f->decision.start_now
+                                           : f->decision.instances;
 }
 
 static uint32_t sync_hpa(struct pilot *p, const struct world *world, double demand_rps) {

@@ -118,6 +118,29 @@ static void a_step_ahead_is_met_by_its_lead(void **state) {
     assert_true(ordered_at >= 52 && ordered_at <= 57); /* 3 s start-up, interval, step */
 }
 
+/* When two start at once, nine more take five rounds: four are looked ahead. */
+static void a_step_that_takes_rounds_of_starts_is_begun_earlier(void **state) {
+    (void)state;
+    struct autoscale_policy p = policy_of(1, 40);
+    struct autoscale_state s;
+    int64_t ordered_at = 0;
+    p.starting_max = 2;
+    autoscale_state_init(&s);
+    for (int64_t t = 0; t < 60 && ordered_at == 0; t++) {
+        for (int64_t i = 0; i < STEPS; i++) {
+            path[i] = t + i >= 60 ? 950 : 80;
+        }
+        struct autoscale_input in = input_of(NOW + t * 1000, 80, 1);
+        struct autoscale_decision d = autoscale_decide(&p, &in, &s);
+        if (d.instances > 1) {
+            ordered_at = t;
+            assert_int_equal(d.instances, 10);
+            assert_int_equal(d.start_now, 2);
+        }
+    }
+    assert_true(ordered_at >= 60 - 16 && ordered_at <= 60 - 12);
+}
+
 static void blind_it_never_shrinks(void **state) {
     (void)state;
     static const struct {
@@ -301,6 +324,7 @@ int main(void) {
         cmocka_unit_test(tables_of_one_decision),
         cmocka_unit_test(the_quantile_is_the_critical_ratio),
         cmocka_unit_test(a_step_ahead_is_met_by_its_lead),
+        cmocka_unit_test(a_step_that_takes_rounds_of_starts_is_begun_earlier),
         cmocka_unit_test(blind_it_never_shrinks),
         cmocka_unit_test(blind_it_still_follows_what_is_announced),
         cmocka_unit_test(a_clock_jump_does_not_shrink),
