@@ -98,11 +98,11 @@ static bool allocate(const struct backtest_input *in, struct backtest_result *ou
     bool predictive = out->policy.kind == BACKTEST_PREDICTIVE;
     out->serving = calloc(in->len, sizeof *out->serving);
     if (predictive) {
-        out->forecast = calloc(in->len, sizeof *out->forecast);
-        out->provision = calloc(in->len, sizeof *out->provision);
+        out->forecast_low = calloc(in->len, sizeof *out->forecast_low);
+        out->forecast_high = calloc(in->len, sizeof *out->forecast_high);
     }
-    bool ok =
-        out->serving != NULL && (!predictive || (out->forecast != NULL && out->provision != NULL));
+    bool ok = out->serving != NULL &&
+              (!predictive || (out->forecast_low != NULL && out->forecast_high != NULL));
     return ok || error_set(err, ERROR_LIMIT, "no memory for %zu intervals", in->len);
 }
 
@@ -160,8 +160,8 @@ bool backtest_run(const struct backtest_input *in, const struct backtest_policy 
 void backtest_result_fini(struct backtest_result *r) {
     if (r != NULL) {
         free(r->serving);
-        free(r->forecast);
-        free(r->provision);
-        r->serving = r->forecast = r->provision = NULL;
+        free(r->forecast_low);
+        free(r->forecast_high);
+        r->serving = r->forecast_low = r->forecast_high = NULL;
     }
 }

@@ -55,9 +55,9 @@ struct backtest_result {
     struct backtest_policy policy;
     struct world_totals totals;
     double ideal_instance_hours, cost, unserved_share;
-    float *serving;              /* mean instances that served, by interval; owned */
-    float *forecast, *provision; /* predictive: what was said of each interval one horizon before:
-                                    median and provision quantile, rps; else NULL; owned */
+    float *serving;                      /* mean instances that served, by interval; owned */
+    float *forecast_low, *forecast_high; /* predictive: what was said of each interval one horizon
+                                            before, quantiles 0.1 and 0.9, rps; else NULL; owned */
 };
 
 bool backtest_run(const struct backtest_input *in, const struct backtest_policy *policy,

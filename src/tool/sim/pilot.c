@@ -78,9 +78,9 @@ static void note_said(const struct foresee *f, const struct backtest_input *in, 
     int64_t horizon_ms = autoscale_horizon_ms(&f->policy, (double)in->startup_ms, in->step_ms);
     size_t ahead = (size_t)(horizon_ms / in->step_ms);
     if (ahead < f->path_steps && slot + ahead < in->len) {
-        enum { MEDIAN = 1 };
-        out->forecast[slot + ahead] = (float)f->path[ahead * FORESEE_LEVELS + MEDIAN];
-        out->provision[slot + ahead] = (float)f->provision[ahead];
+        const double *said = &f->path[ahead * FORESEE_LEVELS];
+        out->forecast_low[slot + ahead] = (float)said[0];
+        out->forecast_high[slot + ahead] = (float)said[FORESEE_LEVELS - 1];
     }
 }
 
