@@ -14,6 +14,7 @@
 #define ABSENT_SHARE 0.1    /* of the campaigns: announced, and nothing comes */
 #define GUESS_LOG_ERROR 0.4 /* of the marketer's multiplier, a standard deviation */
 #define DRIFT_DAY_LOG 0.05  /* of the level, from day to day */
+#define PEAK_OF_DAY_S 50400 /* two in the afternoon */
 #define NIGHT_RATIO 0.15    /* of the peak */
 #define WEEKEND_RATIO 0.75
 
@@ -23,9 +24,10 @@ static int64_t between(struct rand *r, int64_t low, int64_t high) {
 
 static unsigned how_many(struct rand *r, double mean) {
     unsigned count = 0;
-    for (double left = mean - rand_exponential(r); left > 0 && count < SURGES_PER_DAY_MAX / 2;
-         left -= rand_exponential(r)) {
+    double left = mean - rand_exponential(r);
+    while (left > 0 && count < SURGES_PER_DAY_MAX / 2) {
         count++;
+        left -= rand_exponential(r);
     }
     return count;
 }
@@ -126,7 +128,7 @@ static double height(const struct scenario_surge *surge, int64_t at_s) {
 }
 
 static double ordinary_rps(const struct scenario *s, uint32_t day, int64_t of_day_s) {
-    double phase = 2 * M_PI * (double)(of_day_s - 14 * 3600) / SCENARIO_DAY_S;
+    double phase = 2 * M_PI * (double)(of_day_s - PEAK_OF_DAY_S) / SCENARIO_DAY_S;
     double shape = NIGHT_RATIO + (1 - NIGHT_RATIO) * pow(0.5 + 0.5 * cos(phase), 1.5);
     return s->peak_rps * shape * (day % 7 >= 5 ? WEEKEND_RATIO : 1);
 }
@@ -148,7 +150,7 @@ void scenario_day(struct scenario *s, uint32_t day, float rps[SCENARIO_DAY_S]) {
         double from = ordinary_rps(s, day, minute * 60) * level;
         double to = ordinary_rps(s, day, minute * 60 + 60) * level;
         for (int64_t i = 0; i < 60; i++) {
-            rps[minute * 60 + i] = (float)(from + (to - from) * (double)i / 60);
+            rps[(size_t)(minute * 60 + i)] = (float)(from + (to - from) * (double)i / 60);
         }
     }
     for (size_t i = 0; i < s->surge_count; i++) {

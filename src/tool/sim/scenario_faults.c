@@ -53,9 +53,9 @@ static void sort(struct scenario *s) {
 }
 
 bool scenario_seed_faults(struct scenario *s, struct rand *r, struct error *err) {
-    double end_s = (double)s->days * SCENARIO_DAY_S;
-    for (double at = rand_exponential(r) * SCENARIO_DAY_S / FAULTS_PER_DAY; at < end_s;
-         at += rand_exponential(r) * SCENARIO_DAY_S / FAULTS_PER_DAY) {
+    double end_s = (double)s->days * SCENARIO_DAY_S, mean_s = SCENARIO_DAY_S / FAULTS_PER_DAY;
+    double at = rand_exponential(r) * mean_s;
+    while (at < end_s) {
         struct scenario_fault fault = { .at_s = (int64_t)at,
                                         .kind =
                                             (enum scenario_fault_kind)rand_below(r, FAULT_KINDS) };
@@ -65,6 +65,7 @@ bool scenario_seed_faults(struct scenario *s, struct rand *r, struct error *err)
         if (s->fault_count < SCENARIO_FAULTS_MAX && !add(s, &fault, err)) {
             return false;
         }
+        at += rand_exponential(r) * mean_s;
     }
     sort(s);
     return true;

@@ -190,7 +190,10 @@ static bool live_day(struct simulation *s, const float rps[SCENARIO_DAY_S], stru
 
 static bool live(struct simulation *s, struct error *err) {
     float *rps = malloc(SCENARIO_DAY_S * sizeof *rps);
-    bool ok = rps != NULL || error_set(err, ERROR_LIMIT, "no memory for a day");
+    if (rps == NULL) {
+        return error_set(err, ERROR_LIMIT, "no memory for a day");
+    }
+    bool ok = true;
     for (uint32_t day = 0; ok && day < s->options->days && s->out->invariants.broken == NULL;
          day++) {
         scenario_day(&s->scenario, day, rps);
