@@ -49,16 +49,26 @@ static void sift_down(struct heap *h, struct heap_node *node) {
     put(h, at, node);
 }
 
-bool heap_insert(struct heap *h, struct heap_node *node) {
-    assert(node->position == 0);
-    if (h->len + 1 >= h->capacity) {
-        size_t capacity = h->capacity == 0 ? HEAP_FIRST_NODES : h->capacity * 2;
-        struct heap_node **nodes = realloc((void *)h->nodes, capacity * sizeof *nodes);
-        if (nodes == NULL) {
+bool heap_reserve(struct heap *h, size_t nodes) {
+    size_t capacity = h->capacity == 0 ? HEAP_FIRST_NODES : h->capacity;
+    while (capacity <= nodes) { /* place 0 is not used */
+        capacity *= 2;
+    }
+    if (capacity > h->capacity) {
+        struct heap_node **larger = realloc((void *)h->nodes, capacity * sizeof *larger);
+        if (larger == NULL) {
             return false;
         }
-        h->nodes = nodes;
+        h->nodes = larger;
         h->capacity = capacity;
+    }
+    return true;
+}
+
+bool heap_insert(struct heap *h, struct heap_node *node) {
+    assert(node->position == 0);
+    if (!heap_reserve(h, h->len + 1)) {
+        return false;
     }
     put(h, ++h->len, node);
     sift_up(h, node);

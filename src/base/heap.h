@@ -24,6 +24,9 @@ struct heap {
 void heap_init(struct heap *h, heap_less *less);
 void heap_fini(struct heap *h);
 
+/* Room for so many nodes in all: until there are more, heap_insert does not fail. False when memory
+ * is out. */
+bool heap_reserve(struct heap *h, size_t nodes);
 bool heap_insert(struct heap *h, struct heap_node *node); /* false when memory is out */
 void heap_remove(struct heap *h, struct heap_node *node); /* safe when it is not in */
 void heap_update(struct heap *h, struct heap_node *node); /* its key has changed */

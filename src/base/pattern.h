@@ -32,5 +32,6 @@ enum pattern_result pattern_match(const struct pattern *pattern, struct slice su
 
 /* How many groups it captures. */
 unsigned pattern_groups(const struct pattern *pattern);
-/* The byte with which every match must begin; -1: there is no single one. */
+/* The byte with which every match must begin, a letter in either case; -1: there is no single one.
+ */
 int pattern_first_byte(const struct pattern *pattern);

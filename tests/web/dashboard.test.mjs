@@ -295,6 +295,65 @@ test("maintenance is begun and ended by keyboard, and asks before", async () => 
   socket.close();
 });
 
+test("campaigns are announced, moved and removed by keyboard", async () => {
+  const socket = forward();
+  const port = await listening(socket);
+  const page = await open({}, port);
+  const listed = page.locator("#campaigns li");
+  const row = listed.filter({ hasText: "Autumn <b>mail</b>" });
+  await page.waitForSelector("#campaigns li");
+  assert.match(await listed.first().textContent(), /Spring sale.*peak ×3\.0, ×\d.* to ×\d/s);
+  await page.locator("#campaign-add").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#campaign[open]");
+  await assertAccessible(page);
+  await page.fill("#campaign-name", "Autumn <b>mail</b>");
+  await page.fill("#campaign-kind", "mail");
+  await page.fill("#campaign-multiplier", "4");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#campaign", { state: "hidden" });
+  await row.waitFor({ timeout: PATIENCE_MS });
+  const before = (await api("/api/v1/campaigns")).campaigns.find((one) => one.name === "Autumn <b>mail</b>");
+  assert.equal(before.multiplier, 4);
+  await row.locator("button").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#campaign[open]");
+  const later = async (id) => page.locator(id).evaluate((field) => {
+    const moved = new Date(new Date(field.value).getTime() + 7200000);
+    field.value = new Date(moved.getTime() - moved.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  });
+  await later("#campaign-start");
+  await later("#campaign-end");
+  await page.locator("#campaign-yes").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#campaign", { state: "hidden" });
+  await until("it is moved, not doubled", async () => {
+    const same = (await api("/api/v1/campaigns")).campaigns.filter((one) => one.name === before.name);
+    return same.length === 1 && same[0].id === before.id && Date.parse(same[0].start) === Date.parse(before.start) + 7200000;
+  });
+  await assertAccessible(page);
+  await row.locator("button").focus();
+  await page.keyboard.press("Enter");
+  await page.locator("#campaign-remove").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#campaign", { state: "hidden" });
+  await row.waitFor({ state: "detached", timeout: PATIENCE_MS });
+  assert.deepEqual(page.problems, []);
+  await page.close();
+  socket.closeAllConnections();
+  socket.close();
+});
+
+test("who may only read is told how a campaign is announced", async () => {
+  const page = await open();
+  await page.click("#campaign-add");
+  await page.fill("#campaign-name", "it's on");
+  await page.click("#campaign-yes");
+  await page.waitForSelector("#campaign-answer code");
+  assert.match(await page.locator("#campaign-answer code").textContent(), /^tidegate campaign add 'it'\\''s on' --start '.*' --end '.*'$/);
+  await page.close();
+});
+
 test("says when the controller is silent, and comes back by itself", async () => {
   const page = await open();
   const { controller } = await api("/api/v1/status");

@@ -23,7 +23,11 @@ export interface Service {
   instances_min: number; instances_max: number; instances_wanted: number; spares_wanted: number;
   reason: string | null; instances: Instance[];
 }
-export interface Campaign { name: string; kind: string | null; start: string; end: string; multiplier: Maybe }
+export interface Campaign {
+  id: string | null; name: string; kind: string | null; channel: string | null; audience: string | null;
+  start: string; end: string; multiplier: Maybe;
+  expected: { peak: Maybe; peak_low: Maybe; peak_high: Maybe; learned_from: number; phase: "waiting" | "running" | "over" | null; onset: string | null };
+}
 export interface Store {
   writing: boolean; trouble: string | null; queued_rows: number; written_rows: number; failed_attempts: number;
   dropped_samples: number; dropped_decisions: number; bytes: number;
@@ -110,12 +114,19 @@ export const askDecisions = async (before: number, limit: number): Promise<Decis
 export interface Refusal { status: number; detail: string }
 
 // null: it was done.
-export async function changeMaintenance(of: Instance, method: "POST" | "DELETE", wishes: URLSearchParams): Promise<Refusal | null> {
-  const path = `/api/v1/services/${encodeURIComponent(of.service)}/endpoints/${encodeURIComponent(of.id)}/maintenance`;
-  const answer = await fetch(`${path}?${wishes.toString()}`, { method, signal: AbortSignal.timeout(PATIENCE_MS) });
+async function change(method: "POST" | "DELETE", path: string): Promise<Refusal | null> {
+  const answer = await fetch(path, { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: fields("application/json") });
   if (answer.ok) return null;
   const problem = await answer.json() as { detail?: string };
   return { status: answer.status, detail: problem.detail ?? answer.statusText };
+}
+
+export const putCampaign = (wishes: URLSearchParams): Promise<Refusal | null> => change("POST", `/api/v1/campaigns?${wishes.toString()}`);
+export const removeCampaign = (id: string): Promise<Refusal | null> => change("DELETE", `/api/v1/campaigns/${encodeURIComponent(id)}`);
+
+export async function changeMaintenance(of: Instance, method: "POST" | "DELETE", wishes: URLSearchParams): Promise<Refusal | null> {
+  const path = `/api/v1/services/${encodeURIComponent(of.service)}/endpoints/${encodeURIComponent(of.id)}/maintenance`;
+  return change(method, `${path}?${wishes.toString()}`);
 }
 
 export interface Listener { tick(status: Status): void; decision(decision: Decision): void; open(): void; lost(): void }

@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Campaign, Maybe } from "./api";
+import { factorWords } from "./campaigns";
 import { byId, make, setAttribute } from "./dom";
 import { clock, milliseconds, rate } from "./format";
 import { LATENCIES, PAST_S, pastOf, type LatencyColumn, type Shown, type Trail } from "./state";
@@ -116,8 +117,7 @@ function spans(chart: uPlot, campaigns: Campaign[]): void {
     ctx.fillRect(from, top, to - from, height);
     ctx.fillStyle = colour("campaign");
     ctx.fillRect(from, top, to - from, 3 * devicePixelRatio);
-    const factor = campaign.multiplier === null ? "" : ` ×${campaign.multiplier}`;
-    const words = `${campaign.name}${factor}`;
+    const words = `${campaign.name}${factorWords(campaign)}`;
     const fits = ctx.measureText(words).width < left + width - from - 8 * devicePixelRatio;
     ctx.textAlign = fits ? "left" : "right";
     ctx.fillText(words, fits ? from + 6 * devicePixelRatio : to - 6 * devicePixelRatio, top + 18 * devicePixelRatio);

@@ -1,6 +1,7 @@
 // The dashboard: hears events, keeps the last ten minutes, and draws once a second.
 
 import { askDemand, askForecast, askLatency, listen, type Campaign, type Decision, type Service, type Status } from "./api";
+import { drawCampaigns, factorWords } from "./campaigns";
 import { DemandChart, LatencyChart } from "./charts";
 import { changedWords, DecisionLog } from "./decisions";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
@@ -70,7 +71,7 @@ function comingWords(now: Status, service: Service | undefined): string {
   const nowMs = Date.parse(now.time);
   const running = now.campaigns.find((one) => Date.parse(one.start) <= nowMs && Date.parse(one.end) > nowMs);
   const next = now.campaigns.find((one) => Date.parse(one.start) > nowMs);
-  const factor = (one: Campaign): string => (one.multiplier === null ? "" : ` (×${one.multiplier})`);
+  const factor = factorWords;
   const parts: string[] = [];
   if (running !== undefined) parts.push(`${running.name}${factor(running)} is on for ${span(Date.parse(running.end) - nowMs)} more`);
   if (next !== undefined) parts.push(`${next.name}${factor(next)} starts in ${span(Date.parse(next.start) - nowMs)}`);
@@ -194,6 +195,7 @@ function draw(): void {
   drawVerdict(now, service);
   drawLedger(now);
   drawRates(now);
+  drawCampaigns(now.campaigns);
   setAttribute(byId("main"), "data-phase", service === undefined ? "empty" : "ready");
   if (service === undefined || shown === null) return;
   drawTiles(service);
@@ -205,9 +207,15 @@ function draw(): void {
 }
 
 function remember(now: Status): void {
-  for (const one of now.campaigns) campaigns.set(`${one.name}\n${one.start}`, one);
-  for (const [key, one] of campaigns) {
-    if (Date.parse(one.end) / 1000 < Date.parse(now.time) / 1000 - PAST_S) campaigns.delete(key);
+  const nowMs = Date.parse(now.time), announced = new Set<string>();
+  for (const one of now.campaigns) {
+    const key = one.id ?? `${one.name}\n${one.start}`;
+    announced.add(key);
+    campaigns.set(key, one);
+  }
+  for (const [key, one] of campaigns) { // over long since, or taken back
+    const endMs = Date.parse(one.end);
+    if (endMs < nowMs - PAST_S * 1000 || (endMs > nowMs && !announced.has(key))) campaigns.delete(key);
   }
 }
 

@@ -33,6 +33,8 @@
 #define API_DECISIONS 1024      /* newest ones kept in memory */
 #define API_HISTORY_SECONDS 900 /* of each service, kept in memory, one row a second */
 #define API_CAMPAIGNS_MAX 64
+#define API_CAMPAIGN_ID_BYTES 96
+#define API_CAMPAIGN_NAME_BYTES 128
 #define API_LEDGER_MAX 8
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
@@ -115,9 +117,18 @@ struct api_instance {
 };
 
 struct api_campaign {
+    char id[API_CAMPAIGN_ID_BYTES]; /* empty: it can't be changed (a holiday) */
     char name[API_TEXT_BYTES], kind[PLAN_NAME_BYTES];
-    int64_t start_ms, end_ms; /* end exclusive */
-    double multiplier;        /* NaN: learned */
+    char channel[PLAN_NAME_BYTES], audience[PLAN_NAME_BYTES]; /* empty: not said */
+    int64_t start_ms, end_ms;                                 /* end exclusive */
+    double multiplier;                                        /* NaN: learned */
+    struct {
+        double peak, low,
+            high; /* of demand; 0.8 of certainty between low and high; NaN: not known */
+        uint32_t learned_from; /* past ones of its kind */
+        char phase[12];        /* "waiting", "running", "over"; empty */
+        int64_t onset_ms;      /* when demand began to rise; 0: not seen */
+    } expected;
 };
 
 /* What a policy would have cost and dropped since `ledger_since_ms`; the first row is what was. */
@@ -185,6 +196,16 @@ struct api_maintenance_order {
     bool expired;   /* its time is up: nobody asked */
 };
 
+/* Empty, 0 and NaN: as it is, or not said. */
+struct api_campaign_order {
+    struct slice id, name, kind, channel, audience, by;
+    int64_t start_ms, end_ms;
+    double multiplier;
+    uint32_t sequence;
+    bool cancelled;
+    char *id_out; /* API_CAMPAIGN_ID_BYTES: which one it was */
+};
+
 struct api_source {
     void *self;
     /* Last lines of output of the instance, oldest first, each ended by \n. False: no such one. */
@@ -204,6 +225,10 @@ struct api_source {
                             struct error *err);
     /* Somebody changed something: for the audit chain. NULL: nobody writes it down. */
     void (*changed)(void *self, const char *action, struct slice subject, const char *who);
+    /* Announces a campaign, or changes the one that it is. The view has it when this returns. */
+    bool (*put_campaign)(void *self, const struct api_campaign_order *order, struct error *err);
+    /* order->id: its id, or its name when no other has it. */
+    bool (*remove_campaign)(void *self, const struct api_campaign_order *order, struct error *err);
 };
 
 struct api_options {

@@ -142,13 +142,18 @@ void json_put(json_t *object, const char *key, json_t *value); /* takes the refe
 json_t *view_status(struct api *api);
 json_t *view_service(const struct api_view *view, const struct api_service *service);
 json_t *view_instance(const struct api_view *view, const struct api_instance *instance);
-json_t *view_campaigns(const struct api_view *view);
 /* NULL when there is no such one. */
 const struct api_service *find_service(const struct api_view *view, struct slice name);
 const struct api_instance *find_instance(const struct api_view *view, struct slice id);
 
+/* Who is at the other end, for evidence: of letters, digits and blanks. */
+void name_asker(const struct api_connection *c, char out[PLAN_NAME_BYTES]);
+
 /* maintenance.c */
 json_t *maintenance_json(const struct api_maintenance *maintenance); /* null of NULL */
+
+/* campaigns.c */
+json_t *view_campaigns(const struct api_view *view);
 
 /* verdict.c: the one line that says whether all is well. */
 json_t *verdict_json(struct api *api);
@@ -188,5 +193,5 @@ api_handler handle_status, handle_services, handle_service, handle_instances, ha
     handle_demand, handle_latency, handle_forecast, handle_decisions, handle_campaigns,
     handle_events, handle_openapi, handle_metrics, handle_health, handle_dashboard, handle_reload,
     handle_drain, handle_instance_drain, handle_maintenance_list, handle_maintenance_start,
-    handle_maintenance_end,
-    handle_session, handle_tokens, handle_token_create, handle_token_revoke;
+    handle_maintenance_end, handle_campaign_put, handle_campaign_remove, handle_session,
+    handle_tokens, handle_token_create, handle_token_revoke;

@@ -43,6 +43,14 @@ void handle_maintenance_list(struct api_connection *c) {
     answer_json(c, 200, json);
 }
 
+void name_asker(const struct api_connection *c, char out[PLAN_NAME_BYTES]) {
+    if (c->local || c->caller.token[0] == '\0') {
+        snprintf(out, PLAN_NAME_BYTES, "%s", c->from);
+    } else { /* a token's name may hold anything; its id does not */
+        snprintf(out, PLAN_NAME_BYTES, "token %s", c->caller.token);
+    }
+}
+
 struct names {
     char service[PLAN_NAME_BYTES], instance[PLAN_NAME_BYTES], by[PLAN_NAME_BYTES];
 };
@@ -55,11 +63,7 @@ static bool read_names(struct api_connection *c, struct names *names,
         answer_problem(c, 404, "no such service or instance");
         return false;
     }
-    if (c->local || c->caller.token[0] == '\0') {
-        snprintf(names->by, sizeof names->by, "%s", c->from);
-    } else { /* a token's name may hold anything; its id does not */
-        snprintf(names->by, sizeof names->by, "token %s", c->caller.token);
-    }
+    name_asker(c, names->by);
     order->service = slice_from(names->service);
     order->instance = slice_from(names->instance);
     order->by = slice_from(names->by);

@@ -8,7 +8,7 @@
 #include "base/slice.h"
 
 #define QUERY_VALUE_BYTES 256
-#define QUERY_PARAMETERS_MAX 8
+#define QUERY_PARAMETERS_MAX 12
 
 enum query_type {
     QUERY_TEXT, /* no control bytes */

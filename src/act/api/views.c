@@ -106,21 +106,6 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     return json;
 }
 
-json_t *view_campaigns(const struct api_view *view) {
-    json_t *campaigns = json_array();
-    for (uint32_t i = 0; i < view->campaign_count; i++) {
-        const struct api_campaign *campaign = &view->campaigns[i];
-        json_t *json = json_object();
-        json_put(json, "name", json_text(campaign->name));
-        json_put(json, "kind", json_text(campaign->kind));
-        json_put(json, "start", json_time(campaign->start_ms));
-        json_put(json, "end", json_time(campaign->end_ms));
-        json_put(json, "multiplier", json_known(campaign->multiplier));
-        json_array_append_new(campaigns, json);
-    }
-    return campaigns;
-}
-
 static json_t *store_json(struct store *store) {
     if (store == NULL) {
         return json_null();
@@ -276,10 +261,6 @@ void handle_service(struct api_connection *c) {
 
 void handle_instances(struct api_connection *c) {
     answer_wrapped(c, "instances", instances_of(c->api->view, NULL));
-}
-
-void handle_campaigns(struct api_connection *c) {
-    answer_wrapped(c, "campaigns", view_campaigns(c->api->view));
 }
 
 #define OUTPUT_BYTES_MAX 65536

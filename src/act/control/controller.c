@@ -317,6 +317,7 @@ bool controller_reload(struct controller *c) {
     c->shop = shop;
     c->inputs = inputs;
     log_set_level(c->shop.log.level);
+    campaigns_change(c);
     services_apply(c);
     access_apply(c, &old_shop.access_log);
     take_certificates(c);
@@ -364,6 +365,7 @@ static void on_second_tick(struct timer *timer) {
     services_second(c, now_ms);
     hear_second(c);
     access_second(c);
+    campaigns_second(c);
     const struct certificates_teller teller = tell_certificates(c);
     if (certificates_look(&c->certificates, now_ms, &teller)) {
         set_dials(c);
@@ -461,7 +463,8 @@ static bool open_api(struct controller *c, struct error *err) {
         .store = c->store,
         .vitals = c->config.vitals,
         .source = { c, api_instance_output, api_reload, api_drain, api_drain_instance,
-                    api_start_maintenance, api_end_maintenance, tell_change },
+                    api_start_maintenance, api_end_maintenance, tell_change, campaigns_put,
+                    campaigns_remove },
     };
     c->api = api_new(&options, err);
     if (c->api == NULL && options.tcp_address.len > 0) { /* never a reason not to control */
@@ -543,6 +546,7 @@ static bool controller_init(struct controller *c, struct error *err) {
     sticky_secret_init(&c->sticky, c->config.state);
     inherit_generations(c);
     maintenance_open(c);
+    campaigns_open(c);
     services_apply(c);
     access_apply(c, NULL);
     take_certificates(c);
@@ -569,6 +573,7 @@ static void controller_fini(struct controller *c) {
     store_close(c->store, STORE_CLOSE_MS);
     access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);
+    calendar_fini(&c->calendar);
     inputs_fini(&c->inputs);
     certificates_fini(&c->certificates);
     if (c->signal_fd >= 0) {
@@ -585,6 +590,7 @@ bool controller_run(const struct controller_config *config, struct error *err) {
     c = (struct controller){ .config = *config, .signal_fd = -1, .lock_fd = -1 };
     c.signals.fd = c.supervisor_gone.fd = -1;
     calendar_init(&c.inputs.calendar);
+    calendar_init(&c.calendar);
     bool done = controller_init(&c, err) && loop_run(c.loop, err);
     controller_fini(&c);
     return done;

@@ -9,6 +9,7 @@
  *   checks.c       requests and probes: what each tells the other
  *   maintenance.c  instances that a person took out
  *   rates.c        what rate limits refuse
+ *   campaigns.c    what calendar file and campaign book announce
  *   access.c       the access log, by a thread of its own
  *   hear.c         what the workers decided by themselves
  *   tell.c         decisions to log, store and API
@@ -16,6 +17,7 @@
 #pragma once
 #include "act/api/api.h"
 #include "act/control/access_writer.h"
+#include "act/control/campaign_book.h"
 #include "act/control/certificates.h"
 #include "act/control/controller.h"
 #include "act/control/foresee.h"
@@ -132,6 +134,11 @@ struct controller {
     struct maintenance_book maintenance;
     struct rate_watch rates[PLAN_RATES_MAX];
     uint64_t rate_table_full_told, rate_table_told_us;
+    struct campaign_book campaign_book;
+    struct calendar calendar;       /* of the inputs and the book, settled */
+    struct timespec campaigns_seen; /* of the calendar file, when it was changed last */
+    int64_t campaigns_bytes;
+    unsigned campaigns_age_s;
     struct api_view view;
     struct told_rate heard; /* of workers, in all */
     bool plan_dirty, stopping;
@@ -231,6 +238,16 @@ void rates_fill_view(const struct controller *c, struct api_view *view);
 void hear_workers(struct controller *c);
 /* Once a second: retries that the budget refused. */
 void hear_second(struct controller *c);
+/* campaigns.c */
+/* Reads the book and makes c->calendar, which the services refer to. */
+void campaigns_open(struct controller *c);
+/* The inputs or the book have changed. */
+void campaigns_change(struct controller *c);
+void campaigns_second(struct controller *c);
+/* For the API; `self` is the controller. A new one, or another version of one that is known. */
+bool campaigns_put(void *self, const struct api_campaign_order *order, struct error *err);
+/* ERROR_NOT_FOUND; ERROR_BUSY: several have that name. */
+bool campaigns_remove(void *self, const struct api_campaign_order *order, struct error *err);
 
 /* tell.c */
 struct told {

@@ -3,9 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
+
 /* What is asked of the forecast: the levels for people and trust_levels, ascending. */
 #define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
+#define MEDIAN 1 /* of those for people */
 static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
 static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
@@ -26,6 +29,21 @@ size_t foresee_path_steps(const struct foresee_options *options, double lead_ms)
     return path_steps(&options->policy, lead_ms, options->step_ms);
 }
 
+static void take_calendar(struct foresee *f, const struct calendar *calendar) {
+    struct error err;
+    f->calendar = calendar;
+    calendar_fini(&f->ordinary);
+    calendar_init(&f->ordinary);
+    if (calendar != NULL && !calendar_copy(&f->ordinary, calendar, true, &err)) {
+        log_warn("holidays_left_out", "error=\"%s\" action=forecast_without", err.text);
+    }
+    uplift_set_calendar(&f->uplift, calendar);
+    f->path_due = true;
+    if (f->forecast != NULL) {
+        forecast_set_calendar(f->forecast, &f->ordinary);
+    }
+}
+
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err) {
     *f = (struct foresee){
         .policy = options->policy,
@@ -38,7 +56,10 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
         .demand_at_ms = INT64_MIN,
         .quantile = NAN,
         .path_due = true,
+        .ordinary_rps = NAN,
     };
+    calendar_init(&f->ordinary);
+    uplift_init(&f->uplift);
     autoscale_state_init(&f->state);
     capacity_init(&f->capacity, options->objective_ms, options->capacity_rps);
     lead_time_init(&f->lead, options->lead_ms);
@@ -58,7 +79,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     if (f->forecast == NULL) {
         return false;
     }
-    forecast_set_calendar(f->forecast, options->calendar);
+    take_calendar(f, options->calendar);
     return true;
 }
 
@@ -66,17 +87,14 @@ void foresee_fini(struct foresee *f) {
     forecast_free(f->forecast);
     f->forecast = NULL;
     trust_fini(&f->trust);
+    calendar_fini(&f->ordinary);
 }
 
 void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
                     const struct calendar *calendar) {
     f->policy = *policy;
-    f->calendar = calendar;
     f->decision.campaign = NULL; /* it pointed into the old calendar */
-    f->path_due = true;
-    if (f->forecast != NULL) {
-        forecast_set_calendar(f->forecast, calendar);
-    }
+    take_calendar(f, calendar);
 }
 
 static size_t path_length(const struct foresee *f, double lead_ms) {
@@ -100,7 +118,7 @@ static struct trust_input trust_input_of(const struct foresee *f) {
     };
 }
 
-static void look_ahead(struct foresee *f, size_t steps) {
+static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     static double values[FORESEE_STEPS_MAX * ASKED];
     struct forecast_quantiles asked = { asked_levels, ASKED };
     f->path_steps = 0;
@@ -108,6 +126,15 @@ static void look_ahead(struct foresee *f, size_t steps) {
     if (f->forecast == NULL || !forecast_predict(f->forecast, steps, asked, f->mean, values)) {
         return;
     }
+    struct uplift_path path = { .start_ms = forecast_next_ms(f->forecast),
+                                .step_ms = f->step_ms,
+                                .steps = steps,
+                                .levels = asked_levels,
+                                .level_count = ASKED };
+    int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
+    bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
+    f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * ASKED + shown_at[MEDIAN]];
+    uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
     for (size_t step = 0; step < steps; step++) {
         for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
             f->path[step * FORESEE_LEVELS + level] = values[step * ASKED + shown_at[level]];
@@ -120,17 +147,38 @@ static void look_ahead(struct foresee *f, size_t steps) {
     f->path_start_ms = forecast_next_ms(f->forecast);
 }
 
-void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
-    if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, rps)) {
+static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
+    int64_t end_ms = slot_ms + f->step_ms;
+    double ordinary = uplift_ordinary(&f->uplift, slot_ms, end_ms, rps);
+    if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, ordinary)) {
         return;
     }
-    look_ahead(f, path_length(f, lead_ms(f)));
+    look_ahead(f, end_ms, path_length(f, lead_ms(f)));
     if (f->path_steps > 0) {
         struct trust_input input = trust_input_of(f);
         trust_step(&f->trust, &input, rps);
         trust_provision(&f->trust, &input, f->provision);
         f->quantile = trust_quantile(&f->trust, &input);
     }
+}
+
+/* The past teaches what campaigns do, too: each step is one long sample. */
+void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
+    static const double middle[] = { 0.5 };
+    double ordinary;
+    if (f->forecast == NULL) {
+        return;
+    }
+    if (uplift_touches(&f->uplift, slot_ms, slot_ms + f->step_ms) &&
+        forecast_predict(f->forecast, 1, (struct forecast_quantiles){ middle, 1 }, NULL,
+                         &ordinary)) {
+        struct uplift_sample sample = { .end_ms = slot_ms + f->step_ms,
+                                        .seconds = (double)f->step_ms / 1000,
+                                        .demand_rps = rps,
+                                        .ordinary_rps = ordinary };
+        uplift_observe(&f->uplift, &sample);
+    }
+    learn_slot(f, slot_ms, rps);
 }
 
 static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
@@ -142,7 +190,7 @@ static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
  * was not measured is not zero. */
 static void close_slot(struct foresee *f) {
     if (f->slot_ms != INT64_MIN && f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
-        foresee_remember(f, f->slot_ms, f->slot_sum / f->slot_seconds);
+        learn_slot(f, f->slot_ms, f->slot_sum / f->slot_seconds);
     }
     f->slot_sum = 0;
     f->slot_seconds = 0;
@@ -157,6 +205,11 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
     }
     f->slot_sum += second->offered_rps * second->seconds;
     f->slot_seconds += second->seconds;
+    struct uplift_sample sample = { .end_ms = now_ms,
+                                    .seconds = second->seconds,
+                                    .demand_rps = second->offered_rps,
+                                    .ordinary_rps = f->ordinary_rps };
+    uplift_observe(&f->uplift, &sample);
     if (now_ms - f->slot_ms >= f->step_ms) {
         close_slot(f);
         f->slot_ms = INT64_MIN;
@@ -183,21 +236,24 @@ void foresee_observe_start(struct foresee *f, double took_ms) {
     lead_time_observe(&f->lead, took_ms);
 }
 
-/* Between two samples the forecast says the same, unless it is to reach further. */
-static void refresh(struct foresee *f) {
+/* Between two samples the forecast says the same, unless it is to reach further or a campaign is
+ * near, which every second corrects. */
+static void refresh(struct foresee *f, int64_t now_ms) {
     size_t steps = path_length(f, lead_ms(f));
+    int64_t ahead_ms = (int64_t)steps * f->step_ms;
+    f->path_due |= uplift_touches(&f->uplift, now_ms, now_ms + ahead_ms);
     if (f->forecast == NULL) {
         f->path_steps = 0;
         f->quantile = NAN;
     } else if (f->path_due || steps > f->path_steps) {
-        look_ahead(f, steps);
+        look_ahead(f, now_ms, steps);
         struct trust_input input = trust_input_of(f);
         trust_provision(&f->trust, &input, f->provision);
     }
 }
 
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting) {
-    refresh(f);
+    refresh(f, now_ms);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
         .now_ms = now_ms,

@@ -14,6 +14,7 @@
 #include "decide/autoscale/trust.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
+#include "decide/forecast/uplift.h"
 
 #define FORESEE_STEPS_MAX 240  /* of the forecast path that is kept */
 #define FORESEE_LEVELS 3       /* 0.1, 0.5 and 0.9: for people */
@@ -46,6 +47,8 @@ struct foresee {
     int64_t step_ms, phase_ms;
     uint32_t steps_most;
     const struct calendar *calendar;
+    struct calendar ordinary; /* what the forecast knows of it; campaigns are uplift's */
+    struct uplift uplift;
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
@@ -59,6 +62,7 @@ struct foresee {
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
     double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+    double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };
 
 /* How many steps of the forecast decisions look at; at least FORESEE_SHOW_MS of them, for people.

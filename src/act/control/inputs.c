@@ -35,6 +35,7 @@ bool inputs_load(const struct shop *shop, int64_t now_ms, struct inputs *out, st
                                       now_ms + INPUTS_CALENDAR_AHEAD_MS };
     memset(out, 0, sizeof *out);
     calendar_init(&out->calendar);
+    out->calendar.raw = true; /* merged with the campaign book, then settled */
     arena_init(&out->arena, LIFETIME_ARENA_BYTES);
     if (demand_config_calendar(&shop->demand, window, &out->calendar, err) &&
         load_lifetime(shop, out, err) && load_history(shop, out, err)) {

@@ -1,13 +1,8 @@
 #include "act/control/maintenance_book.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "act/control/state_file.h"
 
 #define VERSION 1
 
@@ -69,32 +64,18 @@ static bool take_book(const json_t *root, struct maintenance_book *book) {
     return true;
 }
 
-static bool path_of(const char *folder, const char *suffix, char out[PATH_MAX], struct error *err) {
-    int len = snprintf(out, PATH_MAX, "%s/" MAINTENANCE_FILE "%s", folder, suffix);
-    return len < PATH_MAX || error_set(err, ERROR_LIMIT, "the path of %s is too long", folder);
-}
-
 bool maintenance_book_read(struct maintenance_book *book, const char *folder, struct error *err) {
-    char path[PATH_MAX];
-    struct stat status;
-    json_error_t problem;
+    json_t *root;
     memset(book, 0, sizeof *book);
-    if (!path_of(folder, "", path, err)) {
+    if (!state_file_read(folder, MAINTENANCE_FILE, &root, err)) {
         return false;
     }
-    if (stat(path, &status) < 0) {
-        return errno == ENOENT || error_system(err, "%s", path);
-    }
-    if (status.st_size > MAINTENANCE_FILE_BYTES_MAX) {
-        return error_set(err, ERROR_INVALID, "%s is larger than %u bytes", path,
-                         MAINTENANCE_FILE_BYTES_MAX);
-    }
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
-    bool good = root != NULL && take_book(root, book);
+    bool good = root == NULL || take_book(root, book);
     json_decref(root);
     if (!good) {
         memset(book, 0, sizeof *book);
-        return error_set(err, ERROR_INVALID, "%s is no book of maintenance", path);
+        return error_set(err, ERROR_INVALID, "%s/" MAINTENANCE_FILE " is no book of maintenance",
+                         folder);
     }
     return true;
 }
@@ -115,37 +96,7 @@ static json_t *to_json(const struct maintenance_book *book) {
     return json_pack("{s:i, s:o}", "version", VERSION, "maintenance", list);
 }
 
-static bool write_to(int fd, const struct maintenance_book *book) {
-    json_t *root = to_json(book);
-    bool written = root != NULL && json_dumpfd(root, fd, JSON_INDENT(2)) == 0 && fsync(fd) == 0;
-    json_decref(root);
-    return written;
-}
-
 bool maintenance_book_write(const struct maintenance_book *book, const char *folder,
                             struct error *err) {
-    char path[PATH_MAX], next[PATH_MAX];
-    if (!path_of(folder, "", path, err) || !path_of(folder, ".next", next, err)) {
-        return false;
-    }
-    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        return error_system(err, "open %s", next);
-    }
-    errno = 0;
-    bool written = write_to(fd, book);
-    int number = errno;
-    close(fd);
-    errno = number;
-    if (!written || rename(next, path) < 0) {
-        error_system(err, "write %s", path);
-        unlink(next);
-        return false;
-    }
-    int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd >= 0) { /* the new name is on the disk too */
-        (void)fsync(folder_fd);
-        close(folder_fd);
-    }
-    return true;
+    return state_file_write(folder, MAINTENANCE_FILE, to_json(book), err);
 }

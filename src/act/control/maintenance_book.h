@@ -9,7 +9,6 @@
 #include "act/api/api.h"
 
 #define MAINTENANCE_FILE "maintenance.json"
-#define MAINTENANCE_FILE_BYTES_MAX (1u << 20)
 
 struct maintenance_book {
     struct api_maintenance entries[API_MAINTENANCE_MAX]; /* free: no service */

@@ -144,7 +144,7 @@ static struct foresee_options foresee_options_of(const struct controller *c,
         .capacity_rps = config->instances.capacity_rps,
         .step_ms = c->shop.demand.step_ms,
         .season_count = c->shop.demand.season_count,
-        .calendar = &c->inputs.calendar,
+        .calendar = &c->calendar,
     };
     memcpy(options.season_ms, c->shop.demand.season_ms, sizeof options.season_ms);
     return options;

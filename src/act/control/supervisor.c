@@ -135,6 +135,27 @@ static void child_main(struct supervisor *s, struct child *c, pid_t supervisor_p
 }
 
 static void on_child_exit(struct watch *watch, unsigned events);
+static void on_restart_due(struct timer *timer);
+
+/* No process, or none that can be watched: what the others do goes on, and soon there may be room.
+ */
+static void start_failed(struct child *c, const char *why) {
+    log_error("fork_failed", "child=%s error=\"%s\" action=retry_in_%ums", c->name, why,
+              (unsigned)(RESTART_DELAY_FIRST_US / 1000));
+    if (c->pidfd >= 0) {
+        close(c->pidfd);
+    }
+    if (c->pid > 0) {
+        kill(c->pid, SIGKILL);
+        waitpid(c->pid, NULL, 0);
+    }
+    if (c->control_fd >= 0) {
+        close(c->control_fd);
+    }
+    c->pidfd = c->control_fd = -1;
+    c->pid = 0;
+    timer_start(c->supervisor->loop, &c->restart, RESTART_DELAY_FIRST_US, on_restart_due);
+}
 
 void supervisor_start_child(struct child *c) {
     struct supervisor *s = c->supervisor;
@@ -156,10 +177,10 @@ void supervisor_start_child(struct child *c) {
     }
     c->pid = pid;
     c->pidfd = pid < 0 ? -1 : child_pidfd(pid);
-    if (c->pidfd < 0 ||
-        !loop_watch(s->loop, &c->exited, c->pidfd, WATCH_READ, on_child_exit, &err)) {
-        log_error("fork_failed", "child=%s error=\"%s\"", c->name, strerror(errno));
-        _exit(3); /* a child that nobody watches is worse than a restart by the service manager */
+    if (c->pidfd < 0) {
+        start_failed(c, strerror(errno));
+    } else if (!loop_watch(s->loop, &c->exited, c->pidfd, WATCH_READ, on_child_exit, &err)) {
+        start_failed(c, err.text);
     }
 }
 

@@ -176,8 +176,47 @@ static void fill_maintenance(const struct controller *c, struct api_view *view) 
     }
 }
 
+static void copy_words(struct slice from, char *to, size_t to_bytes) {
+    slice_copy_text(slice_sub(from, 0, to_bytes - 1), to, to_bytes);
+}
+
+static void show_words(const struct calendar_event *event, struct api_campaign *out) {
+    copy_words(event->uid, out->id, sizeof out->id);
+    copy_words(event->name, out->name, sizeof out->name);
+    copy_words(event->kind, out->kind, sizeof out->kind);
+    copy_words(event->channel, out->channel, sizeof out->channel);
+    copy_words(event->audience, out->audience, sizeof out->audience);
+}
+
+/* Campaigns are for the shop; of its services the busiest one speaks. */
+static const struct foresee *find_busiest(const struct controller *c) {
+    const struct foresee *found = NULL;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        const struct foresee *f = &c->services[i].foresee;
+        if (c->services[i].used && (found == NULL || f->demand_rps > found->demand_rps)) {
+            found = f;
+        }
+    }
+    return found;
+}
+
+static void show_expected(const struct foresee *f, const struct calendar_event *event,
+                          struct api_campaign *out) {
+    static const char *const phases[] = {
+        [UPLIFT_WAITING] = "waiting", [UPLIFT_RUNNING] = "running", [UPLIFT_OVER] = "over"
+    };
+    struct uplift_opinion opinion = uplift_think(&f->uplift, event);
+    out->expected.peak = opinion.peak;
+    out->expected.low = opinion.peak_low;
+    out->expected.high = opinion.peak_high;
+    out->expected.learned_from = opinion.learned_from;
+    out->expected.onset_ms = opinion.onset_ms;
+    snprintf(out->expected.phase, sizeof out->expected.phase, "%s", phases[opinion.phase]);
+}
+
 static void fill_campaigns(const struct controller *c, int64_t now_ms, struct api_view *view) {
-    const struct calendar *calendar = &c->inputs.calendar;
+    const struct calendar *calendar = &c->calendar;
+    const struct foresee *busiest = find_busiest(c);
     view->campaign_count = 0;
     for (size_t i = calendar_first_touching(calendar, now_ms);
          i < calendar->len && view->campaign_count < API_CAMPAIGNS_MAX; i++) {
@@ -186,13 +225,14 @@ static void fill_campaigns(const struct controller *c, int64_t now_ms, struct ap
             continue;
         }
         struct api_campaign *out = &view->campaigns[view->campaign_count++];
+        *out = (struct api_campaign){ .expected = { .peak = NAN, .low = NAN, .high = NAN } };
+        show_words(event, out);
+        if (busiest != NULL && !calendar_is_ordinary(event)) {
+            show_expected(busiest, event, out);
+        }
         out->start_ms = event->start_ms;
         out->end_ms = event->end_ms;
         out->multiplier = event->multiplier;
-        slice_copy_text(slice_sub(event->name, 0, sizeof out->name - 1), out->name,
-                        sizeof out->name);
-        slice_copy_text(slice_sub(event->kind, 0, sizeof out->kind - 1), out->kind,
-                        sizeof out->kind);
     }
 }
 

@@ -49,9 +49,11 @@ uint64_t exchange_now_us(const struct exchange *x) {
 /* One spare exchange more; false when memory is out. */
 static __attribute__((noinline)) bool make_spare(struct worker *w) {
     struct exchange *x = calloc(1, sizeof *x);
-    if (x == NULL) {
+    if (x == NULL || !timer_reserve(w->loop)) {
+        free(x);
         return false;
     }
+    x->worker = w;
     arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
     buffer_init(&x->body, BODY_BUFFER_BYTES);
     x->request_fields = malloc(HTTP_FIELDS_MAX * sizeof *x->request_fields);
@@ -84,6 +86,8 @@ struct exchange *exchange_new(struct worker *w, struct stream *client,
 }
 
 void exchange_free(struct exchange *x) {
+    timer_stop(x->worker->loop, &x->timer);
+    timer_unreserve(x->worker->loop);
     arena_fini(&x->arena);
     free(x->request_fields);
     free(x);
@@ -121,7 +125,6 @@ void exchange_discard(struct exchange *x) {
         x->state = EXCHANGE_ENDED;
         return;
     }
-    timer_stop(w->loop, &x->timer);
     exchange_free(x);
 }
 

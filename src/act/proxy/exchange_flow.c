@@ -21,11 +21,11 @@ static void pause_client(struct exchange *x) {
 
 /* ---- the request's body ---- */
 
-/* Keeps the piece for a later (or a second) sending; false when it is not whole any more. */
-static void keep_body(struct exchange *x, struct slice data) {
+/* Keeps the piece for a later (or a second) sending. False when the first sending would lack it. */
+static bool keep_body(struct exchange *x, struct slice data) {
     bool sent_already = x->state == EXCHANGE_AWAITING;
     if (x->body_overflowed) {
-        return;
+        return true;
     }
     bool too_much = buffer_len(&x->body) + data.len > EXCHANGE_REPLAY_BYTES;
     bool once = sent_already && !exchange_is_repeatable(x) && !x->attempt->upstream->may_refuse;
@@ -33,7 +33,9 @@ static void keep_body(struct exchange *x, struct slice data) {
     if (useless || !buffer_append(&x->body, data)) {
         x->body_overflowed = true;
         buffer_fini(&x->body);
+        return sent_already;
     }
+    return true;
 }
 
 void exchange_on_request_data(struct exchange *x, struct slice data) {
@@ -45,8 +47,10 @@ void exchange_on_request_data(struct exchange *x, struct slice data) {
         return;
     }
     bool sending = x->state >= EXCHANGE_AWAITING;
-    if (x->state <= EXCHANGE_AWAITING) {
-        keep_body(x, data);
+    if (x->state <= EXCHANGE_AWAITING && !keep_body(x, data)) {
+        x->record.flags |= RECORD_REFUSED;
+        exchange_answer_and_close(x, 503, REASON_OVERLOAD, "There is no memory for the body.");
+        return;
     }
     if (!sending) {
         bool full = buffer_len(&x->body) >= EXCHANGE_REPLAY_BYTES;

@@ -76,7 +76,13 @@ static void take_routes(struct worker *w) {
 /* Between two events: nothing holds a pointer into the old plan. */
 static void take_plan(struct worker *w) {
     uint64_t version = plan_version(w->config->plans);
-    if (version == 0 || (w->plan != NULL && w->plan->version == version)) {
+    if (version == 0) {
+        return;
+    }
+    if (w->plan != NULL && w->plan->version == version) {
+        if (w->routes == NULL) { /* there was no memory for them */
+            take_routes(w);
+        }
         return;
     }
     w->plan = plan_acquire(w->config->plans, w->config->index);
@@ -333,7 +339,6 @@ static void free_spares(struct worker *w) {
     while (w->spare_exchanges != NULL) {
         struct exchange *x = w->spare_exchanges;
         w->spare_exchanges = x->next_spare;
-        timer_stop(w->loop, &x->timer);
         exchange_free(x);
     }
     compressor_fini(&w->compressor);

@@ -9,9 +9,6 @@
 #define PATIENCE_MS 2000
 #define NOTABLE_RATIO 0.002 /* of all that it cost: less is no reason to change */
 #define ONSET_MS 120000     /* after which demand itself says how large a campaign is */
-#define GUESS_LOG_ERROR 0.4 /* of a marketer's multiplier, a standard deviation */
-
-#define GUESS_QUANTILE_MAX 0.95 /* the spread of guesses is itself one: its tail is not known */
 
 const double trust_levels[TRUST_LEVELS] = { 0.5, 0.7, 0.85, 0.95, 0.98, 0.99 };
 
@@ -53,17 +50,8 @@ static unsigned critical(const struct trust_input *in) {
     return level;
 }
 
-/* Of the normal distribution; Abramowitz and Stegun 26.2.23, within 4.5e-4. q in [0.5, 1). */
-static double normal_quantile(double q) {
-    double t = sqrt(-2 * log(1 - q));
-    return t - (2.515517 + t * (0.802853 + t * 0.010328)) /
-                   (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
-}
-
-/* A campaign that begins at about this step: how much more than its multiplier says is provisioned
- * for it, since that is a guess. 0: none begins. */
-static double onset_hedge(const struct trust_input *in, int64_t from_ms, int64_t step_ms,
-                          unsigned level) {
+/* A campaign begins at about this step. Its quantiles know how sure its size is (uplift.h). */
+static bool is_onset(const struct trust_input *in, int64_t from_ms, int64_t step_ms) {
     const struct calendar *c = in->calendar;
     for (size_t i = c == NULL ? 0 : calendar_first_touching(c, from_ms); c != NULL && i < c->len;
          i++) {
@@ -72,13 +60,11 @@ static double onset_hedge(const struct trust_input *in, int64_t from_ms, int64_t
             break;
         }
         bool begins = from_ms < e->start_ms + ONSET_MS + (int64_t)in->lead_ms;
-        if (begins && e->end_ms > from_ms && e->multiplier > 1) {
-            double quantile = fmin(trust_levels[level], GUESS_QUANTILE_MAX);
-            double hedged = exp(GUESS_LOG_ERROR * normal_quantile(quantile));
-            return fmin(hedged, e->multiplier); /* a small guess is not wrong by much */
+        if (begins && e->end_ms > from_ms && !calendar_is_ordinary(e)) {
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 static void provision(const struct trust *t, const struct trust_input *in, unsigned candidate,
@@ -87,9 +73,8 @@ static void provision(const struct trust *t, const struct trust_input *in, unsig
     for (size_t i = 0; i < in->steps; i++) {
         const double *values = &in->values[i * TRUST_LEVELS];
         int64_t from_ms = in->start_ms + (int64_t)i * t->step_ms;
-        double hedge = onset_hedge(in, from_ms, t->step_ms, top);
         double level = candidate == TRUST_NONE ? (double)NAN : values[candidate];
-        out[i] = hedge > 0 ? values[top] * hedge : level;
+        out[i] = is_onset(in, from_ms, t->step_ms) ? values[top] : level;
     }
 }
 

@@ -57,10 +57,16 @@ bool calendar_add(struct calendar *c, const struct calendar_event *event, struct
     struct calendar_event copy = *event;
     copy.name = arena_copy(&c->arena, event->name);
     copy.kind = arena_copy(&c->arena, event->kind.len > 0 ? event->kind : SLICE("campaign"));
-    if ((c->len == c->capacity && !grow(c)) || copy.name.data == NULL || copy.kind.data == NULL) {
+    copy.channel = arena_copy(&c->arena, event->channel);
+    copy.audience = arena_copy(&c->arena, event->audience);
+    copy.uid = arena_copy(&c->arena, event->uid);
+    bool copied = copy.name.data != NULL && copy.kind.data != NULL && copy.channel.data != NULL &&
+                  copy.audience.data != NULL && copy.uid.data != NULL;
+    if ((c->len == c->capacity && !grow(c)) || !copied) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu events", c->len + 1);
     }
     copy.kind_index = kind_index(c, copy.kind);
+    copy.added = c->added++;
     c->events[c->len++] = copy;
     if (copy.end_ms - copy.start_ms > c->longest_ms) {
         c->longest_ms = copy.end_ms - copy.start_ms;
@@ -94,7 +100,11 @@ bool calendar_parse(struct calendar *c, struct slice text, const char *name,
         c->len = before; /* nothing is half read */
         c->kind_count = kinds_before;
     }
-    calendar_sort(c);
+    if (c->raw) {
+        calendar_sort(c);
+    } else {
+        calendar_settle(c);
+    }
     return ok;
 }
 
@@ -108,6 +118,22 @@ bool calendar_read(struct calendar *c, const char *path, struct calendar_window 
     bool ok = calendar_parse(c, slice_of(data, len), path, window, err);
     free(data);
     return ok;
+}
+
+bool calendar_is_ordinary(const struct calendar_event *event) {
+    return slice_equal(event->kind, SLICE(CALENDAR_HOLIDAY)) || event->multiplier <= 1;
+}
+
+bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinary,
+                   struct error *err) {
+    for (size_t i = 0; i < from->len; i++) {
+        if ((!ordinary || calendar_is_ordinary(&from->events[i])) &&
+            !calendar_add(c, &from->events[i], err)) {
+            return false;
+        }
+    }
+    calendar_sort(c);
+    return true;
 }
 
 size_t calendar_first_touching(const struct calendar *c, int64_t from_ms) {

@@ -1,9 +1,11 @@
 /* Calendar: what is known ahead about demand. Campaigns and events, each a span with a name, a kind
  * and perhaps a multiplier (the marketer's own guess); public holidays by rule.
  * Read from iCalendar (RFC 5545: SUMMARY = name, first of CATEGORIES = kind, X-TIDEGATE-MULTIPLIER,
- * RRULE expanded within a window) or CSV `start,end,name,kind,multiplier` (also `label` for name).
- * Parsed from memory; a bad line is an error with its place, and nothing is half read.
- * Not here: how much a kind without a multiplier is worth (effects.h), who edits calendars. */
+ * X-TIDEGATE-CHANNEL, X-TIDEGATE-AUDIENCE; RRULE expanded within a window) or CSV
+ * `start,end,name,kind,multiplier` (also `label` for name; optional: channel, audience, uid,
+ * status). Parsed from memory; a bad line is an error with its place, and nothing is half read.
+ * The same event announced twice is one: calendar_settle.
+ * Not here: how much an event is worth (uplift.h, effects.h), who edits calendars. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,13 +19,19 @@
 #define CALENDAR_BYTES_MAX (16u << 20)
 #define CALENDAR_RECURRENCES_MAX 5000 /* instances tried of one RRULE */
 #define CALENDAR_MULTIPLIER_MAX 1000.0
-#define CALENDAR_KINDS_MAX 32 /* further kinds share the last */
+#define CALENDAR_HOLIDAY "holiday" /* the kind of public holidays */
+#define CALENDAR_KINDS_MAX 32      /* further kinds share the last */
 
 struct calendar_event {
-    int64_t start_ms, end_ms; /* end is exclusive, > start */
-    struct slice name, kind;  /* kind "campaign" when the source has none */
-    double multiplier;        /* of the baseline demand; NaN: not given, to be learned */
-    uint32_t kind_index;      /* into calendar.kinds */
+    int64_t start_ms, end_ms;       /* end is exclusive, > start */
+    struct slice name, kind;        /* kind "campaign" when the source has none */
+    struct slice channel, audience; /* empty: not said */
+    struct slice uid;    /* of this instance of the event, wherever it was moved to; empty: none */
+    uint32_t sequence;   /* of versions of one uid the highest holds (RFC 5545 §3.8.7.4) */
+    bool cancelled;      /* takes the event with it in calendar_settle */
+    double multiplier;   /* of the baseline demand; NaN: not given, to be learned */
+    uint32_t kind_index; /* into calendar.kinds */
+    uint32_t added;      /* order in which they came */
 };
 
 struct calendar {
@@ -31,7 +39,9 @@ struct calendar {
     size_t len, capacity;
     struct slice kinds[CALENDAR_KINDS_MAX];
     size_t kind_count;
+    uint32_t added;     /* ever */
     int64_t longest_ms; /* of any event: bounds the search */
+    bool raw; /* set by who goes on adding: calendar_parse leaves calendar_settle to him */
     struct arena arena;
 };
 
@@ -55,6 +65,19 @@ bool calendar_add(struct calendar *c, const struct calendar_event *event, struct
 
 /* Sorts after calendar_add; calendar_parse and calendar_add_holidays do it themselves. */
 void calendar_sort(struct calendar *c);
+
+/* Makes one of what was announced twice: the same uid, or the same name and kind at overlapping
+ * times. The higher sequence holds, of equal ones the one that was added last; what it does not
+ * say (multiplier, channel, audience) is taken from the other. Cancelled ones go, with what they
+ * cancel. Sorted afterwards. */
+void calendar_settle(struct calendar *c);
+
+/* Adds all events of `from`, or (`ordinary`) those that are no campaigns. */
+bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinary,
+                   struct error *err);
+
+/* No campaign: a holiday, or something that makes demand smaller. */
+bool calendar_is_ordinary(const struct calendar_event *event);
 
 /* Public holidays of a country by rule (DE AT GB US FR AU), whole days of the clock of the series,
  * kind "holiday", multiplier to be learned. Fails with ERROR_INVALID naming the countries known. */

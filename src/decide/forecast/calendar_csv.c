@@ -1,4 +1,5 @@
-/* Events from CSV: start,end,name,kind,multiplier. Other columns are allowed and ignored. */
+/* Events from CSV: start,end,name,kind,multiplier, also channel, audience, uid and status
+ * (cancelled). Other columns are allowed and ignored. */
 #include <math.h>
 
 #include "base/clock.h"
@@ -9,7 +10,7 @@
 #define QUOTED_BYTES_MAX (16u << 20)
 
 struct columns {
-    size_t start, end, name, kind, multiplier;
+    size_t start, end, name, kind, multiplier, channel, audience, uid, status;
 };
 
 bool calendar_parse_multiplier(struct slice text, double *multiplier) {
@@ -23,6 +24,10 @@ static bool find_columns(const struct csv_reader *r, struct columns *c, struct e
     c->name = csv_find(r, SLICE("name"));
     c->kind = csv_find(r, SLICE("kind"));
     c->multiplier = csv_find(r, SLICE("multiplier"));
+    c->channel = csv_find(r, SLICE("channel"));
+    c->audience = csv_find(r, SLICE("audience"));
+    c->uid = csv_find(r, SLICE("uid"));
+    c->status = csv_find(r, SLICE("status"));
     if (c->name == SLICE_NONE) {
         c->name = csv_find(r, SLICE("label"));
     }
@@ -51,6 +56,10 @@ static bool read_event(const struct csv_reader *r, const struct columns *at,
                        struct calendar_event *e, struct error *err) {
     e->name = cell_text(r, at->name);
     e->kind = cell_text(r, at->kind);
+    e->channel = cell_text(r, at->channel);
+    e->audience = cell_text(r, at->audience);
+    e->uid = cell_text(r, at->uid);
+    e->cancelled = slice_equal_fold(cell_text(r, at->status), SLICE("cancelled"));
     e->multiplier = NAN;
     if (!read_time(r, at->start, &e->start_ms, err) || !read_time(r, at->end, &e->end_ms, err)) {
         return false;

@@ -1,12 +1,14 @@
 /* Events from iCalendar, by libical: time zones, recurrence rules, exceptions, moved instances. */
 #include <libical/ical.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "decide/forecast/calendar_internal.h"
 #include "decide/forecast/ical_check.h"
 
+#define UID_BYTES 256
 #define MS_PER_DAY INT64_C(86400000)
 
 static int64_t time_ms(struct icaltimetype t) {
@@ -28,19 +30,22 @@ static struct slice kind_of(icalcomponent *event) {
     return slice_cut(&all, ',', &first) ? slice_trim(first) : SLICE("");
 }
 
-static double multiplier_of(icalcomponent *event) {
+/* The value of an X- property; borrowed from the component. */
+static struct slice extension(icalcomponent *event, struct slice wanted) {
     for (icalproperty *p = icalcomponent_get_first_property(event, ICAL_X_PROPERTY); p != NULL;
          p = icalcomponent_get_next_property(event, ICAL_X_PROPERTY)) {
-        const char *name = icalproperty_get_x_name(p);
-        const char *value = icalproperty_get_x(p);
-        double multiplier;
-        if (name != NULL && value != NULL &&
-            slice_equal_fold(slice_from(name), SLICE("X-TIDEGATE-MULTIPLIER")) &&
-            calendar_parse_multiplier(slice_trim(slice_from(value)), &multiplier)) {
-            return multiplier;
+        const char *name = icalproperty_get_x_name(p), *value = icalproperty_get_x(p);
+        if (name != NULL && value != NULL && slice_equal_fold(slice_from(name), wanted)) {
+            return slice_trim(slice_from(value));
         }
     }
-    return NAN;
+    return SLICE("");
+}
+
+static double multiplier_of(icalcomponent *event) {
+    double multiplier;
+    struct slice text = extension(event, SLICE("X-TIDEGATE-MULTIPLIER"));
+    return calendar_parse_multiplier(text, &multiplier) ? multiplier : (double)NAN;
 }
 
 /* RFC 5545 §3.6.1: without DTEND and DURATION a date lasts the day, a time has no length. */
@@ -99,10 +104,30 @@ struct expansion {
     struct calendar_window window;
 };
 
+/* An instance of a series is known by the time it was first planned for, wherever it is moved to.
+ */
+static struct slice instance_uid(const struct expansion *x, struct icaltimetype at, char *out,
+                                 size_t out_bytes) {
+    const char *uid = icalcomponent_get_uid(x->component);
+    struct icaltimetype moved = instance_of(x->component);
+    bool series = icalcomponent_get_first_property(x->component, ICAL_RRULE_PROPERTY) != NULL;
+    if (uid == NULL) {
+        return SLICE("");
+    }
+    if (!series && icaltime_is_null_time(moved)) {
+        return slice_from(uid);
+    }
+    int64_t planned_ms = time_ms(series ? at : moved);
+    int len = snprintf(out, out_bytes, "%s/%lld", uid, (long long)(planned_ms / 1000));
+    return slice_of(out, len < 0 || (size_t)len >= out_bytes ? 0 : (size_t)len);
+}
+
 static bool add_instance(const struct expansion *x, struct icaltimetype at, struct error *err) {
+    char uid[UID_BYTES];
     struct calendar_event event = x->event;
     event.start_ms = time_ms(at);
     event.end_ms = event.start_ms + x->length_ms;
+    event.uid = instance_uid(x, at, uid, sizeof uid);
     return calendar_add(x->calendar, &event, err);
 }
 
@@ -136,13 +161,18 @@ static bool expand(const struct expansion *x, struct icalrecurrencetype rule,
 
 static bool add_component(struct expansion *x, struct error *err) {
     struct icaltimetype start = icalcomponent_get_dtstart(x->component);
-    if (icalcomponent_get_status(x->component) == ICAL_STATUS_CANCELLED) {
-        return true;
-    }
     x->event.name = text_property(x->component, ICAL_SUMMARY_PROPERTY);
     x->event.kind = kind_of(x->component);
     x->event.multiplier = multiplier_of(x->component);
+    x->event.channel = extension(x->component, SLICE("X-TIDEGATE-CHANNEL"));
+    x->event.audience = extension(x->component, SLICE("X-TIDEGATE-AUDIENCE"));
+    x->event.cancelled = icalcomponent_get_status(x->component) == ICAL_STATUS_CANCELLED;
+    int sequence = icalcomponent_get_sequence(x->component);
+    x->event.sequence = sequence > 0 ? (uint32_t)sequence : 0;
     x->length_ms = length_ms(x->component, start);
+    if (x->length_ms <= 0 && x->event.cancelled) {
+        x->length_ms = 1; /* what is cancelled needs no end */
+    }
     if (x->length_ms <= 0) {
         return error_set(err, ERROR_INVALID, "'%.*s': expected an end after the start",
                          SLICE_ARG(slice_sub(x->event.name, 0, 60)));

@@ -144,7 +144,7 @@ static bool add_day(struct calendar *c, const struct holiday *h, int64_t day,
         .start_ms = day * MS_PER_DAY,
         .end_ms = (day + 1) * MS_PER_DAY,
         .name = slice_from(h->name),
-        .kind = SLICE("holiday"),
+        .kind = SLICE(CALENDAR_HOLIDAY),
         .multiplier = NAN,
     };
     if (event.end_ms <= window.from_ms || event.start_ms >= window.to_ms) {

@@ -65,7 +65,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* Quantile of the normal distribution, good to 0.005 (Abramowitz and Stegun 26.2.23). */
-static double normal_quantile(double q) {
+double spread_normal_quantile(double q) {
     double t = sqrt(-2 * log(q < 0.5 ? q : 1 - q));
     double z = t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t);
     return q < 0.5 ? -z : z;
@@ -85,7 +85,7 @@ static double empirical_quantile(const struct spread *s, double q) {
 }
 
 double spread_quantile(struct spread *s, double q) {
-    double normal = 1.5 * normal_quantile(q);
+    double normal = 1.5 * spread_normal_quantile(q);
     if (s->len == 0) {
         return normal;
     }

@@ -34,3 +34,6 @@ void spread_init(struct spread *s, uint32_t span_steps);
 void spread_observe(struct spread *s, double error, double scale, double scale_usual);
 /* The quantile in units of the scale; with few errors seen, that of a cautious normal. */
 double spread_quantile(struct spread *s, double q);
+
+/* Of the standard normal distribution, q in (0, 1). */
+double spread_normal_quantile(double q);

@@ -12,6 +12,7 @@
 #include "act/control/state.h"
 #include "base/buffer.h"
 #include "base/parse.h"
+#include "tool/cli/verbs.h"
 
 static int connect_to(const char *socket_path, struct error *err) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -41,7 +42,7 @@ static int connect_to(const char *socket_path, struct error *err) {
 
 static bool exchange(int fd, const char *method, const char *path, struct buffer *in,
                      struct error *err) {
-    char request[1024];
+    char request[2048];
     int len = snprintf(request, sizeof request,
                        "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
                        "Connection: close\r\n\r\n",
@@ -104,4 +105,47 @@ bool ask(const char *config_path, const char *method, const char *path, struct a
 void answer_fini(struct answer *answer) {
     json_decref(answer->body);
     answer->body = NULL;
+}
+
+bool ask_append_encoded(struct buffer *out, struct slice text) {
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    bool fits = true;
+    for (size_t i = 0; i < text.len && fits; i++) {
+        bool is_plain = text.data[i] != '\0' && strchr(plain, text.data[i]) != NULL;
+        fits = is_plain ? buffer_append_byte(out, text.data[i])
+                        : buffer_printf(out, "%%%02X", (unsigned char)text.data[i]);
+    }
+    return fits;
+}
+
+bool ask_append_parameter(struct buffer *out, char *separator, const char *name,
+                          const char *value) {
+    if (value == NULL) {
+        return true;
+    }
+    bool fits = buffer_append_byte(out, *separator) && buffer_append_text(out, name) &&
+                buffer_append_byte(out, '=') && ask_append_encoded(out, slice_from(value));
+    *separator = '&';
+    return fits;
+}
+
+void ask_print_json(const json_t *json) {
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+}
+
+const char *ask_text(const json_t *object, const char *key, const char *otherwise) {
+    const char *value = json_string_value(json_object_get(object, key));
+    return value == NULL ? otherwise : value;
+}
+
+int ask_judge(const char *verb, const struct answer *answer) {
+    if (answer->status >= 200 && answer->status < 300) {
+        return EXIT_DONE;
+    }
+    fprintf(stderr, "tidegate %s: %s\n", verb,
+            ask_text(answer->body, "detail", "it cannot be understood"));
+    bool is_no = answer->status == 404 || answer->status == 409;
+    return is_no ? EXIT_NO : answer->status == 400 ? EXIT_USAGE : EXIT_BROKE;
 }

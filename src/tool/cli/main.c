@@ -15,6 +15,8 @@ const struct verb cli_verbs[] = {
     { "upgrade", cli_upgrade, "a new binary takes over; nothing is dropped" },
     { "maintenance", cli_maintenance,
       "start | end | list            an instance out of rotation by hand" },
+    { "campaign", cli_campaign,
+      "add | list | remove | import  what is announced: sends, sales, events" },
     { "replay", cli_replay, "TRACE --to URL                visitors from a real trace, open loop" },
     { "forecast", cli_forecast, "FILE --horizon 24h            demand ahead, with its quantiles" },
     { "backtest", cli_backtest, "FILE                          policies on recorded demand" },

@@ -48,65 +48,21 @@ static int usage(void) {
 
 /* ---- the question ---- */
 
-static bool append_encoded(struct buffer *out, struct slice text) {
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    bool fits = true;
-    for (size_t i = 0; i < text.len && fits; i++) {
-        bool is_plain = text.data[i] != '\0' && strchr(plain, text.data[i]) != NULL;
-        fits = is_plain ? buffer_append_byte(out, text.data[i])
-                        : buffer_printf(out, "%%%02X", (unsigned char)text.data[i]);
-    }
-    return fits;
-}
-
-static bool append_parameter(struct buffer *out, char *separator, const char *name,
-                             const char *value) {
-    if (value == NULL) {
-        return true;
-    }
-    bool fits = buffer_append_byte(out, *separator) && buffer_append_text(out, name) &&
-                buffer_append_byte(out, '=') && append_encoded(out, slice_from(value));
-    *separator = '&';
-    return fits;
-}
-
 /* False when it is too long. */
 static bool write_path(const struct request *r, struct buffer *out) {
     struct slice rest = slice_from(r->subject), service;
     char separator = '?';
     (void)slice_cut(&rest, '/', &service);
-    return buffer_append_text(out, "/api/v1/services/") && append_encoded(out, service) &&
-           buffer_append_text(out, "/endpoints/") && append_encoded(out, rest) &&
+    return buffer_append_text(out, "/api/v1/services/") && ask_append_encoded(out, service) &&
+           buffer_append_text(out, "/endpoints/") && ask_append_encoded(out, rest) &&
            buffer_append_text(out, "/maintenance") &&
-           append_parameter(out, &separator, "for", r->duration) &&
-           append_parameter(out, &separator, "reason", r->reason) &&
-           append_parameter(out, &separator, "force", r->force ? "true" : NULL) &&
+           ask_append_parameter(out, &separator, "for", r->duration) &&
+           ask_append_parameter(out, &separator, "reason", r->reason) &&
+           ask_append_parameter(out, &separator, "force", r->force ? "true" : NULL) &&
            buffer_append_byte(out, '\0');
 }
 
 /* ---- the answer ---- */
-
-static void print_json(const json_t *json) {
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
-}
-
-static const char *text(const json_t *object, const char *key, const char *otherwise) {
-    const char *value = json_string_value(json_object_get(object, key));
-    return value == NULL ? otherwise : value;
-}
-
-/* EXIT_DONE, or what the answer's problem is worth. */
-static int judge(const struct answer *answer) {
-    if (answer->status >= 200 && answer->status < 300) {
-        return EXIT_DONE;
-    }
-    fprintf(stderr, "tidegate maintenance: %s\n",
-            text(answer->body, "detail", "it cannot be understood"));
-    bool is_no = answer->status == 404 || answer->status == 409;
-    return is_no ? EXIT_NO : answer->status == 400 ? EXIT_USAGE : EXIT_BROKE;
-}
 
 static int ask_or_say(const struct request *r, const char *method, const char *path,
                       struct answer *answer) {
@@ -115,7 +71,7 @@ static int ask_or_say(const struct request *r, const char *method, const char *p
         fprintf(stderr, "tidegate maintenance: %s\n", err.text);
         return EXIT_BROKE;
     }
-    return judge(answer);
+    return ask_judge("maintenance", answer);
 }
 
 static int change(const struct request *r, const char *method, struct answer *answer) {
@@ -138,7 +94,8 @@ static const json_t *find(const json_t *list, const char *subject) {
     size_t i;
     json_array_foreach (list, i, item) {
         char name[160];
-        snprintf(name, sizeof name, "%s/%s", text(item, "service", ""), text(item, "instance", ""));
+        snprintf(name, sizeof name, "%s/%s", ask_text(item, "service", ""),
+                 ask_text(item, "instance", ""));
         if (strcmp(name, subject) == 0) {
             return item;
         }
@@ -174,11 +131,11 @@ static int start(const struct request *r) {
         status = wait_until_idle(r);
     }
     if (status == EXIT_DONE && r->json) {
-        print_json(answer.body);
+        ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         printf("%s is out of rotation%s%s\n", r->subject,
-               text(answer.body, "until", NULL) != NULL ? " until " : "",
-               text(answer.body, "until", ""));
+               ask_text(answer.body, "until", NULL) != NULL ? " until " : "",
+               ask_text(answer.body, "until", ""));
     }
     answer_fini(&answer);
     return status;
@@ -188,7 +145,7 @@ static int end(const struct request *r) {
     struct answer answer;
     int status = change(r, "DELETE", &answer);
     if (status == EXIT_DONE && r->json) {
-        print_json(answer.body);
+        ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         printf("%s is back\n", r->subject);
     }
@@ -202,14 +159,15 @@ static int list(const struct request *r) {
     const json_t *entries = json_object_get(answer.body, "maintenance"), *item;
     size_t i;
     if (status == EXIT_DONE && r->json) {
-        print_json(answer.body);
+        ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         json_array_foreach (entries, i, item) {
             const json_t *in_flight = json_object_get(item, "in_flight");
             printf("%s/%s  since %s  until %s  in flight %lld  by %s  %s\n",
-                   text(item, "service", ""), text(item, "instance", ""), text(item, "since", "-"),
-                   text(item, "until", "it is ended"), (long long)json_integer_value(in_flight),
-                   text(item, "by", "-"), text(item, "reason", ""));
+                   ask_text(item, "service", ""), ask_text(item, "instance", ""),
+                   ask_text(item, "since", "-"), ask_text(item, "until", "it is ended"),
+                   (long long)json_integer_value(in_flight), ask_text(item, "by", "-"),
+                   ask_text(item, "reason", ""));
         }
     }
     answer_fini(&answer);

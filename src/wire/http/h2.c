@@ -260,10 +260,12 @@ static nghttp2_option *make_options(enum h2_role role, uint32_t peer_streams) {
 static bool make_session(struct h2 *h2) {
     nghttp2_session_callbacks *callbacks = make_callbacks();
     nghttp2_option *options = make_options(h2->role, h2->limits.peer_streams);
-    bool made = callbacks != NULL && options != NULL &&
-                (h2->role == H2_SERVER
-                     ? nghttp2_session_server_new2(&h2->session, callbacks, h2, options)
-                     : nghttp2_session_client_new2(&h2->session, callbacks, h2, options)) == 0;
+    bool made =
+        callbacks != NULL && options != NULL &&
+        (h2->role == H2_SERVER ? nghttp2_session_server_new3(&h2->session, callbacks, h2, options,
+                                                             &h2->memory.functions)
+                               : nghttp2_session_client_new3(&h2->session, callbacks, h2, options,
+                                                             &h2->memory.functions)) == 0;
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(options);
     return made;
@@ -301,6 +303,7 @@ struct h2 *h2_new(enum h2_role role, const struct h2_limits *limits,
     h2->handler = handler;
     h2->owner = owner;
     list_init(&h2->streams);
+    h2_memory_init(&h2->memory);
     h2_calm_init(h2);
     h2_frames_init(h2);
     if (!make_session(h2) || !submit_settings(h2)) {
@@ -317,7 +320,10 @@ void h2_free(struct h2 *h2) {
     LIST_EACH(&h2->streams, link, saved) {
         h2_stream_closed(LIST_ITEM(link, struct h2_stream, link));
     }
-    nghttp2_session_del(h2->session); /* no callbacks */
+    if (!h2->memory.failed) {
+        nghttp2_session_del(h2->session); /* no callbacks */
+    }
+    h2_memory_fini(&h2->memory);
     h2_block_free(h2);
     free(h2);
 }
@@ -346,8 +352,8 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us) {
         ssize_t n = len == 0
                         ? NGHTTP2_ERR_PROTO
                         : nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes.data, len);
-        if (n < 0 || h2->abused) {
-            break_off(h2, n < 0 ? n : NGHTTP2_ERR_FLOODED);
+        if (n < 0 || h2->abused || h2->memory.failed) {
+            break_off(h2, n < 0 ? n : h2->abused ? NGHTTP2_ERR_FLOODED : NGHTTP2_ERR_NOMEM);
             return false;
         }
         bytes = slice_skip(bytes, len);
@@ -368,7 +374,7 @@ bool h2_output_pieces(struct h2 *h2, struct buffer *out, struct h2_pieces *piece
     if (pieces != NULL) {
         pieces->count = pieces->bytes = 0;
     }
-    while (h2_output_len(h2) < most) {
+    while (h2_output_len(h2) < most && !h2->memory.failed) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->session, &bytes);
         if (n < 0 || (n > 0 && !buffer_append(out, slice_of(bytes, (size_t)n)))) {
@@ -380,7 +386,7 @@ bool h2_output_pieces(struct h2 *h2, struct buffer *out, struct h2_pieces *piece
     }
     h2->out = NULL;
     h2->pieces = NULL;
-    return !h2->out_failed;
+    return !h2->out_failed && !h2->memory.failed;
 }
 
 size_t h2_join(const struct buffer *out, const struct h2_pieces *pieces,
@@ -402,7 +408,7 @@ size_t h2_join(const struct buffer *out, const struct h2_pieces *pieces,
 }
 
 bool h2_wants_output(const struct h2 *h2) {
-    return nghttp2_session_want_write(h2->session) != 0;
+    return h2->memory.failed || nghttp2_session_want_write(h2->session) != 0;
 }
 
 bool h2_is_over(const struct h2 *h2) {

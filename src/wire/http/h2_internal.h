@@ -36,8 +36,18 @@ struct h2_trailers {
     nghttp2_nv fields[];
 };
 
+/* h2_memory.c */
+struct h2_memory {
+    nghttp2_mem functions;
+    struct list blocks;
+    bool failed; /* once: the session is not to be trusted any more, h2_output fails */
+};
+void h2_memory_init(struct h2_memory *memory);
+void h2_memory_fini(struct h2_memory *memory); /* whatever the session has left */
+
 struct h2 {
     nghttp2_session *session;
+    struct h2_memory memory; /* the session's */
     enum h2_role role;
     const struct h2_handler *handler;
     void *owner;

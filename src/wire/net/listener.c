@@ -1,11 +1,11 @@
 #include "wire/net/listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -82,8 +82,9 @@ bool listener_open(const struct address *address, int *fd, struct error *err) {
 
 /* ---- accepting ---- */
 
+/* No file: a confined worker may open none. */
 static int open_reserve(void) {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return eventfd(0, EFD_CLOEXEC);
 }
 
 static void on_ready(struct watch *watch, unsigned events);
@@ -130,6 +131,9 @@ static void on_ready(struct watch *watch, unsigned events) {
     struct listener *l = (struct listener *)((char *)watch - offsetof(struct listener, watch));
     (void)events;
     unsigned accepted = 0;
+    if (l->reserve_fd < 0) { /* it went when there were none, and could not be had again */
+        l->reserve_fd = open_reserve();
+    }
     for (unsigned i = 0; i < LISTENER_BATCH && watch->fd >= 0; i++) {
         struct address peer = { .len = sizeof peer.storage };
         int fd = accept4(watch->fd, (struct sockaddr *)&peer.storage, &peer.len,

@@ -70,6 +70,11 @@ struct loop *loop_new_io(enum loop_io io, struct error *err) {
     list_init(&loop->flush);
     list_init(&loop->closing);
     loop_update_clock(loop);
+    if (!heap_reserve(&loop->timers, LOOP_TIMERS_FREE)) {
+        error_set(err, ERROR_LIMIT, "no memory for an event loop");
+        loop_free(loop);
+        return NULL;
+    }
     if (!open_backend(loop, io, err)) {
         loop_free(loop);
         return NULL;
@@ -161,6 +166,19 @@ void loop_watch_happened(struct watch *watch, unsigned happened) {
 }
 
 /* ---- timers ---- */
+
+bool timer_reserve(struct loop *loop) {
+    if (!heap_reserve(&loop->timers, LOOP_TIMERS_FREE + loop->timers_reserved + 1)) {
+        return false;
+    }
+    loop->timers_reserved++;
+    return true;
+}
+
+void timer_unreserve(struct loop *loop) {
+    assert(loop->timers_reserved > 0);
+    loop->timers_reserved--;
+}
 
 void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_us,
                  void (*on_due)(struct timer *timer)) {

@@ -69,6 +69,13 @@ struct timer {
     void (*on_due)(struct timer *timer);
 };
 
+/* Room for one timer more, so that timer_start cannot fail for want of memory: whoever makes many
+ * objects with a timer in each asks before he makes one (false: there is no memory for it), and
+ * says when it is gone. Sockets do it by themselves; LOOP_TIMERS_FREE need no asking. */
+#define LOOP_TIMERS_FREE 2048
+bool timer_reserve(struct loop *loop);
+void timer_unreserve(struct loop *loop);
+
 /* One shot; starting a running timer moves it. */
 void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_us,
                  void (*on_due)(struct timer *timer));

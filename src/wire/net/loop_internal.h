@@ -52,6 +52,7 @@ struct loop {
     uint64_t now_us;
     bool stopped;
     struct heap timers;
+    size_t timers_reserved;
     struct list tasks;   /* deferred */
     struct list within;  /* deferred until on_data returns */
     bool within_data;    /* it is being called */

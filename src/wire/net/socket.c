@@ -22,10 +22,14 @@ static void socket_init(struct socket *socket, struct loop *loop, int fd,
 }
 
 static bool give_to_backend(struct socket *socket, struct error *err) {
-    if (socket->loop->backend->socket_add(socket->loop->backend_self, socket)) {
+    bool reserved = timer_reserve(socket->loop);
+    if (reserved && socket->loop->backend->socket_add(socket->loop->backend_self, socket)) {
         return true;
     }
     error_system(err, "watch a socket");
+    if (reserved) {
+        timer_unreserve(socket->loop);
+    }
     close(socket->fd);
     socket->fd = -1;
     return false;
@@ -421,7 +425,8 @@ void loop_socket_push(struct socket *socket) {
 
 void loop_socket_writable(struct socket *socket) {
     socket->writable = true;
-    if (socket->pending_bytes > 0 || socket->finishing || socket->blocked) {
+    if (socket->pending_bytes > 0 || socket->finishing || socket->blocked ||
+        socket->write_errno != 0) { /* it had failed before the connection was there */
         schedule_flush(socket);
     }
 }
@@ -522,6 +527,7 @@ void socket_reset(struct socket *socket) {
 void loop_socket_closed(struct socket *socket) {
     tls_free(socket->tls);
     socket->tls = NULL;
+    timer_unreserve(socket->loop);
     socket->handler->on_closed(socket); /* the memory may be gone after this */
 }
 

@@ -108,7 +108,11 @@ class Peer:
         for event in self.state.receive_data(data):
             self.take(event)
         self.flush()
+        self.taken()
         return True
+
+    def taken(self):
+        """All events of one reading were taken."""
 
     def take(self, event):
         number = getattr(event, "stream_id", None)
@@ -153,11 +157,12 @@ class Peer:
     # ---- messages ----
 
     def send_body(self, number, body, end=True):
-        while body:
+        while body and self.stream(number).reset is None:
             room = min(self.state.local_flow_control_window(number), self.state.max_outbound_frame_size)
             if room <= 0:
                 self.flush()
-                assert self.pump()
+                if not self.pump():
+                    return
                 continue
             self.state.send_data(number, body[:room], end_stream=end and len(body) <= room)
             body = body[room:]
@@ -262,6 +267,14 @@ class H2Service:
 
 
 class ServicePeer(Peer):
+    def __init__(self, *arguments, **options):
+        self.ready = collections.deque()    # whole requests; an answer may have to read on
+        super().__init__(*arguments, **options)
+
+    def taken(self):
+        while self.ready:
+            self.service.answer(self, self.ready.popleft())
+
     def take(self, event):
         super().take(event)
         number = getattr(event, "stream_id", None)
@@ -271,7 +284,7 @@ class ServicePeer(Peer):
             self.service.on_data(self, event)
         if isinstance(event, h2.events.StreamEnded):
             self.service.requests.append(self.stream(number))
-            self.service.answer(self, self.stream(number))
+            self.ready.append(self.stream(number))
 
     def respond(self, number, status, body=b"", fields=(), trailers=None):
         nothing = not body and trailers is None

@@ -251,8 +251,11 @@ static void a_campaign_is_named(void **state) {
     (void)state;
     struct calendar c;
     calendar_init(&c);
-    struct calendar_event event = { NOW + 4000,    NOW + 60000, SLICE("Spring sale"),
-                                    SLICE("mail"), 5,           0 };
+    struct calendar_event event = { .start_ms = NOW + 4000,
+                                    .end_ms = NOW + 60000,
+                                    .name = SLICE("Spring sale"),
+                                    .kind = SLICE("mail"),
+                                    .multiplier = 5 };
     assert_true(calendar_add(&c, &event, NULL));
     struct autoscale_policy p = policy_of(1, 40);
     struct autoscale_state s;

@@ -128,12 +128,11 @@ static void an_announced_campaign_is_met_with_instances_already_there(void **sta
     calendar_init(&c);
     smooth_days();
     size_t begins = 8 * 1440 + 600;
-    struct calendar_event event = { START + (int64_t)begins * MINUTE,
-                                    START + (int64_t)(begins + 60) * MINUTE,
-                                    SLICE("sale"),
-                                    SLICE("mail"),
-                                    6,
-                                    0 };
+    struct calendar_event event = { .start_ms = START + (int64_t)begins * MINUTE,
+                                    .end_ms = START + (int64_t)(begins + 60) * MINUTE,
+                                    .name = SLICE("sale"),
+                                    .kind = SLICE("mail"),
+                                    .multiplier = 6 };
     assert_true(calendar_add(&c, &event, NULL));
     for (size_t m = begins; m < begins + 60; m++) {
         counts[m] *= 6;
