@@ -57,6 +57,7 @@ void *arena_alloc(struct arena *a, size_t bytes) {
     if (a->chunks == NULL || a->chunks->capacity - a->chunks->used < bytes) {
         struct arena_chunk *chunk = chunk_new(bytes);
         if (chunk == NULL) {
+            a->starved = true;
             return NULL;
         }
         chunk->next = a->chunks;
@@ -92,6 +93,7 @@ const char *arena_text(struct arena *a, struct slice s) {
 
 void arena_reset(struct arena *a) {
     a->used_bytes = 0;
+    a->starved = false;
     if (a->chunks == NULL) {
         return;
     }

@@ -1,6 +1,7 @@
 /* Arena: memory of one lifetime (a request, a configuration), freed all at once, never past its
  * limit. Pointers stay valid until arena_reset or arena_fini. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/slice.h"
@@ -11,6 +12,7 @@ struct arena {
     struct arena_chunk *chunks; /* newest first */
     size_t used_bytes;          /* handed out since the last reset */
     size_t limit_bytes;
+    bool starved; /* since the last reset memory was out, whatever the limit says */
 };
 
 void arena_init(struct arena *a, size_t limit_bytes); /* allocates nothing */

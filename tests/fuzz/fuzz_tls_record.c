@@ -28,6 +28,12 @@ static void begin(struct tls_record *r, const struct tls_suite *suite, uint8_t l
     assert(tls_record_begin(r, suite));
 }
 
+static void copy(char *to, struct slice from) {
+    if (from.len > 0) { /* an empty one may point nowhere */
+        memcpy(to, from.data, from.len);
+    }
+}
+
 /* The last byte of a step is its record's type; of padding more data could come than was sealed. */
 static size_t write_script(struct tls_record *client, struct slice script, size_t *sealed_len) {
     size_t len = 0;
@@ -36,14 +42,14 @@ static size_t write_script(struct tls_record *client, struct slice script, size_
         struct slice step = slice_sub(script, 2, (uint8_t)script.data[1]);
         script = slice_skip(script, 2 + step.len);
         if (kind & 1) {
-            memcpy(wire + len, step.data, step.len);
+            copy(wire + len, step);
             len += step.len;
             continue;
         }
         enum tls_content type = kind & 2 ? TLS_CONTENT_DATA : kind >> 2;
         assert(tls_record_seal(client, type, step.data, step.len, wire + len));
         len += TLS_RECORD_HEAD_BYTES + step.len + TLS_RECORD_TAIL_BYTES;
-        memcpy(sealed + *sealed_len, step.data, step.len);
+        copy(sealed + *sealed_len, step);
         *sealed_len += step.len;
     }
     return len;

@@ -73,6 +73,7 @@ struct attempt {
     bool reused_connection;
     bool on_trial; /* its endpoint is: it was ejected a moment ago */
     bool tunnel;   /* counted in endpoint->vitals->tunnels */
+    bool held;     /* counted in endpoint->held */
     uint64_t dispatched_us, awaiting_since_us;
     struct list in_flight; /* in endpoint->in_flight */
     struct list awaiting;  /* in endpoint->awaiting */

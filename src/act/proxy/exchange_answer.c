@@ -181,8 +181,20 @@ void exchange_refuse(struct exchange *x, uint16_t status, const char *why) {
     bool too_large = status == 413 || status == 414 || status == 431;
     x->started_us = exchange_now_us(x);
     exchange_begin_record(x);
+    if (status == 503) {
+        exchange_answer_and_close(x, status, REASON_MEMORY, why);
+        return;
+    }
     x->record.flags |= RECORD_BAD_REQUEST;
     exchange_answer_and_close(x, status, too_large ? REASON_TOO_LARGE : REASON_BAD_REQUEST, why);
+}
+
+void exchange_refuse_head(struct exchange *x) {
+    if (x->arena.starved) {
+        exchange_answer_and_close(x, 503, REASON_MEMORY, "No memory is left.");
+    } else {
+        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+    }
 }
 
 void exchange_refuse_overload(struct exchange *x) {

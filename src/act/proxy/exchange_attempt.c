@@ -122,7 +122,7 @@ void exchange_go(struct exchange *x) {
         x->record.waited_us = exchange_since_us(x, x->waiting_since_us);
     }
     if (!exchange_prepare_request(x)) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
         return;
     }
     switch (attempt_go(x->attempt, false)) {

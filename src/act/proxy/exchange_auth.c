@@ -98,7 +98,7 @@ static bool check_token(struct exchange *x, const struct plan_jwt *jwt) {
     bool good = grant_claims(x, jwt, &claims);
     jwt_fini(&claims);
     if (!good) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
     }
     return good;
 }
@@ -114,7 +114,7 @@ static void ask_for_password(struct exchange *x, const char *why) {
 static bool grant_user(struct exchange *x) {
     struct slice field = rule_text(x->table, x->rule->user_field);
     if (field.len > 0 && !grant(x, field, x->user)) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
         return false;
     }
     return true;

@@ -159,6 +159,9 @@ void exchange_leave_room(struct exchange *x) {
     if (x->admitted) {
         x->admitted = false;
         waiting_done(x->service);
+        if (x->state != EXCHANGE_TUNNEL) {
+            endpoint_is_held(x->worker, x->attempt);
+        }
     }
 }
 

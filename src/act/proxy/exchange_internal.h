@@ -35,6 +35,8 @@ void exchange_answer(struct exchange *x, uint16_t status, enum record_reason rea
 /* The same, and the connection is closed after it. */
 void exchange_answer_and_close(struct exchange *x, uint16_t status, enum record_reason reason,
                                const char *why);
+/* What the request needs has no room in its arena: 431, or 503 when memory is out. */
+void exchange_refuse_head(struct exchange *x);
 
 /* OPTIONS that goes no further: what is served here at all. */
 void exchange_answer_options(struct exchange *x);

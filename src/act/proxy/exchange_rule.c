@@ -37,7 +37,7 @@ static void redirect(struct exchange *x) {
     struct rule_visit visit = visit_of(x);
     struct own_answer answer = { .status = x->rule->status, .location = SLICE("/") };
     if (!rule_location(&rule, &visit, &x->arena, &answer.location)) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
         return;
     }
     exchange_answer_with(x, &answer);

@@ -207,7 +207,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
     x->started_us = x->activity_us = exchange_now_us(x);
     exchange_begin_record(x);
     if (!exchange_keep_head(x, raw) || !find_visitor(x)) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
         return;
     }
     exchange_log_request(x);
@@ -243,7 +243,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
     }
     exchange_log_route(x, route);
     if (!exchange_set_trace(x)) {
-        exchange_answer_and_close(x, 431, REASON_TOO_LARGE, "The head is too large.");
+        exchange_refuse_head(x);
     } else if (!is_refused(x) && (x->rule == NULL || exchange_is_allowed(x))) {
         exchange_proceed(x);
     }

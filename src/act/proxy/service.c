@@ -55,8 +55,9 @@ static void endpoint_replace(struct worker *w, struct endpoint *e, const struct 
         list_remove(link);
         list_remove(&a->awaiting);
         a->endpoint = NO_ENDPOINT;
-        a->tunnel = false;
+        a->tunnel = a->held = false;
     }
+    e->held = 0;
     unsigned slot = (unsigned)(e - w->endpoints);
     e->generation = p->generation;
     e->refusals = 0;
@@ -243,11 +244,20 @@ void endpoint_tunnels(struct worker *w, struct attempt *a) {
     }
 }
 
+void endpoint_is_held(struct worker *w, struct attempt *a) {
+    if (a->endpoint != NO_ENDPOINT && !a->held && !a->tunnel) {
+        a->held = true;
+        w->endpoints[a->endpoint].held++;
+    }
+}
+
 void endpoint_end(struct worker *w, struct attempt *a) {
     if (a->endpoint == NO_ENDPOINT) {
         return; /* none chosen, or its slot has another endpoint now */
     }
     struct endpoint *e = &w->endpoints[a->endpoint];
+    e->held -= a->held;
+    a->held = false;
     if (a->tunnel) {
         a->tunnel = false;
         add_tunnels(e, -1);

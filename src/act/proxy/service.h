@@ -54,6 +54,7 @@ struct endpoint {
     uint32_t idle_count;
     struct list h2;            /* connections in HTTP/2 that take requests */
     uint32_t connections;      /* of this worker, but for tunnels */
+    uint32_t held;             /* requests here that slow visitors hold up: they have no place */
     uint32_t h2_streams;       /* it allows on one, as it said last; 0: not known */
     uint32_t refusals;         /* connects that failed in a row */
     uint64_t refused_until_us; /* no connects from this worker before that */
@@ -109,6 +110,8 @@ void endpoint_owes(struct worker *worker, struct attempt *attempt);
 void endpoint_owes_no_more(struct endpoint *endpoint, struct attempt *attempt);
 /* What it carries is a tunnel from now on: no work for the endpoint. */
 void endpoint_tunnels(struct worker *worker, struct attempt *attempt);
+/* It waits for its visitor from now on. */
+void endpoint_is_held(struct worker *worker, struct attempt *attempt);
 void endpoint_end(struct worker *worker, struct attempt *attempt);
 /* What waits there for an answer goes elsewhere, if that is safe. */
 void endpoint_rescue(struct endpoint *endpoint);

@@ -83,5 +83,8 @@ bool upstream_may_connect(const struct worker *w, const struct endpoint *e) {
         uint32_t both = learned(w, s) * UPSTREAM_CONNECTIONS_RATIO;
         most = both > UPSTREAM_CONNECTIONS_LEAST ? both : UPSTREAM_CONNECTIONS_LEAST;
     }
-    return e->connections < (most + workers - 1) / workers;
+    /* What slow visitors hold takes nothing of what others may have, unless somebody set a limit.
+     */
+    uint32_t held = s->plan.connections == 0 ? e->held : 0;
+    return e->connections < (most + workers - 1) / workers + held;
 }

@@ -357,6 +357,7 @@ const char *record_reason_name(enum record_reason reason) {
         [REASON_RATE_LIMITED] = "rate_limited",
         [REASON_CLIENT_LIMIT] = "client_limit",
         [REASON_CONNECTIONS] = "connections",
+        [REASON_MEMORY] = "memory",
     };
     return reason < REASON_COUNT ? names[reason] : "unknown";
 }

@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 8u
+#define VITALS_LAYOUT 9u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -83,6 +83,7 @@ enum record_reason {
     REASON_RATE_LIMITED,
     REASON_CLIENT_LIMIT, /* its address has too much under way */
     REASON_CONNECTIONS,  /* the limit of connections to each instance is reached */
+    REASON_MEMORY,       /* there was none left for it */
     REASON_COUNT,
 };
 

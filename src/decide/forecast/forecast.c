@@ -4,53 +4,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decide/forecast/calendar_internal.h"
+#include "decide/forecast/blend.h"
+#include "decide/forecast/boost.h"
 #include "decide/forecast/combination.h"
-#include "decide/forecast/effects.h"
-#include "decide/forecast/history.h"
-#include "decide/forecast/members.h"
 #include "decide/forecast/spread.h"
 
-#define MS_PER_DAY INT64_C(86400000)
-#define RUNGS_MAX 24      /* of the ladder of horizons */
-#define RUNG_RATIO 1.7    /* one to the next */
-#define MEMORY_SEASONS 14 /* short seasons that losses are remembered */
+#define RUNGS_MAX 24            /* of the ladder of horizons */
+#define RUNG_RATIO 1.7          /* one to the next */
+#define MEMORY_SEASONS 14       /* short seasons that losses are remembered */
+#define SHORT_LEADS_A_SEASON 24 /* an hour of a day */
+#define PLEDGES_A_SEASON 50     /* at most: scoring what was said costs more than a sample */
+#define BLEND_SEASONS 42        /* … and how much trees helped */
+#define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
-#define REGRESSOR_VALUES 3       /* effects of the values 1, 2, 3 of a column */
+
+/* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
+ * effects, of the trees, must not flatter it. With the calendar's effects, without given
+ * multipliers. */
+struct pledge {
+    float first, second,
+        said; /* the members' mean, what trees make of it, their blend; NaN: none */
+};
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
 struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
+    struct blend blend; /* of the combination and its correction by trees */
     struct spread spread;
-};
-
-struct regressor {
-    const double *values;
-    size_t len;
-    int64_t start_ms;
-    uint8_t effect; /* of the value 1 */
+    struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
+    uint32_t pledge_count;
 };
 
 struct forecast {
     struct forecast_options options;
     int64_t first_ms;  /* of slot 0 */
     int64_t next_slot; /* the first not yet seen */
-    uint32_t day_steps, season_steps;
+    uint32_t season_steps;
     struct members members;
     struct history history; /* without what the calendar explains */
     struct origin *origins; /* ring of the last horizon_steps + 1 */
     struct rung rungs[RUNGS_MAX];
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
-    uint32_t reweigh_steps;
+    uint32_t reweigh_steps, pledge_steps;
+    struct pledge *pledges; /* of all rungs */
     struct spread_scale scale;
     struct effects effects;
-    const struct calendar *calendar;
-    struct regressor regressors[FORECAST_REGRESSORS_MAX];
-    size_t regressor_count;
+    struct known known;
+    struct boost boost;
+    bool fractions; /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
 };
@@ -68,7 +73,11 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     r->ahead = ahead;
     r->fade = members_fade(&f->members, ahead);
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
-    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * season));
+    double pledges = season / f->pledge_steps; /* in a season */
+    blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
+    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps,
+                ahead <= season / SHORT_LEADS_A_SEASON);
+    r->pledge_count = ahead / f->pledge_steps + 1;
     if (ahead <= f->season_steps) {
         f->effect_rung = f->rung_count - 1;
     }
@@ -113,9 +122,32 @@ static bool options_valid(const struct forecast_options *o, struct error *err) {
     return true;
 }
 
+static bool allocate_pledges(struct forecast *f) {
+    size_t count = 0;
+    for (size_t i = 0; i < f->rung_count; i++) {
+        count += f->rungs[i].pledge_count;
+    }
+    f->pledges = malloc(count * sizeof *f->pledges);
+    if (f->pledges == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        f->pledges[i] = (struct pledge){ NAN, NAN, NAN };
+    }
+    struct pledge *next = f->pledges;
+    for (size_t i = 0; i < f->rung_count; i++) {
+        f->rungs[i].pledges = next;
+        next += f->rungs[i].pledge_count;
+    }
+    return true;
+}
+
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
     f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
-    if (f->origins == NULL || !history_init(&f->history, keep)) {
+    uint32_t interval =
+        f->options.horizon_steps > f->season_steps ? f->options.horizon_steps : f->season_steps;
+    if (f->origins == NULL || !allocate_pledges(f) || !history_init(&f->history, keep) ||
+        !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
     return true;
@@ -135,12 +167,13 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     size_t seasons = usable_seasons(options, steps);
     size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
     f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
-    f->day_steps = (uint32_t)fmax((double)MS_PER_DAY / (double)options->step_ms, 1);
+    known_init(&f->known, options->step_ms);
+    f->pledge_steps = f->season_steps / PLEDGES_A_SEASON + 1;
     f->reweigh_steps = f->season_steps / 96 + 1;
     members_init(&f->members, steps, seasons);
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
-    effects_init(&f->effects, f->day_steps);
+    effects_init(&f->effects, f->known.day_steps);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
@@ -152,24 +185,25 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
 void forecast_free(struct forecast *f) {
     if (f != NULL) {
         history_fini(&f->history);
+        boost_fini(&f->boost);
         free(f->origins);
+        free(f->pledges);
         free(f);
     }
 }
 
 void forecast_set_calendar(struct forecast *f, const struct calendar *calendar) {
-    f->calendar = calendar;
+    f->known.calendar = calendar;
 }
 
 bool forecast_add_regressor(struct forecast *f, const double *values, size_t len, int64_t start_ms,
                             struct error *err) {
-    if (f->regressor_count == FORECAST_REGRESSORS_MAX) {
+    if (f->known.regressor_count == FORECAST_REGRESSORS_MAX) {
         return error_set(err, ERROR_LIMIT, "expected at most %d columns known ahead",
                          FORECAST_REGRESSORS_MAX);
     }
-    size_t effect = CALENDAR_KINDS_MAX + f->regressor_count * REGRESSOR_VALUES;
-    f->regressors[f->regressor_count++] =
-        (struct regressor){ values, len, start_ms, (uint8_t)effect };
+    f->known.regressors[f->known.regressor_count++] =
+        (struct known_regressor){ values, len, start_ms };
     return true;
 }
 
@@ -177,131 +211,198 @@ static int64_t slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
 }
 
-static void add_active(struct effects_active *active, size_t effect, double share) {
-    if (active->len < EFFECTS_ACTIVE_MAX && share > 0) {
-        active->index[active->len] = (uint8_t)effect;
-        active->share[active->len++] = (uint8_t)(share * 255);
-    }
-}
-
-static void find_events(const struct forecast *f, int64_t from_ms, int64_t to_ms, int64_t lead_ms,
-                        struct effects_active *active) {
-    const struct calendar *c = f->calendar;
-    for (size_t i = calendar_first_touching(c, from_ms); i < c->len; i++) {
-        const struct calendar_event *e = &c->events[i];
-        if (e->start_ms - lead_ms >= to_ms) {
-            break;
-        }
-        if (isnan(e->multiplier)) {
-            add_active(active, e->kind_index, calendar_share(e, from_ms, to_ms, lead_ms));
-        }
-    }
-}
-
-/* Small whole numbers are flags: each value has its own effect. */
-static void find_flags(const struct forecast *f, int64_t from_ms, struct effects_active *active) {
-    for (size_t i = 0; i < f->regressor_count; i++) {
-        const struct regressor *r = &f->regressors[i];
-        int64_t row = (from_ms - r->start_ms) / f->options.step_ms;
-        if (row < 0 || row >= (int64_t)r->len) {
-            continue;
-        }
-        for (int value = 1; value <= REGRESSOR_VALUES; value++) {
-            if (fabs(r->values[row] - value) < 1e-9) {
-                add_active(active, (size_t)r->effect + (size_t)value - 1, 1);
-            }
-        }
-    }
-}
-
-/* What the calendar says of one slot. */
-struct expectation {
-    struct effects_active active;
-    uint32_t time;  /* place in the day */
-    double given;   /* product of the multipliers that were given */
-    double learned; /* factor of the kinds without one */
-};
-
-static void expect(const struct forecast *f, int64_t slot, int64_t lead_ms,
-                   struct expectation *out) {
-    int64_t from_ms = slot_ms(f, slot), to_ms = from_ms + f->options.step_ms;
-    int64_t of_day_ms = (from_ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY;
-    out->active.len = 0;
-    out->time = (uint32_t)(of_day_ms / f->options.step_ms) % f->day_steps;
-    out->given = calendar_multiplier(f->calendar, from_ms, to_ms, lead_ms);
-    if (f->calendar != NULL) {
-        find_events(f, from_ms, to_ms, lead_ms, &out->active);
-    }
-    find_flags(f, from_ms, &out->active);
-    out->learned = effects_factor(&f->effects, &out->active, out->time);
-}
-
 static struct origin *origin_of(const struct forecast *f, int64_t slot) {
     return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
 }
 
-/* Scores one rung with a value that it forecast `ahead` steps ago. */
-static void score_rung(struct forecast *f, struct rung *r, const double *forecasts, int64_t slot,
-                       double factor, double value) {
-    double said = combination_forecast(&r->combination, &f->members, forecasts);
-    combination_observe(&r->combination, &f->members, forecasts, factor, value);
+/* What trees make of one rung's forecast, and what they could learn from it. */
+struct correction {
+    double level, base; /* without trees, with the calendar's effects; NaN: nothing can be said */
+    uint8_t bytes[FEATURES];
+};
+
+static void prepare_correction(const struct forecast *f, const struct features_input *in,
+                               double said, struct correction *c) {
+    c->level = features_level(&f->members, &f->history, in->slot - in->ahead);
+    c->base = said * in->learned;
+    if (!isnan(c->base) && !isnan(c->level)) {
+        struct features_input with_base = *in;
+        with_base.base = c->base;
+        features_fill(&with_base, c->level, c->bytes);
+    } else {
+        c->base = NAN;
+    }
+}
+
+/* In the unit of the members: without the calendar's factor. NaN without a model. */
+static double corrected(const struct forecast *f, const struct features_input *in,
+                        const struct correction *c) {
+    const struct trees *model = boost_model(&f->boost);
+    if (model == NULL || isnan(c->base)) {
+        return NAN;
+    }
+    return boost_correct(model, c->bytes, c->level, c->base) / in->learned;
+}
+
+static struct features_input features_of(const struct forecast *f, int64_t slot, uint32_t ahead,
+                                         const struct profile_values *profiles, double learned) {
+    return (struct features_input){
+        .members = &f->members,
+        .history = &f->history,
+        .known = &f->known,
+        .origin = origin_of(f, slot - ahead),
+        .profiles = profiles,
+        .slot = slot,
+        .slot_ms = slot_ms(f, slot),
+        .ahead = ahead,
+        .learned = learned,
+    };
+}
+
+/* Rungs take turns. */
+static bool pledges_at(const struct forecast *f, size_t rung, int64_t origin_slot) {
+    return (uint64_t)(origin_slot + (int64_t)rung) % f->pledge_steps == 0;
+}
+
+static struct pledge *pledge_of(const struct forecast *f, size_t rung, int64_t origin_slot) {
+    const struct rung *r = &f->rungs[rung];
+    uint64_t turn = (uint64_t)(origin_slot + (int64_t)rung) / f->pledge_steps;
+    return &r->pledges[turn % r->pledge_count];
+}
+
+static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
+    struct rung *r = &f->rungs[rung];
+    struct pledge *p = pledge_of(f, rung, origin_slot);
+    struct profile_values profiles;
+    struct known_slot known;
+    double forecasts[MEMBERS_MAX];
+    int64_t slot = origin_slot + r->ahead;
+    members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+    members_predict(&f->members, &profiles, origin_of(f, origin_slot), r->fade, forecasts);
+    known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &known);
+    double first = combination_forecast(&r->combination, &f->members, forecasts), second = NAN;
+    if (boost_model(&f->boost) != NULL && !isnan(first)) {
+        struct features_input in = features_of(f, slot, r->ahead, &profiles, known.learned);
+        struct correction c;
+        prepare_correction(f, &in, first, &c);
+        second = corrected(f, &in, &c);
+    }
+    *p = (struct pledge){ (float)(first * known.learned), (float)(second * known.learned),
+                          (float)(blend_mix(&r->blend, first, second) * known.learned) };
+}
+
+struct sample {
+    int64_t slot;
+    double value;
+    struct known_slot known;
+};
+
+/* Judges what was said of this slot `ahead` steps ago. */
+static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s) {
+    struct rung *r = &f->rungs[rung];
+    const struct pledge *p = pledge_of(f, rung, s->slot - r->ahead);
+    double given = s->known.given, said = (double)p->said * given;
     if (isnan(said)) {
         return;
     }
-    double scale = spread_scale_at(&f->scale, slot, said) * factor;
-    if (r == &f->rungs[f->effect_rung]) {
-        double q90 = said * factor + spread_quantile(&r->spread, 0.9) * scale;
-        f->covered90 += ((value <= q90 ? 1 : 0) - f->covered90) /
+    blend_observe(&r->blend, (double)p->first * given, (double)p->second * given, s->value);
+    double scale = spread_scale_at(&f->scale, s->slot, said);
+    if (rung == f->effect_rung) {
+        double q90 = said + spread_quantile(&r->spread, 0.9) * scale;
+        f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
                         fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
-        spread_scale_observe(&f->scale, slot, said * factor, value);
     }
-    spread_observe(&r->spread, value - said * factor, scale, f->scale.mean_error);
+    spread_observe(&r->spread, &(struct spread_sample){
+                                   .forecast = said,
+                                   .value = s->value,
+                                   .scale = scale,
+                                   .scale_usual = f->scale.mean_error,
+                                   .whole = !f->fractions,
+                               });
 }
 
-static void score(struct forecast *f, int64_t slot, const struct expectation *e, double value,
-                  bool learn_only_effects) {
+static void learn_correction(struct forecast *f, const struct rung *r, const struct sample *s,
+                             const struct profile_values *profiles, double said) {
+    struct correction c;
+    struct features_input in = features_of(f, s->slot, r->ahead, profiles, s->known.learned);
+    prepare_correction(f, &in, said, &c);
+    if (!isnan(c.base)) {
+        boost_learn(&f->boost, s->slot, r->ahead, c.bytes, c.level, c.base,
+                    s->value / s->known.given);
+    }
+}
+
+/* Scores one rung's members with a value that they forecast `ahead` steps ago. */
+static void score_rung(struct forecast *f, size_t rung, const struct profile_values *profiles,
+                       const double *forecasts, const struct sample *s) {
+    struct rung *r = &f->rungs[rung];
+    double factor = s->known.given * s->known.learned;
+    double said = combination_forecast(&r->combination, &f->members, forecasts);
+    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
+    if (pledges_at(f, rung, s->slot - r->ahead)) {
+        judge_pledge(f, rung, s);
+    }
+    if (boost_wants(&f->boost, s->slot, r->ahead)) {
+        learn_correction(f, r, s, profiles, said);
+    }
+    if (rung == f->effect_rung && !isnan(said)) {
+        spread_scale_observe(&f->scale, s->slot, said * factor, s->value);
+    }
+}
+
+static void score(struct forecast *f, const struct sample *s, bool learn_only_effects) {
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     uint32_t computed_for = 0;
     double expected = NAN;
     for (size_t i = 0; i < f->rung_count; i++) {
         struct rung *r = &f->rungs[i];
-        if (slot < (int64_t)r->ahead) {
+        if (s->slot < (int64_t)r->ahead) {
             break;
         }
         if (computed_for == 0 || !members_profiles_equal(&f->members, r->ahead, computed_for)) {
-            members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+            members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
-        members_predict(&f->members, &profiles, origin_of(f, slot - r->ahead), r->fade, forecasts);
+        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+                        forecasts);
         if (i == f->effect_rung) {
-            expected = combination_forecast(&r->combination, &f->members, forecasts) * e->given;
+            expected =
+                combination_forecast(&r->combination, &f->members, forecasts) * s->known.given;
         }
         if (!learn_only_effects) {
-            score_rung(f, r, forecasts, slot, e->given * e->learned, value);
+            score_rung(f, i, &profiles, forecasts, s);
         }
     }
-    effects_observe(&f->effects, &e->active, e->time, expected, value);
+    effects_observe(&f->effects, &s->known.active, s->known.time, expected, s->value);
 }
 
 static void observe_one(struct forecast *f, int64_t slot, double value) {
     double ordinary = NAN; /* what is left when the calendar's part is taken out */
     if (!isnan(value)) {
-        struct expectation e;
-        expect(f, slot, 0, &e);
-        double factor = e.given * e.learned;
-        bool unknown = effects_unknown(&f->effects, &e.active);
-        score(f, slot, &e, value, unknown);
+        struct sample s = { .slot = slot, .value = value };
+        known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &s.known);
+        double factor = s.known.given * s.known.learned;
+        bool unknown = effects_unknown(&f->effects, &s.known.active);
+        score(f, &s, unknown);
         if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
             ordinary = value / factor;
         }
         f->observed++;
+        f->fractions |= value != floor(value);
     }
     members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
     history_append(&f->history, ordinary);
+    f->boost.active = slot_ms(f, slot) >= f->options.trees_from_ms;
+    boost_grow(&f->boost, slot);
     if (slot % f->reweigh_steps == 0) {
         for (size_t i = 0; i < f->rung_count; i++) {
             combination_reweigh(&f->rungs[i].combination, &f->members);
+        }
+    }
+    for (size_t i = 0; i < f->rung_count; i++) {
+        if (pledges_at(f, i, slot)) {
+            make_pledge(f, i, slot);
         }
     }
 }
@@ -357,16 +458,29 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
 }
 
 static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
-                             const struct place *at) {
+                             const struct place *at, double learned) {
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     members_profiles(&f->members, &f->history, slot, ahead, &profiles);
     members_predict(&f->members, &profiles, origin_of(f, f->next_slot - 1),
                     members_fade(&f->members, ahead), forecasts);
-    double low = combination_forecast(&f->rungs[at->low].combination, &f->members, forecasts);
-    double high = combination_forecast(&f->rungs[at->high].combination, &f->members, forecasts);
+    const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
+    double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
+    double high = combination_forecast(&high_rung->combination, &f->members, forecasts);
     double point = low + at->part * (high - low);
-    return isnan(point) ? fmax(f->members.recent_fast, 0) : point;
+    if (isnan(point)) {
+        return fmax(f->members.recent_fast, 0);
+    }
+    struct features_input in = features_of(f, slot, ahead, &profiles, learned);
+    if (boost_model(&f->boost) != NULL) {
+        struct correction c;
+        prepare_correction(f, &in, point, &c);
+        double second = corrected(f, &in, &c);
+        low = blend_mix(&low_rung->blend, point, second);
+        high = blend_mix(&high_rung->blend, point, second);
+        point = low + at->part * (high - low);
+    }
+    return point;
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
@@ -387,14 +501,15 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
     for (size_t i = 0; i < steps; i++) {
         uint32_t ahead = (uint32_t)i + 1;
         int64_t slot = f->next_slot + (int64_t)i;
-        struct expectation e;
-        expect(f, slot, f->options.lead_ms, &e);
+        struct known_slot e;
+        known_look(&f->known, &f->effects, slot_ms(f, slot), f->options.lead_ms, &e);
         at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, slot, ahead, &at);
+        double point = point_forecast(f, slot, ahead, &at, e.learned);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         for (size_t q = 0; q < quantiles.len; q++) {
             double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
-            floor = fmax(floor, (point + error * scale) * e.given * e.learned);
+            double value = (point + error * scale) * e.given * e.learned;
+            floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
         }
         if (mean != NULL) {

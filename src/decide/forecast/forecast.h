@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "decide/forecast/calendar.h"
+#include "decide/forecast/known.h"
 
 #define FORECAST_SEASONS_MAX 2
 #define FORECAST_QUANTILES_MAX 16
 #define FORECAST_HORIZON_STEPS_MAX 20000
 #define FORECAST_HISTORY_STEPS_MAX 8000000
-#define FORECAST_REGRESSORS_MAX 8
+#define FORECAST_REGRESSORS_MAX KNOWN_REGRESSORS_MAX
 
 struct forecast_options {
     int64_t step_ms;
@@ -28,6 +28,7 @@ struct forecast_options {
     size_t season_count;
     uint32_t horizon_steps; /* the furthest that will be asked */
     uint32_t history_steps; /* kept; at least two of the longest season is useful; 0: 5 of it */
+    int64_t trees_from_ms;  /* no tree is grown before: a long history costs less. 0: always */
     int64_t lead_ms;        /* campaigns are forecast this much before they start */
 };
 

@@ -13,6 +13,7 @@
 #include "tool/sim/recorded.h"
 
 #define EVALUATE_ORIGINS 40
+#define TREES_SEASONS 60  /* of the shortest: models are needed for what is remembered of errors */
 #define HISTORY_SEASONS 9 /* of the longest season: what the profiles look back, and one */
 
 static const char help[] =
@@ -193,6 +194,7 @@ static struct forecast_options model_options(const struct forecast_request *q,
         o.season_count = q->season_count;
     }
     int64_t useful = HISTORY_SEASONS * (o.season_ms[o.season_count - 1] / r->step_ms + 1);
+    o.trees_from_ms = r->start_ms + (int64_t)known * r->step_ms - TREES_SEASONS * o.season_ms[0];
     o.history_steps = (uint32_t)(useful < (int64_t)known ? (size_t)useful : known);
     return o;
 }

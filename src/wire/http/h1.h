@@ -33,7 +33,7 @@ enum h1_result { H1_DONE, H1_MORE, H1_BAD };
 
 /* Why a message was refused. For a response only `reason` counts: the answer is 502. */
 struct h1_problem {
-    uint16_t status;    /* 400, 405, 414, 417, 431, 501, 505 */
+    uint16_t status;    /* 400, 405, 414, 417, 431, 501, 503 (no memory), 505 */
     const char *reason; /* a static text that names the section */
 };
 

@@ -65,7 +65,7 @@ static void give_end(struct h2_stream *s, const struct http_head *trailers) {
 static void give_trailers(struct h2 *h2, struct h2_stream *s) {
     struct http_field fields[HTTP_FIELDS_MAX];
     struct http_head trailers;
-    bool fits = !h2->block->too_large && !h2->block->too_many;
+    bool fits = h2_block_is_whole(h2->block);
     http_head_init(&trailers, fields, HTTP_FIELDS_MAX);
     if (fits) {
         h2_block_trailers(h2, &trailers);

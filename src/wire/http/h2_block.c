@@ -25,9 +25,13 @@ bool h2_block_begin(struct h2 *h2) {
     }
     buffer_clear(&b->text);
     b->count = b->list_bytes = 0;
-    b->too_large = b->too_many = false;
+    b->too_large = b->too_many = b->starved = false;
     h2->in_head = true;
     return true;
+}
+
+bool h2_block_is_whole(const struct h2_block *b) {
+    return !b->too_large && !b->too_many && !b->starved;
 }
 
 void h2_block_free(struct h2 *h2) {
@@ -43,7 +47,7 @@ bool h2_block_add(struct h2 *h2, struct slice name, struct slice value) {
     b->list_bytes += name.len + value.len + LINE_OVERHEAD_BYTES;
     b->too_large = b->too_large || b->list_bytes > h2->limits.head_bytes;
     b->too_many = b->too_many || b->count == H2_LINES_MAX;
-    if (b->too_large || b->too_many) {
+    if (!h2_block_is_whole(b)) {
         if (b->list_bytes > (size_t)h2->limits.head_bytes * BOMB_FACTOR) {
             h2->abused = true;
             h2->trouble = "a head far beyond the limit (limits.head)";
@@ -56,7 +60,7 @@ bool h2_block_add(struct h2 *h2, struct slice name, struct slice value) {
     *line =
         (struct h2_line){ at, (uint32_t)name.len, at + (uint32_t)name.len, (uint32_t)value.len };
     if (!buffer_append(&b->text, name) || !buffer_append(&b->text, value)) {
-        b->too_large = true;
+        b->starved = true; /* its limit is twice that of a head */
         return true;
     }
     b->count++;
@@ -259,8 +263,8 @@ static bool read_request(struct h2_stream *s, struct http_head *head, struct h1_
     if (h2->block->too_large || h2->block->too_many) {
         return refuse(problem, 431, "the head is too large (limits.head, limits.fields)");
     }
-    if (!join_cookies(h2->block)) {
-        return refuse(problem, 431, "the head is too large (limits.head)");
+    if (h2->block->starved || !join_cookies(h2->block)) {
+        return refuse(problem, 503, "no memory is left");
     }
     if (!read_lines(h2, head, &p, problem)) {
         return false;
@@ -338,8 +342,8 @@ enum h2_result h2_read_response(struct h2_stream *s, bool ended, struct http_hea
     head->version = 20;
     head->keep_alive = true;
     head->status = h2_block_status(h2);
-    bool good = head->status != 0 && head->status != 101 && !h2->block->too_large &&
-                !h2->block->too_many && read_lines(h2, head, &p, &problem) && read_length(head);
+    bool good = head->status != 0 && head->status != 101 && h2_block_is_whole(h2->block) &&
+                read_lines(h2, head, &p, &problem) && read_length(head);
     if (!good) {
         h2_reset(s, H2_PROTOCOL_ERROR);
         return H2_MALFORMED;

@@ -27,7 +27,7 @@ struct h2_line {
 struct h2_block {
     struct buffer text;
     size_t count, list_bytes; /* as RFC 9113 6.5.2 counts: 32 more a field */
-    bool too_large, too_many;
+    bool too_large, too_many, starved; /* the last: of memory */
     struct h2_line lines[H2_LINES_MAX];
 };
 
@@ -95,6 +95,7 @@ size_t h2_frames_next(struct h2 *h2, struct slice bytes);
 bool h2_block_begin(struct h2 *h2);
 /* False: so much too large that the connection ends. */
 bool h2_block_add(struct h2 *h2, struct slice name, struct slice value);
+bool h2_block_is_whole(const struct h2_block *block); /* nothing of it was left out */
 void h2_block_free(struct h2 *h2);
 /* The status of a response head; 0: it has none, these are trailers. */
 uint16_t h2_block_status(const struct h2 *h2);

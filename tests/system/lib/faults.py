@@ -39,7 +39,8 @@ class Faults:
         self.environment = {"FAULTS": str(self.path), "LD_PRELOAD": str(library)}
         if sanitizer(binary):
             # Ours is first, so that allocations fail in front of ASan, which sees who minds and who leaks.
-            self.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+            # Whole stacks: what the dynamic linker allocates is known by who asked for it.
+            self.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0:fast_unwind_on_malloc=0"
 
     def strike(self, seed, bursts=None, **one_in):
         """`memory=100`: about one allocation in a hundred fails; `bursts={"memory": 5}`: five more after it."""

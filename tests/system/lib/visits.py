@@ -103,7 +103,8 @@ class Visits:
 
     def verify(self, benign=False):
         """Fails the test; `benign`: there was no reason to go without an answer either."""
-        assert self.wrong == [] and self.silent == []
+        assert self.wrong == [], self.wrong
+        assert self.silent == [], self.silent
         assert self.counts["right"] > 0, self.counts
         assert not benign or set(self.counts) == {"right"}, self.counts
 

@@ -1,0 +1,108 @@
+/* What one service costs the controller: CPU of a sample and of a look ahead, memory, and how soon
+ * coverage is back after demand has risen by half. Prints one figure a line. */
+#include <malloc.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/rand.h"
+#include "decide/forecast/forecast.h"
+
+#define DAY_MS INT64_C(86400000)
+#define PATH_STEPS 120
+#define SHIFTS 20
+
+static double cpu_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static int64_t day_steps(const struct forecast_options *o) {
+    return DAY_MS / o->step_ms;
+}
+
+static double demand(struct rand *r, int64_t slot, int64_t day) {
+    double week_end = slot / day % 7 >= 5 ? 0.6 : 1;
+    double of_day = 600 - 400 * cos(2 * M_PI * (double)(slot % day) / (double)day);
+    return of_day * week_end * (1 + 0.05 * rand_normal(r));
+}
+
+static struct forecast_options options_of(int64_t step_ms, uint32_t horizon) {
+    struct forecast_options o = { .step_ms = step_ms, .horizon_steps = horizon };
+    forecast_default_seasons(&o);
+    return o;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void live(void) {
+    static const double levels[] = { 0.1, 0.5, 0.9, 0.95 };
+    static double took[60 * 1440], values[PATH_STEPS * 4];
+    struct forecast_options o = options_of(60000, 240);
+    struct rand r;
+    rand_init(&r, 1);
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    struct forecast *f = forecast_new(&o, NULL);
+    size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+    size_t len = 28 * 1440;
+    double sum = 0;
+    for (size_t i = 0; i < len; i++) {
+        double start = cpu_us();
+        forecast_observe(f, (int64_t)i * o.step_ms, demand(&r, (int64_t)i, 1440));
+        took[i] = cpu_us() - start;
+        sum += took[i];
+    }
+    qsort(took, len, sizeof *took, by_size);
+    double start = cpu_us();
+    for (int i = 0; i < 200; i++) {
+        forecast_predict(f, PATH_STEPS, (struct forecast_quantiles){ levels, 4 }, NULL, values);
+    }
+    double look = (cpu_us() - start) / 200;
+    printf("one-minute steps, 28 days: a sample %.0f us (99.9 %% of them below %.0f), a look %d "
+           "steps ahead %.0f us\n",
+           sum / (double)len, took[len - len / 1000], PATH_STEPS, look);
+    printf("1,000 services, a sample and a look each minute: %.1f %% of a core\n",
+           (sum / (double)len + look) * 1000 / 60e6 * 100);
+    printf("memory of a forecaster: %zu KB\n", bytes / 1024);
+    forecast_free(f);
+}
+
+/* Share of samples at or below the 0.95 quantile that was said an hour before, by hour since. */
+static void shift(void) {
+    static const double level = 0.95;
+    double covered[12] = { 0 }, values[12];
+    for (int seed = 0; seed < SHIFTS; seed++) {
+        struct forecast_options o = options_of(300000, 288);
+        struct forecast *f = forecast_new(&o, NULL);
+        struct rand r;
+        rand_init(&r, (uint64_t)seed + 1);
+        double said[12] = { 0 };
+        int64_t day = day_steps(&o), at = 21 * day + seed * 13;
+        for (int64_t i = 0; i < at + 144; i++) {
+            double value = demand(&r, i, day) * (i >= at ? 1.5 : 1);
+            if (i >= at) {
+                covered[(i - at) / 12] += value <= said[i % 12];
+            }
+            forecast_observe(f, i * o.step_ms, value);
+            forecast_predict(f, 12, (struct forecast_quantiles){ &level, 1 }, NULL, values);
+            said[i % 12] = values[11];
+        }
+        forecast_free(f);
+    }
+    printf("0.95 quantile, an hour ahead, by hour after demand rose by half:");
+    for (int hour = 0; hour < 12; hour++) {
+        printf(" %.2f", covered[hour] / (12 * SHIFTS));
+    }
+    printf("\n");
+}
+
+int main(void) {
+    live();
+    shift();
+    return 0;
+}

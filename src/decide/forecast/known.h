@@ -1,0 +1,46 @@
+/* Known: what is known ahead about one slot. Events and holidays of the calendar, columns that go
+ * on past the origin, and the factor that the multipliers and the learned effects make of them. Not
+ * here: reading them (calendar.h), learning effects (effects.h). */
+#pragma once
+#include "decide/forecast/calendar.h"
+#include "decide/forecast/effects.h"
+
+#define KNOWN_REGRESSORS_MAX 8
+#define KNOWN_REGRESSOR_VALUES 3 /* effects of the values 1, 2, 3 of a column */
+#define KNOWN_NEAR_DAYS 7        /* how far known_nearness looks to either side */
+#define MS_PER_DAY INT64_C(86400000)
+
+struct known_regressor {
+    const double *values;
+    size_t len;
+    int64_t start_ms;
+};
+
+struct known {
+    const struct calendar *calendar; /* NULL: none */
+    struct known_regressor regressors[KNOWN_REGRESSORS_MAX];
+    size_t regressor_count;
+    int64_t step_ms, near_ms; /* near: a day, or a step where that is longer */
+    uint32_t day_steps;
+};
+
+void known_init(struct known *k, int64_t step_ms);
+
+struct known_slot {
+    struct effects_active active;
+    uint32_t time;  /* place in the day */
+    double given;   /* product of the multipliers that were given */
+    double learned; /* factor of the kinds without one */
+};
+/* What is known of the slot that starts at `from_ms`; events count from `lead_ms` earlier on. */
+void known_look(const struct known *k, const struct effects *effects, int64_t from_ms,
+                int64_t lead_ms, struct known_slot *out);
+
+/* For the first `len` kinds of the calendar: how far the nearest event without a multiplier is, in
+ * log2(1 + hours): negative while it is ahead, 0 while it lasts, NAN beyond KNOWN_NEAR_DAYS. */
+void known_nearness(const struct known *k, int64_t from_ms, double *out, size_t len);
+
+/* The column's value at a time; 0 where it has none. */
+double known_regressor_at(const struct known *k, size_t regressor, int64_t at_ms);
+/* Days to the nearest day on which the column is not 0 at this time of the day, signed as above. */
+double known_regressor_nearness(const struct known *k, size_t regressor, int64_t at_ms);

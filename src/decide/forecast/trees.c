@@ -1,0 +1,242 @@
+#include "decide/forecast/trees.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEARNING_RATE 0.1F
+#define LEAF_EXAMPLES_MIN 25
+#define LEAF_WEIGHT 1.0F /* pulls small leaves' gains down */
+#define BAG_OF_256 160   /* examples in a tree */
+#define FEATURES_OF_256 100
+#define BUCKET_BITS 2 /* of a byte that splits ignore */
+#define BUCKETS (256 >> BUCKET_BITS)
+
+struct bucket {
+    float gradient, weight;
+    uint32_t count;
+};
+
+struct pair {
+    float value, weight;
+};
+
+struct trees_scratch {
+    struct bucket bucket[FEATURES][BUCKETS];
+    struct pair *pairs, *residuals;
+    uint16_t *order, *other; /* examples of the bag, node by node */
+};
+
+struct trees_scratch *trees_scratch_new(size_t capacity) {
+    struct trees_scratch *s = calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + 4));
+    if (s != NULL) {
+        s->pairs = (struct pair *)(s + 1);
+        s->residuals = s->pairs + capacity;
+        s->order = (uint16_t *)(s->residuals + capacity);
+        s->other = s->order + capacity;
+    }
+    return s;
+}
+
+bool examples_init(struct examples *e, size_t capacity) {
+    *e = (struct examples){ .capacity = capacity };
+    e->of = malloc(capacity * sizeof *e->of);
+    return e->of != NULL;
+}
+
+void examples_fini(struct examples *e) {
+    free(e->of);
+    *e = (struct examples){ 0 };
+}
+
+bool examples_wanted(const struct examples *e, uint32_t hash) {
+    return (hash & e->keep_mask) == 0;
+}
+
+void examples_add(struct examples *e, const struct example *example) {
+    while (e->len == e->capacity) {
+        size_t kept = 0;
+        e->keep_mask = e->keep_mask * 2 + 1;
+        for (size_t i = 0; i < e->len; i++) {
+            if (examples_wanted(e, e->of[i].hash)) {
+                e->of[kept++] = e->of[i];
+            }
+        }
+        e->len = kept;
+    }
+    if (examples_wanted(e, example->hash)) {
+        e->of[e->len++] = *example;
+    }
+}
+
+static uint32_t mix_bits(uint32_t x) {
+    x = (x ^ x >> 16) * 0x7feb352dU;
+    x = (x ^ x >> 15) * 0x846ca68bU;
+    return x ^ x >> 16;
+}
+
+static float leaf_of(const struct tree *t, const uint8_t *bytes) {
+    unsigned node = 0;
+    for (int level = 0; level < TREES_DEPTH; level++) {
+        node = 2 * node + 1 + (bytes[t->feature[node]] > t->most[node]);
+    }
+    return t->leaf[node - TREES_NODES];
+}
+
+double trees_predict(const struct trees *t, const uint8_t *bytes) {
+    float sum = 0;
+    for (uint32_t i = 0; i < t->len; i++) {
+        sum += leaf_of(&t->tree[i], bytes);
+    }
+    return (double)sum;
+}
+
+struct growth {
+    const struct examples *examples;
+    struct trees_scratch *scratch;
+    struct tree *tree;
+    uint8_t features[FEATURES];
+    size_t feature_count;
+};
+
+static void fill_buckets(const struct growth *g, const uint16_t *members, size_t len) {
+    for (size_t f = 0; f < g->feature_count; f++) {
+        memset(g->scratch->bucket[f], 0, sizeof g->scratch->bucket[f]);
+    }
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t *bytes = g->examples->of[members[i]].bytes;
+        struct pair residual = g->scratch->residuals[members[i]];
+        float weight = residual.weight;
+        float gradient = residual.value > 0 ? weight : residual.value < 0 ? -weight : 0;
+        for (size_t f = 0; f < g->feature_count; f++) {
+            struct bucket *b = &g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS];
+            b->gradient += gradient;
+            b->weight += weight;
+            b->count++;
+        }
+    }
+}
+
+static float gain_of(float gradient, float weight) {
+    return gradient * gradient / (weight + LEAF_WEIGHT);
+}
+
+/* The best split of a node into `tree`; false when none is worth it. */
+static bool choose_split(const struct growth *g, size_t node, size_t len) {
+    float best = 0;
+    bool found = false;
+    for (size_t f = 0; f < g->feature_count; f++) {
+        const struct bucket *buckets = g->scratch->bucket[f];
+        float gradient = 0, weight = 0, left_gradient = 0, left_weight = 0;
+        size_t left = 0;
+        for (int i = 0; i < BUCKETS; i++) {
+            gradient += buckets[i].gradient;
+            weight += buckets[i].weight;
+        }
+        float whole = gain_of(gradient, weight) * 1.0001F + 1e-6F;
+        for (int i = 0; i < BUCKETS - 1; i++) {
+            if (buckets[i].count == 0) {
+                continue;
+            }
+            left_gradient += buckets[i].gradient;
+            left_weight += buckets[i].weight;
+            left += buckets[i].count;
+            if (left < LEAF_EXAMPLES_MIN || len - left < LEAF_EXAMPLES_MIN) {
+                continue;
+            }
+            float gain = gain_of(left_gradient, left_weight) +
+                         gain_of(gradient - left_gradient, weight - left_weight) - whole;
+            if (gain > best) {
+                best = gain;
+                found = true;
+                g->tree->feature[node] = g->features[f];
+                g->tree->most[node] = (uint8_t)(((i + 1) << BUCKET_BITS) - 1);
+            }
+        }
+    }
+    return found;
+}
+
+/* Quickselect: each turn keeps the side in which half of the weight is reached. */
+static float weighted_median(const struct growth *g, const uint16_t *members, size_t len) {
+    struct pair *pairs = g->scratch->pairs;
+    float wanted = 0;
+    for (size_t i = 0; i < len; i++) {
+        pairs[i] = g->scratch->residuals[members[i]];
+        wanted += pairs[i].weight / 2;
+    }
+    while (len > 1) {
+        float middle = pairs[len / 2].value, below_weight = 0, equal_weight = 0;
+        for (size_t i = 0; i < len; i++) {
+            below_weight += pairs[i].value < middle ? pairs[i].weight : 0;
+            equal_weight += pairs[i].value == middle ? pairs[i].weight : 0;
+        }
+        bool below = wanted <= below_weight;
+        if (!below && wanted <= below_weight + equal_weight) {
+            return middle;
+        }
+        size_t kept = 0;
+        for (size_t i = 0; i < len; i++) {
+            if (below ? pairs[i].value < middle : pairs[i].value > middle) {
+                pairs[kept++] = pairs[i];
+            }
+        }
+        wanted -= below ? 0 : below_weight + equal_weight;
+        len = kept;
+    }
+    return len == 1 ? pairs[0].value : 0;
+}
+
+static void grow_node(const struct growth *g, size_t node, uint16_t *members, size_t len) {
+    if (node >= TREES_NODES) {
+        g->tree->leaf[node - TREES_NODES] = LEARNING_RATE * weighted_median(g, members, len);
+        return;
+    }
+    g->tree->feature[node] = 0;
+    g->tree->most[node] = 255;
+    size_t left = len;
+    if (len >= 2 * (size_t)LEAF_EXAMPLES_MIN) {
+        fill_buckets(g, members, len);
+        if (choose_split(g, node, len)) {
+            uint8_t feature = g->tree->feature[node], most = g->tree->most[node];
+            size_t right = 0;
+            left = 0;
+            for (size_t i = 0; i < len; i++) {
+                if (g->examples->of[members[i]].bytes[feature] <= most) {
+                    members[left++] = members[i];
+                } else {
+                    g->scratch->other[right++] = members[i];
+                }
+            }
+            memcpy(members + left, g->scratch->other, right * sizeof *members);
+        }
+    }
+    grow_node(g, 2 * node + 1, members, left);
+    if (left < len) {
+        grow_node(g, 2 * node + 2, members + left, len - left);
+    }
+}
+
+void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch) {
+    struct growth g = { .examples = e, .scratch = scratch, .tree = &t->tree[t->len] };
+    size_t bag = 0;
+    for (size_t i = 0; i < e->len; i++) {
+        if (t->len == 0) {
+            e->of[i].score = 0;
+        }
+        scratch->residuals[i] = (struct pair){ e->of[i].target - e->of[i].score, e->of[i].weight };
+        if ((mix_bits(e->of[i].hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
+            scratch->order[bag++] = (uint16_t)i;
+        }
+    }
+    for (uint32_t f = 0; f < FEATURES; f++) {
+        if ((mix_bits(f * 0x85ebca6bU + t->len) & 255) < FEATURES_OF_256) {
+            g.features[g.feature_count++] = (uint8_t)f;
+        }
+    }
+    memset(g.tree, 0, sizeof *g.tree);
+    grow_node(&g, 0, scratch->order, bag);
+    for (size_t i = 0; i < e->len; i++) {
+        e->of[i].score += leaf_of(g.tree, e->of[i].bytes);
+    }
+    t->len++;
+}

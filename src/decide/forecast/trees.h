@@ -1,0 +1,50 @@
+/* Trees: gradient boosting of small regression trees on bytes, for the mean absolute error (leaves
+ * are weighted medians). Grown one at a time, so that a forecaster that lives beside traffic spends
+ * a fraction of a millisecond a sample. Deterministic.
+ * After: Friedman, "Greedy Function Approximation", 2001; histograms as in LightGBM (NIPS 2017). */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decide/forecast/features.h"
+
+#define TREES_MAX 100
+#define TREES_DEPTH 5
+#define TREES_NODES ((1 << TREES_DEPTH) - 1)
+
+struct tree { /* complete; a node that was not split sends all to the left */
+    uint8_t feature[TREES_NODES], most[TREES_NODES]; /* left when the byte is <= most */
+    float leaf[TREES_NODES + 1];
+};
+
+struct trees {
+    struct tree tree[TREES_MAX];
+    uint32_t len;
+};
+
+/* Examples to learn from; every `keep_mask + 1`th that is offered is kept, and when there is no
+ * room the mask grows: they always span the whole time. */
+struct example {
+    uint8_t bytes[FEATURES];
+    float target, weight, score; /* score: what the growing trees say */
+    uint32_t hash;
+};
+
+struct examples {
+    struct example *of;
+    size_t len, capacity;
+    uint32_t keep_mask;
+};
+
+bool examples_init(struct examples *e, size_t capacity); /* false without memory */
+void examples_fini(struct examples *e);
+/* Whether an example of that hash is to be kept. */
+bool examples_wanted(const struct examples *e, uint32_t hash);
+void examples_add(struct examples *e, const struct example *example);
+
+/* One tree more, of the examples; sets their scores. `scratch` is lent. */
+struct trees_scratch;
+struct trees_scratch *trees_scratch_new(size_t examples_capacity);
+void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch);
+double trees_predict(const struct trees *t, const uint8_t *bytes);
