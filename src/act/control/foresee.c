@@ -8,7 +8,8 @@
 /* What is asked of the forecast: the levels for people and trust_levels, ascending. */
 #define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
-#define MEDIAN 1 /* of those for people */
+#define MEDIAN 1         /* of those for people */
+#define SETTLE_MS 120000 /* and a lead time: then demand itself says how large a campaign is */
 static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
 static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
@@ -109,13 +110,26 @@ static double lead_ms(const struct foresee *f) {
 static struct trust_input trust_input_of(const struct foresee *f) {
     return (struct trust_input){
         .policy = &f->policy,
-        .calendar = f->calendar,
         .capacity_rps = capacity_rps(&f->capacity),
         .lead_ms = lead_ms(f),
         .values = f->levels,
+        .announced = f->announced,
         .steps = f->path_steps,
         .start_ms = f->path_start_ms,
     };
+}
+
+/* What campaigns that begin may ask for, on top of the ordinary demand that is likely. */
+static void look_for_announced(struct foresee *f, int64_t now_ms, const struct uplift_path *path,
+                               const double *values) {
+    struct uplift_begin begin = {
+        .quantile = autoscale_quantile(&f->policy, capacity_rps(&f->capacity)),
+        .settle_ms = SETTLE_MS + (int64_t)lead_ms(f),
+    };
+    uplift_announced(&f->uplift, now_ms, path, &begin, f->announced);
+    for (size_t step = 0; step < path->steps; step++) {
+        f->announced[step] *= values[step * path->level_count + shown_at[MEDIAN]];
+    }
 }
 
 static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
@@ -134,6 +148,7 @@ static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
     bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
     f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * ASKED + shown_at[MEDIAN]];
+    look_for_announced(f, now_ms, &path, values);
     uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
     for (size_t step = 0; step < steps; step++) {
         for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
@@ -147,6 +162,15 @@ static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     f->path_start_ms = forecast_next_ms(f->forecast);
 }
 
+static void follow(struct foresee *f) {
+    struct trust_input input = trust_input_of(f);
+    trust_follow(&f->trust, &input, f->followed);
+    f->quantile = trust_quantile(&f->trust, &input);
+    for (size_t step = 0; step < f->path_steps; step++) {
+        f->provision[step] = fmax(f->followed[step], f->announced[step]);
+    }
+}
+
 static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     int64_t end_ms = slot_ms + f->step_ms;
     double ordinary = uplift_ordinary(&f->uplift, slot_ms, end_ms, rps);
@@ -157,8 +181,7 @@ static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     if (f->path_steps > 0) {
         struct trust_input input = trust_input_of(f);
         trust_step(&f->trust, &input, rps);
-        trust_provision(&f->trust, &input, f->provision);
-        f->quantile = trust_quantile(&f->trust, &input);
+        follow(f);
     }
 }
 
@@ -247,8 +270,7 @@ static void refresh(struct foresee *f, int64_t now_ms) {
         f->quantile = NAN;
     } else if (f->path_due || steps > f->path_steps) {
         look_ahead(f, now_ms, steps);
-        struct trust_input input = trust_input_of(f);
-        trust_provision(&f->trust, &input, f->provision);
+        follow(f);
     }
 }
 
@@ -259,7 +281,8 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
         .now_ms = now_ms,
         .demand_rps = f->demand_rps,
         .demand_age_ms = known ? now_ms - f->demand_at_ms : INT64_MAX,
-        .forecast_rps = f->path_steps > 0 ? f->provision : NULL,
+        .forecast_rps = f->path_steps > 0 ? f->followed : NULL,
+        .announced_rps = f->announced,
         .forecast_len = f->path_steps,
         .forecast_start_ms = f->path_start_ms,
         .forecast_step_ms = f->step_ms,

@@ -74,6 +74,18 @@ static struct uplift_belief expect(const struct uplift *u, const struct calendar
     return uplift_kinds_expect(&u->kinds, e->kind, said_of(e), duration_s(e));
 }
 
+/* Nothing of it is seen yet. */
+static void wait_for(struct uplift_run *r, struct uplift_belief belief) {
+    r->phase = UPLIFT_WAITING;
+    r->belief = belief;
+    r->sought = exp(belief.size.mean) * ONSET_SHARE;
+    r->cusum = 0;
+    r->onset_ms = 0;
+    r->seen_s = 0;
+    memset(r->excess_sum, 0, sizeof r->excess_sum);
+    memset(r->excess_weight, 0, sizeof r->excess_weight);
+}
+
 static void begin_run(struct uplift *u, const struct calendar_event *e) {
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         struct uplift_run *r = &u->runs[i];
@@ -81,9 +93,9 @@ static void begin_run(struct uplift *u, const struct calendar_event *e) {
             *r = (struct uplift_run){ .key = key_of(e),
                                       .start_ms = e->start_ms,
                                       .end_ms = e->end_ms,
-                                      .belief = expect(u, e),
                                       .said = said_of(e),
                                       .announced = true };
+            wait_for(r, expect(u, e));
             slice_copy_text(slice_sub(e->kind, 0, sizeof r->kind - 1), r->kind, sizeof r->kind);
             return;
         }
@@ -98,7 +110,7 @@ static void follow(struct uplift *u, struct uplift_run *r, const struct calendar
     r->start_ms = e->start_ms;
     r->end_ms = e->end_ms;
     if (r->phase == UPLIFT_WAITING) {
-        r->belief = expect(u, e);
+        wait_for(r, expect(u, e));
     }
 }
 
@@ -183,9 +195,12 @@ static int64_t ends_ms(const struct uplift_run *r, const struct onset *onset) {
 }
 
 struct factor {
-    double median; /* mean over the span, of the median */
-    double z_high; /* as asked */
-    double high;   /* most within the span, z_high standard deviations up */
+    double median;     /* mean over the span, of the median */
+    double z_high;     /* as asked */
+    double high;       /* most within the span, z_high standard deviations up */
+    int64_t settle_ms; /* as asked */
+    double announced;  /* as high, those that begin counted at their peak */
+    bool begins;       /* one of them does */
 };
 
 static double excess_at(const struct uplift_run *r, double age_s, double z) {
@@ -199,6 +214,21 @@ static double excess_at(const struct uplift_run *r, double age_s, double z) {
                       decay * decay * b->half.variance; /* what is lost by now was seen */
     variance = fmax(variance, 0);
     return fmin(exp(b->size.mean + shape.mean + z * sqrt(variance)), EXCESS_MOST);
+}
+
+/* From when on it may begin until demand has said how large it is. */
+static bool is_beginning(const struct uplift_run *r, const struct onset *onset, int64_t from_ms,
+                         int64_t to_ms, int64_t settle_ms) {
+    int64_t expected_ms = onset->at_ms < r->start_ms ? onset->at_ms : r->start_ms;
+    int64_t early_ms = onset->at_ms - onset->slack_ms;
+    int64_t first_ms = early_ms > expected_ms ? early_ms : expected_ms;
+    return to_ms > first_ms && from_ms < onset->at_ms + settle_ms;
+}
+
+/* The highest it may come to: in the first minutes nobody knows how far it has risen. */
+static double peak_excess(const struct uplift_run *r, double z) {
+    const struct uplift_normal *size = &r->belief.size;
+    return fmin(exp(size->mean + z * sqrt(size->variance)), EXCESS_MOST);
 }
 
 static void multiply(const struct uplift_run *r, int64_t now_ms, int64_t from_ms, int64_t to_ms,
@@ -220,8 +250,11 @@ static void multiply(const struct uplift_run *r, int64_t now_ms, int64_t from_ms
         sum += excess_at(r, (double)(at_ms - onset.at_ms) / 1000, 0);
         most = fmax(most, high);
     }
+    bool begins = from_ms < end_ms && is_beginning(r, &onset, from_ms, to_ms, f->settle_ms);
     f->median *= 1 + sum / PARTS;
     f->high *= 1 + most;
+    f->announced *= 1 + (begins ? peak_excess(r, f->z_high) : sum / PARTS);
+    f->begins |= begins;
 }
 
 /* A run that is not begun yet, of an event further ahead. */
@@ -231,9 +264,15 @@ static struct uplift_run imagine(const struct uplift *u, const struct calendar_e
     };
 }
 
+static struct factor no_factor(double z_high, int64_t settle_ms) {
+    return (struct factor){
+        .median = 1, .z_high = z_high, .high = 1, .settle_ms = settle_ms, .announced = 1
+    };
+}
+
 static struct factor factor_of(const struct uplift *u, int64_t now_ms, int64_t from_ms,
-                               int64_t to_ms, double z_high) {
-    struct factor f = { 1, z_high, 1 };
+                               int64_t to_ms, double z_high, int64_t settle_ms) {
+    struct factor f = no_factor(z_high, settle_ms);
     const struct calendar *c = u->calendar;
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         if (u->runs[i].key != 0) {
@@ -276,19 +315,34 @@ void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_pa
     for (size_t step = 0; step < path->steps; step++) {
         int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
         double *row = &values[step * path->level_count], median = row[middle], floor = 0;
-        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, 0);
+        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, 0, 0);
         if (mean != NULL) {
             mean[step] *= f.median;
         }
         for (size_t i = 0; i < path->level_count; i++) {
             double z = spread_normal_quantile(path->levels[i]), factor = f.median;
-            struct factor at = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z);
+            struct factor at = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z, 0);
             if (i != middle) {
                 factor = z > 0 ? fmax(at.high, f.median) : fmin(at.high, f.median);
             }
             floor = fmax(floor, widen(median, row[i], f.median, factor));
             row[i] = floor;
         }
+    }
+}
+
+void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
+                      const struct uplift_begin *begin, double *out) {
+    int64_t end_ms = path->start_ms + (int64_t)path->steps * path->step_ms;
+    bool touches = uplift_touches(u, path->start_ms, end_ms);
+    double z = spread_normal_quantile(begin->quantile);
+    for (size_t step = 0; step < path->steps; step++) {
+        int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
+        struct factor f = no_factor(z, begin->settle_ms);
+        if (touches) {
+            f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z, begin->settle_ms);
+        }
+        out[step] = f.begins ? f.announced : (double)NAN;
     }
 }
 
@@ -303,7 +357,7 @@ double uplift_ordinary(const struct uplift *u, int64_t from_ms, int64_t to_ms, d
             r->belief.size.variance > SETTLED_VARIANCE) {
             return NAN;
         }
-        struct factor f = { 1, 0, 1 };
+        struct factor f = no_factor(0, 0);
         multiply(r, to_ms, from_ms, to_ms, &f);
         factor *= f.median;
     }
@@ -369,16 +423,29 @@ static void learn(struct uplift *u, const struct uplift_run *r) {
 
 /* ---- what a sample says ---- */
 
-static void look_for_onset(struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
+/* The logarithm of the likelihood ratio: that it goes on, against that it does not. */
+static double evidence(const struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
     double expected = ordinary * s->seconds, seen = s->demand_rps * s->seconds;
-    double excess = exp(r->belief.size.mean) * ONSET_SHARE;
-    double ratio = 1 + fmax(fmin(excess, 2), ONSET_EXCESS_LEAST);
-    double gain = (seen * log(ratio) - expected * (ratio - 1)) / (1 + ONSET_DISPERSION * expected);
+    double ratio = 1 + fmax(fmin(r->sought, 2), ONSET_EXCESS_LEAST);
+    return (seen * log(ratio) - expected * (ratio - 1)) / (1 + ONSET_DISPERSION * expected);
+}
+
+/* What looked like the onset and is not borne out was chance: the send is still to come. */
+static void doubt_onset(const struct uplift *u, struct uplift_run *r, const struct uplift_sample *s,
+                        double ordinary) {
+    r->cusum += evidence(r, s, ordinary);
+    if (r->cusum <= 0) {
+        double length_s = (double)(r->end_ms - r->start_ms) / 1000;
+        wait_for(r, uplift_kinds_expect(&u->kinds, slice_from(r->kind), r->said, length_s));
+    }
+}
+
+static void look_for_onset(struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
     if (r->cusum <= 0) {
         r->cusum = 0;
         r->cusum_ms = s->end_ms - (int64_t)(s->seconds * 1000);
     }
-    r->cusum = fmax(r->cusum + gain, 0);
+    r->cusum = fmax(r->cusum + evidence(r, s, ordinary), 0);
     if (r->cusum > ONSET_THRESHOLD) {
         r->phase = UPLIFT_RUNNING;
         r->onset_ms = r->cusum_ms;
@@ -422,7 +489,7 @@ static void correct(struct uplift_run *r, const struct uplift_sample *s, double 
 /* What the other campaigns of this moment make of the ordinary demand. */
 static double of_others(const struct uplift *u, const struct uplift_run *mine,
                         const struct uplift_sample *s) {
-    struct factor f = { 1, 0, 1 };
+    struct factor f = no_factor(0, 0);
     int64_t from_ms = s->end_ms - (int64_t)(s->seconds * 1000);
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         const struct uplift_run *r = &u->runs[i];
@@ -437,6 +504,8 @@ static void observe_run(struct uplift *u, struct uplift_run *r, const struct upl
     double ordinary = s->ordinary_rps * of_others(u, r, s);
     if (r->phase == UPLIFT_WAITING && ordinary > 0) {
         look_for_onset(r, s, ordinary);
+    } else if (r->phase == UPLIFT_RUNNING && ordinary > 0 && s->end_ms < patience_until(r)) {
+        doubt_onset(u, r, s, ordinary);
     }
     struct onset onset = { r->start_ms, 0 };
     (void)onset_of(r, s->end_ms, &onset);

@@ -10,7 +10,8 @@
  * learned in the same way: who always says twice too much is believed half.
  * Live, every sample moves the estimate of E (a Kalman filter on log E; West & Harrison, Bayesian
  * Forecasting and Dynamic Models, §2.2). The onset is found by a CUSUM of the Poisson likelihood
- * ratio (Page 1954), so that a send that is early, late or does not come is noticed by demand.
+ * ratio (Page 1954), so that a send that is early, late or does not come is noticed by demand; the
+ * same ratio takes back an onset that was chance.
  * Pure: no clock, no I/O; history and live go through the same functions.
  * Not here: the ordinary demand (forecast.h), reading calendars (calendar.h). */
 #pragma once
@@ -36,9 +37,10 @@ struct uplift_run {
     enum uplift_phase phase;
     int64_t onset_ms; /* RUNNING: when demand began to rise */
     struct uplift_belief belief;
-    double said;   /* log (multiplier − 1); NaN: not given */
-    double seen_s; /* age of the last sample; 0: none */
-    double cusum;
+    double said;      /* log (multiplier − 1); NaN: not given */
+    double seen_s;    /* age of the last sample; 0: none */
+    double sought;    /* excess by which the onset is known */
+    double cusum;     /* of what speaks for it */
     int64_t cusum_ms; /* since when the sum is above 0 */
     double excess_sum[UPLIFT_AGE_BINS], excess_weight[UPLIFT_AGE_BINS];
     char kind[UPLIFT_NAME_BYTES];
@@ -84,6 +86,17 @@ struct uplift_path {
 };
 void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
                   double *mean, double *values);
+
+/* What somebody announced, apart from what is extrapolated: for each step in which a campaign may
+ * begin, or began less than `settle_ms` ago, the factor that the campaigns may come to with
+ * probability `quantile`. The rise is not waited for, a send that is late is counted on, and
+ * nothing has to be learned first. NaN: none begins there. Only times of `path` are used. */
+struct uplift_begin {
+    double quantile;
+    int64_t settle_ms; /* until demand itself says how large the campaign is */
+};
+void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
+                      const struct uplift_begin *begin, double *out);
 
 /* What is thought of a campaign now: the peak as a multiplier, with the bounds that hold it with
  * probability 0.8. */
