@@ -8,8 +8,7 @@
 /* What is asked of the forecast: the levels for people and trust_levels, ascending. */
 #define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
-#define MEDIAN 1         /* of those for people */
-#define SETTLE_MS 120000 /* and a lead time: then demand itself says how large a campaign is */
+#define MEDIAN 1 /* of those for people */
 static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
 static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
@@ -124,7 +123,7 @@ static void look_for_announced(struct foresee *f, int64_t now_ms, const struct u
                                const double *values) {
     struct uplift_begin begin = {
         .quantile = autoscale_quantile(&f->policy, capacity_rps(&f->capacity)),
-        .settle_ms = SETTLE_MS + (int64_t)lead_ms(f),
+        .lead_ms = (int64_t)lead_ms(f),
     };
     uplift_announced(&f->uplift, now_ms, path, &begin, f->announced);
     for (size_t step = 0; step < path->steps; step++) {

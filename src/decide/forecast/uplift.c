@@ -1,5 +1,6 @@
 #include "decide/forecast/uplift.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #define AGE_UNIT_S 10.0
 #define AGE_GROWTH 0.14 /* of the bins of age, one to the next */
 #define QUANTILE_OF_TENTH 1.2816
+#define RISE_MS_MAX 3600000.0
 #define DELAY_SPREADS 2.0 /* that the send may be earlier than expected */
 #define PARTS 4           /* of a step that are looked at */
 
@@ -195,34 +197,41 @@ static int64_t ends_ms(const struct uplift_run *r, const struct onset *onset) {
 }
 
 struct factor {
-    double median;     /* mean over the span, of the median */
-    double z_high;     /* as asked */
-    double high;       /* most within the span, z_high standard deviations up */
-    int64_t settle_ms; /* as asked */
-    double announced;  /* as high, those that begin counted at their peak */
-    bool begins;       /* one of them does */
+    double median; /* mean over the span, of the median */
+    size_t z_count;
+    double z[UPLIFT_LEVELS_MAX];    /* as asked */
+    double high[UPLIFT_LEVELS_MAX]; /* most within the span, so many standard deviations up */
+    int64_t lead_ms;                /* as asked */
+    double announced; /* as high of the first z, those that begin counted at their peak */
+    bool begins;      /* one of them does */
 };
 
-static double excess_at(const struct uplift_run *r, double age_s, double z) {
+/* The logarithm of an excess. */
+struct excess {
+    double mean, sd; /* mean -INFINITY: none */
+};
+
+static struct excess excess_at(const struct uplift_run *r, double age_s) {
     if (age_s <= 0) {
-        return 0;
+        return (struct excess){ -INFINITY, 0 };
     }
     const struct uplift_belief *b = &r->belief;
     struct uplift_shape shape = uplift_shape_at(b, age_s);
     double seen = r->seen_s > 0 ? uplift_shape_at(b, r->seen_s).lost : 0, decay = shape.lost - seen;
     double variance = b->size.variance - 2 * shape.rising * b->covariance + shape.variance +
                       decay * decay * b->half.variance; /* what is lost by now was seen */
-    variance = fmax(variance, 0);
-    return fmin(exp(b->size.mean + shape.mean + z * sqrt(variance)), EXCESS_MOST);
+    return (struct excess){ b->size.mean + shape.mean, sqrt(fmax(variance, 0)) };
 }
 
-/* From when on it may begin until demand has said how large it is. */
+/* From when on it may begin until it has risen and demand has said how large it is. */
 static bool is_beginning(const struct uplift_run *r, const struct onset *onset, int64_t from_ms,
-                         int64_t to_ms, int64_t settle_ms) {
+                         int64_t to_ms, int64_t lead_ms) {
     int64_t expected_ms = onset->at_ms < r->start_ms ? onset->at_ms : r->start_ms;
     int64_t early_ms = onset->at_ms - onset->slack_ms;
     int64_t first_ms = early_ms > expected_ms ? early_ms : expected_ms;
-    return to_ms > first_ms && from_ms < onset->at_ms + settle_ms;
+    double rise_ms = fmin(exp(r->belief.rise.mean) * 1000, RISE_MS_MAX);
+    double settle_ms = fmax(rise_ms, UPLIFT_SETTLE_MS) + (double)lead_ms;
+    return to_ms > first_ms && (double)(from_ms - onset->at_ms) < settle_ms;
 }
 
 /* The highest it may come to: in the first minutes nobody knows how far it has risen. */
@@ -238,22 +247,29 @@ static void multiply(const struct uplift_run *r, int64_t now_ms, int64_t from_ms
         return;
     }
     int64_t end_ms = ends_ms(r, &onset);
-    double sum = 0, most = 0, span_ms = (double)(to_ms - from_ms);
-    for (int i = 0; i < PARTS; i++) {
-        int64_t at_ms = from_ms + (int64_t)(span_ms * (i + 0.5) / PARTS);
-        int64_t latest_ms = from_ms + (int64_t)(span_ms * (i + 1) / PARTS);
+    double sum = 0, span_ms = (double)(to_ms - from_ms), most[UPLIFT_LEVELS_MAX];
+    for (size_t i = 0; i < f->z_count; i++) {
+        most[i] = -INFINITY;
+    }
+    for (int part = 0; part < PARTS; part++) {
+        int64_t at_ms = from_ms + (int64_t)(span_ms * (part + 0.5) / PARTS);
+        int64_t latest_ms = from_ms + (int64_t)(span_ms * (part + 1) / PARTS);
         if (at_ms >= end_ms) {
             break;
         }
-        double high =
-            excess_at(r, (double)(latest_ms - onset.at_ms + onset.slack_ms) / 1000, f->z_high);
-        sum += excess_at(r, (double)(at_ms - onset.at_ms) / 1000, 0);
-        most = fmax(most, high);
+        struct excess high =
+            excess_at(r, (double)(latest_ms - onset.at_ms + onset.slack_ms) / 1000);
+        sum += fmin(exp(excess_at(r, (double)(at_ms - onset.at_ms) / 1000).mean), EXCESS_MOST);
+        for (size_t i = 0; i < f->z_count; i++) {
+            most[i] = fmax(most[i], high.mean + f->z[i] * high.sd);
+        }
     }
-    bool begins = from_ms < end_ms && is_beginning(r, &onset, from_ms, to_ms, f->settle_ms);
+    bool begins = from_ms < end_ms && is_beginning(r, &onset, from_ms, to_ms, f->lead_ms);
     f->median *= 1 + sum / PARTS;
-    f->high *= 1 + most;
-    f->announced *= 1 + (begins ? peak_excess(r, f->z_high) : sum / PARTS);
+    for (size_t i = 0; i < f->z_count; i++) {
+        f->high[i] *= 1 + fmin(exp(most[i]), EXCESS_MOST);
+    }
+    f->announced *= 1 + (begins ? peak_excess(r, f->z[0]) : sum / PARTS);
     f->begins |= begins;
 }
 
@@ -264,15 +280,20 @@ static struct uplift_run imagine(const struct uplift *u, const struct calendar_e
     };
 }
 
-static struct factor no_factor(double z_high, int64_t settle_ms) {
-    return (struct factor){
-        .median = 1, .z_high = z_high, .high = 1, .settle_ms = settle_ms, .announced = 1
-    };
+/* Of the quantiles `levels`. */
+static struct factor no_factor(const double *levels, size_t level_count, int64_t lead_ms) {
+    struct factor f = { .median = 1, .z_count = level_count, .lead_ms = lead_ms, .announced = 1 };
+    assert(level_count <= UPLIFT_LEVELS_MAX);
+    for (size_t i = 0; i < level_count; i++) {
+        f.z[i] = spread_normal_quantile(levels[i]);
+        f.high[i] = 1;
+    }
+    return f;
 }
 
+/* Of all campaigns, from `f` as it is without any. */
 static struct factor factor_of(const struct uplift *u, int64_t now_ms, int64_t from_ms,
-                               int64_t to_ms, double z_high, int64_t settle_ms) {
-    struct factor f = no_factor(z_high, settle_ms);
+                               int64_t to_ms, struct factor f) {
     const struct calendar *c = u->calendar;
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         if (u->runs[i].key != 0) {
@@ -312,18 +333,18 @@ void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_pa
     if (!uplift_touches(u, path->start_ms, path->start_ms + (int64_t)path->steps * path->step_ms)) {
         return;
     }
+    const struct factor without = no_factor(path->levels, path->level_count, 0);
     for (size_t step = 0; step < path->steps; step++) {
         int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
         double *row = &values[step * path->level_count], median = row[middle], floor = 0;
-        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, 0, 0);
+        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, without);
         if (mean != NULL) {
             mean[step] *= f.median;
         }
         for (size_t i = 0; i < path->level_count; i++) {
-            double z = spread_normal_quantile(path->levels[i]), factor = f.median;
-            struct factor at = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z, 0);
+            double factor = f.median;
             if (i != middle) {
-                factor = z > 0 ? fmax(at.high, f.median) : fmin(at.high, f.median);
+                factor = f.z[i] > 0 ? fmax(f.high[i], f.median) : fmin(f.high[i], f.median);
             }
             floor = fmax(floor, widen(median, row[i], f.median, factor));
             row[i] = floor;
@@ -335,12 +356,12 @@ void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplif
                       const struct uplift_begin *begin, double *out) {
     int64_t end_ms = path->start_ms + (int64_t)path->steps * path->step_ms;
     bool touches = uplift_touches(u, path->start_ms, end_ms);
-    double z = spread_normal_quantile(begin->quantile);
+    const struct factor without = no_factor(&begin->quantile, 1, begin->lead_ms);
     for (size_t step = 0; step < path->steps; step++) {
         int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
-        struct factor f = no_factor(z, begin->settle_ms);
+        struct factor f = without;
         if (touches) {
-            f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z, begin->settle_ms);
+            f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, without);
         }
         out[step] = f.begins ? f.announced : (double)NAN;
     }
@@ -357,7 +378,7 @@ double uplift_ordinary(const struct uplift *u, int64_t from_ms, int64_t to_ms, d
             r->belief.size.variance > SETTLED_VARIANCE) {
             return NAN;
         }
-        struct factor f = no_factor(0, 0);
+        struct factor f = no_factor(NULL, 0, 0);
         multiply(r, to_ms, from_ms, to_ms, &f);
         factor *= f.median;
     }
@@ -489,7 +510,7 @@ static void correct(struct uplift_run *r, const struct uplift_sample *s, double 
 /* What the other campaigns of this moment make of the ordinary demand. */
 static double of_others(const struct uplift *u, const struct uplift_run *mine,
                         const struct uplift_sample *s) {
-    struct factor f = no_factor(0, 0);
+    struct factor f = no_factor(NULL, 0, 0);
     int64_t from_ms = s->end_ms - (int64_t)(s->seconds * 1000);
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         const struct uplift_run *r = &u->runs[i];

@@ -26,7 +26,9 @@
 #define UPLIFT_EARLY_MS 600000      /* a send is looked for from so long before its start */
 #define UPLIFT_PATIENCE_MS 900000   /* …and counted on until so long after it */
 #define UPLIFT_UNLEARNED_MS 7200000 /* so long after the onset nothing is learned as ordinary */
+#define UPLIFT_SETTLE_MS 120000     /* so long after the onset demand says how large it is */
 #define UPLIFT_AGE_BINS 80
+#define UPLIFT_LEVELS_MAX 16 /* quantiles at once */
 
 enum uplift_phase { UPLIFT_WAITING, UPLIFT_RUNNING, UPLIFT_OVER };
 
@@ -88,12 +90,13 @@ void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_pa
                   double *mean, double *values);
 
 /* What somebody announced, apart from what is extrapolated: for each step in which a campaign may
- * begin, or began less than `settle_ms` ago, the factor that the campaigns may come to with
+ * begin, or is rising, and a lead time after that, the factor that the campaigns may come to with
  * probability `quantile`. The rise is not waited for, a send that is late is counted on, and
- * nothing has to be learned first. NaN: none begins there. Only times of `path` are used. */
+ * nothing has to be learned first. Later demand itself has said how large it is. NaN: none begins
+ * there. Only times of `path` are used. */
 struct uplift_begin {
     double quantile;
-    int64_t settle_ms; /* until demand itself says how large the campaign is */
+    int64_t lead_ms; /* until an instance that is ordered now serves */
 };
 void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
                       const struct uplift_begin *begin, double *out);

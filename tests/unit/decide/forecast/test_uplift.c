@@ -250,7 +250,7 @@ static void one_that_is_cancelled_or_moved(void **state) {
 static double announced(const struct uplift *u, int64_t now_ms, int64_t at_ms, double quantile) {
     double factor;
     const struct uplift_path path = { .start_ms = at_ms, .step_ms = 60 * SECOND, .steps = 1 };
-    const struct uplift_begin begin = { quantile, 180 * SECOND };
+    const struct uplift_begin begin = { quantile, 60 * SECOND };
     uplift_announced(u, now_ms, &path, &begin, &factor);
     return factor;
 }
