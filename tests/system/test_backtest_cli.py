@@ -62,8 +62,11 @@ def test_the_report_stands_alone_and_says_whether_prediction_pays(tmp_path):
     result = run_cli("backtest", *COMMON, "--report", report, "--margin", "0.01")
     assert result.returncode == 0, result.stderr
     html = report.read_text()
-    assert html.count("<svg") == 4 and "<script" not in html and "http://" not in html.replace(
+    assert html.count("<svg") == 5 and "<script" not in html and "http://" not in html.replace(
         "http://www.w3.org/2000/svg", "")
+    for word in ("What it cost", "What could not be carried", "Demand and what stood ready for it"):
+        assert f"<h2>{word}</h2>" in html
+    assert html.count('class="bars"') == 4 and "nan" not in html and "%" in html
     verdict = [line for line in result.stdout.splitlines() if line.startswith("Prediction ")]
     assert len(verdict) == 1 and verdict[0].split(":")[0] in html
 
@@ -76,7 +79,7 @@ def test_the_report_stands_alone_and_says_whether_prediction_pays(tmp_path):
     ([*COMMON, "--startup", "-3"], "--startup: expected a duration"),
     ([TWEETS, "--unit-capacity", "lots"], "--unit-capacity: expected a rate"),
     ([*COMMON, "--min", "9", "--max", "3"], "a minimum of instances not above the maximum"),
-    ([*COMMON, "--price", "0"], "--price: expected an amount above 0"),
+    ([*COMMON, "--price", "0"], "--price: expected a number above 0"),
     ([*COMMON, "--config", "/nowhere.yaml"], "/nowhere.yaml"),
     ([*COMMON, "--report", "/nowhere/r.html"], "/nowhere/r.html"),
 ])
@@ -92,3 +95,41 @@ def test_a_bad_file_names_line_and_column(tmp_path):
     result = run_cli("backtest", file, "--unit-capacity", "1/s", "--column", "n")
     assert result.returncode == 2
     assert f"{file}:3:12: expected a number in column 'n', found 'x'" in result.stderr
+
+
+def write_days(path, first, last):
+    """Minutes of days with a rush at noon, four times the usual at once."""
+    rows = ["time,requests"]
+    for minute in range(first * 1440, last * 1440):
+        rush = 4 if 720 <= minute % 1440 < 780 else 1
+        rows.append(f"{1767225600 + minute * 60},{600 * rush}")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_history_of_the_configuration_is_known_at_the_start(tmp_path):
+    write_days(tmp_path / "history.csv", 0, 8)
+    write_days(tmp_path / "days.csv", 8, 10)
+    shop = """listen: [ { address: ":8080" } ]
+services:
+  front: { command: [x], instances: { min: 1, max: 40, capacity: 5/s }, unit: { price: 0.10 EUR } }
+routes: [ { path: /, service: front } ]
+"""
+    unserved = {}
+    for name, demand in (("with", "history: history.csv, "), ("without", "")):
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(shop + f"demand: {{ {demand}margin: 0.002 EUR }}\n")
+        result = run_cli("backtest", tmp_path / "days.csv", "--config", config, "--startup", "300s",
+                         "--policy", "predictive", "--min", "1", "--json")
+        assert result.returncode == 0, result.stderr
+        unserved[name] = json.loads(result.stdout)["predictive"]["unserved_requests"]
+    assert unserved["with"] < 0.2 * unserved["without"]
+
+
+def test_a_history_that_is_not_there_is_named(tmp_path):
+    write_days(tmp_path / "days.csv", 0, 1)
+    config = tmp_path / "shop.yaml"
+    config.write_text("listen: [ { address: \":8080\" } ]\n"
+                      "services: { front: { command: [x], instances: { capacity: 5/s } } }\n"
+                      "routes: [ { path: /, service: front } ]\ndemand: { history: no.csv }\n")
+    result = run_cli("backtest", tmp_path / "days.csv", "--config", config)
+    assert result.returncode == 2 and "no.csv" in result.stderr

@@ -66,12 +66,16 @@ void handle_latency(struct api_connection *c) {
 
 /* ---- forecast ---- */
 
-static json_t *quantile_column(const struct api_forecast *f, size_t level) {
+static json_t *column(const double *from, size_t stride, size_t steps) {
     json_t *values = json_array();
-    for (size_t i = 0; i < f->steps; i++) {
-        json_array_append_new(values, json_known(f->quantiles[i * f->quantile_stride + level]));
+    for (size_t i = 0; i < steps; i++) {
+        json_array_append_new(values, json_known(from[i * stride]));
     }
     return values;
+}
+
+static json_t *quantile_column(const struct api_forecast *f, size_t level) {
+    return column(f->quantiles + level, f->quantile_stride, f->steps);
 }
 
 void handle_forecast(struct api_connection *c) {
@@ -80,19 +84,18 @@ void handle_forecast(struct api_connection *c) {
         return;
     }
     const struct api_forecast *f = &service->forecast;
-    json_t *json = json_object(), *times = json_array(), *mean = json_array();
+    json_t *json = json_object(), *times = json_array();
     for (size_t i = 0; i < f->steps; i++) {
         json_array_append_new(times, json_integer(f->start_ms + (int64_t)i * f->step_ms));
-        json_array_append_new(mean, json_known(f->mean[i]));
     }
     json_put(json, "service", json_text(service->name));
     json_put(json, "step_ms", json_integer(f->step_ms));
     json_put(json, "times_ms", times);
-    json_put(json, "mean", mean);
+    json_put(json, "mean", column(f->mean, 1, f->steps));
     json_put(json, "q0.1", quantile_column(f, 0));
     json_put(json, "q0.5", quantile_column(f, 1));
     json_put(json, "q0.9", quantile_column(f, 2));
-    json_put(json, "provision", quantile_column(f, 3));
+    json_put(json, "provision", column(f->provision, 1, f->steps));
     json_put(json, "provision_quantile", json_known(f->provision_quantile));
     json_put(json, "campaigns", view_campaigns(c->api->view));
     answer_json(c, 200, json);

@@ -5,9 +5,29 @@
 
 #include "base/log.h"
 
-enum { LEVEL_LOW, LEVEL_MEDIAN, LEVEL_HIGH, LEVEL_PROVISION };
+/* What is asked of the forecast: the levels for people and trust_levels, ascending. */
+#define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
+#define ASKED 8
+#define MEDIAN 1 /* of those for people */
+static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
+static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
+static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
 
-static const double shown_levels[] = { 0.1, 0.5, 0.9 };
+static size_t path_steps(const struct autoscale_policy *policy, double lead_ms, int64_t step_ms) {
+    double rounds = policy->starting_max > 0 ? FORESEE_ROUNDS : 1;
+    int64_t once_ms = autoscale_horizon_ms(policy, lead_ms, step_ms) * AUTOSCALE_KEEP_RATIO;
+    int64_t rounds_ms = autoscale_horizon_ms(policy, rounds * lead_ms, step_ms);
+    int64_t horizon_ms = once_ms > rounds_ms ? once_ms : rounds_ms;
+    if (horizon_ms < FORESEE_SHOW_MS) {
+        horizon_ms = FORESEE_SHOW_MS;
+    }
+    int64_t steps = horizon_ms / step_ms + 2;
+    return steps > FORESEE_STEPS_MAX ? FORESEE_STEPS_MAX : (size_t)steps;
+}
+
+size_t foresee_path_steps(const struct foresee_options *options, double lead_ms) {
+    return path_steps(&options->policy, lead_ms, options->step_ms);
+}
 
 static void take_calendar(struct foresee *f, const struct calendar *calendar) {
     struct error err;
@@ -18,6 +38,7 @@ static void take_calendar(struct foresee *f, const struct calendar *calendar) {
         log_warn("holidays_left_out", "error=\"%s\" action=forecast_without", err.text);
     }
     uplift_set_calendar(&f->uplift, calendar);
+    f->path_due = true;
     if (f->forecast != NULL) {
         forecast_set_calendar(f->forecast, &f->ordinary);
     }
@@ -27,11 +48,14 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     *f = (struct foresee){
         .policy = options->policy,
         .step_ms = options->step_ms,
+        .phase_ms = options->phase_ms % options->step_ms,
+        .steps_most = options->steps_most > 0 ? options->steps_most : FORESEE_STEPS_MAX,
         .calendar = options->calendar,
         .slot_ms = INT64_MIN,
         .demand_rps = NAN,
         .demand_at_ms = INT64_MIN,
-        .quantile = AUTOSCALE_QUANTILE_DEFAULT,
+        .quantile = NAN,
+        .path_due = true,
         .ordinary_rps = NAN,
     };
     calendar_init(&f->ordinary);
@@ -42,10 +66,16 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     struct forecast_options forecast = {
         .step_ms = options->step_ms,
         .season_count = options->season_count,
-        .horizon_steps = FORESEE_STEPS_MAX,
+        .horizon_steps = f->steps_most,
     };
     memcpy(forecast.season_ms, options->season_ms, sizeof forecast.season_ms);
-    f->forecast = forecast_new(&forecast, err);
+    if (options->policy.reactive) {
+        return true; /* nobody would ask it */
+    }
+    int64_t season_ms = options->season_count > 0 ? options->season_ms[0] : options->step_ms;
+    f->forecast = trust_init(&f->trust, options->step_ms, season_ms, err)
+                      ? forecast_new(&forecast, err)
+                      : NULL;
     if (f->forecast == NULL) {
         return false;
     }
@@ -56,6 +86,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
 void foresee_fini(struct foresee *f) {
     forecast_free(f->forecast);
     f->forecast = NULL;
+    trust_fini(&f->trust);
     calendar_fini(&f->ordinary);
 }
 
@@ -66,9 +97,91 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
     take_calendar(f, calendar);
 }
 
+static size_t path_length(const struct foresee *f, double lead_ms) {
+    size_t steps = path_steps(&f->policy, lead_ms, f->step_ms);
+    return steps > f->steps_most ? f->steps_most : steps;
+}
+
+static double lead_ms(const struct foresee *f) {
+    return lead_time_bound_ms(&f->lead, FORESEE_LEAD_QUANTILE);
+}
+
+static struct trust_input trust_input_of(const struct foresee *f) {
+    return (struct trust_input){
+        .policy = &f->policy,
+        .capacity_rps = capacity_rps(&f->capacity),
+        .lead_ms = lead_ms(f),
+        .values = f->levels,
+        .announced = f->announced,
+        .steps = f->path_steps,
+        .start_ms = f->path_start_ms,
+    };
+}
+
+/* What campaigns that begin may ask for, on top of the ordinary demand that is likely. */
+static void look_for_announced(struct foresee *f, int64_t now_ms, const struct uplift_path *path,
+                               const double *values) {
+    struct uplift_begin begin = {
+        .quantile = autoscale_quantile(&f->policy, capacity_rps(&f->capacity)),
+        .lead_ms = (int64_t)lead_ms(f),
+    };
+    uplift_announced(&f->uplift, now_ms, path, &begin, f->announced);
+    for (size_t step = 0; step < path->steps; step++) {
+        f->announced[step] *= values[step * path->level_count + shown_at[MEDIAN]];
+    }
+}
+
+static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
+    static double values[FORESEE_STEPS_MAX * ASKED];
+    struct forecast_quantiles asked = { asked_levels, ASKED };
+    f->path_steps = 0;
+    f->path_due = false;
+    if (f->forecast == NULL || !forecast_predict(f->forecast, steps, asked, f->mean, values)) {
+        return;
+    }
+    struct uplift_path path = { .start_ms = forecast_next_ms(f->forecast),
+                                .step_ms = f->step_ms,
+                                .steps = steps,
+                                .levels = asked_levels,
+                                .level_count = ASKED };
+    int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
+    bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
+    f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * ASKED + shown_at[MEDIAN]];
+    look_for_announced(f, now_ms, &path, values);
+    uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
+    for (size_t step = 0; step < steps; step++) {
+        for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
+            f->path[step * FORESEE_LEVELS + level] = values[step * ASKED + shown_at[level]];
+        }
+        for (unsigned level = 0; level < TRUST_LEVELS; level++) {
+            f->levels[step * TRUST_LEVELS + level] = values[step * ASKED + trust_at[level]];
+        }
+    }
+    f->path_steps = steps;
+    f->path_start_ms = forecast_next_ms(f->forecast);
+}
+
+static void follow(struct foresee *f) {
+    struct trust_input input = trust_input_of(f);
+    trust_follow(&f->trust, &input, f->followed);
+    f->quantile = trust_quantile(&f->trust, &input);
+    for (size_t step = 0; step < f->path_steps; step++) {
+        f->provision[step] = fmax(f->followed[step], f->announced[step]);
+    }
+}
+
 static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
-    double ordinary = uplift_ordinary(&f->uplift, slot_ms, slot_ms + f->step_ms, rps);
-    forecast_observe(f->forecast, slot_ms, ordinary);
+    int64_t end_ms = slot_ms + f->step_ms;
+    double ordinary = uplift_ordinary(&f->uplift, slot_ms, end_ms, rps);
+    if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, ordinary)) {
+        return;
+    }
+    look_ahead(f, end_ms, path_length(f, lead_ms(f)));
+    if (f->path_steps > 0) {
+        struct trust_input input = trust_input_of(f);
+        trust_step(&f->trust, &input, rps);
+        follow(f);
+    }
 }
 
 /* The past teaches what campaigns do, too: each step is one long sample. */
@@ -91,14 +204,14 @@ void foresee_remember(struct foresee *f, int64_t slot_ms, double rps) {
 }
 
 static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
-    return now_ms - (now_ms % f->step_ms + f->step_ms) % f->step_ms;
+    int64_t since_ms = (now_ms - f->phase_ms) % f->step_ms;
+    return now_ms - (since_ms + f->step_ms) % f->step_ms;
 }
 
 /* Seconds are summed up into steps. A step of which less than half was seen is not recorded: what
  * was not measured is not zero. */
 static void close_slot(struct foresee *f) {
-    if (f->forecast != NULL && f->slot_ms != INT64_MIN &&
-        f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
+    if (f->slot_ms != INT64_MIN && f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
         learn_slot(f, f->slot_ms, f->slot_sum / f->slot_seconds);
     }
     f->slot_sum = 0;
@@ -119,6 +232,11 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
                                     .demand_rps = second->offered_rps,
                                     .ordinary_rps = f->ordinary_rps };
     uplift_observe(&f->uplift, &sample);
+    if (now_ms - f->slot_ms >= f->step_ms) {
+        close_slot(f);
+        f->slot_ms = INT64_MIN;
+    }
+    f->waiting = second->waiting;
     f->demand_rps = second->offered_rps;
     f->demand_at_ms = now_ms;
 }
@@ -140,84 +258,37 @@ void foresee_observe_start(struct foresee *f, double took_ms) {
     lead_time_observe(&f->lead, took_ms);
 }
 
-static size_t path_length(const struct foresee *f, double lead_ms) {
-    int64_t horizon_ms = autoscale_horizon_ms(&f->policy, lead_ms, f->step_ms);
-    if (horizon_ms < FORESEE_SHOW_MS) {
-        horizon_ms = FORESEE_SHOW_MS;
-    }
-    int64_t steps = horizon_ms / f->step_ms + 2;
-    return steps > FORESEE_STEPS_MAX ? FORESEE_STEPS_MAX : (size_t)steps;
-}
-
-static void look_ahead(struct foresee *f, int64_t now_ms, double lead_ms) {
-    double levels[FORESEE_LEVELS];
-    unsigned column[FORESEE_LEVELS] = { 0 };
-    f->path_steps = 0;
+/* Between two samples the forecast says the same, unless it is to reach further or a campaign is
+ * near, which every second corrects. */
+static void refresh(struct foresee *f, int64_t now_ms) {
+    size_t steps = path_length(f, lead_ms(f));
+    int64_t ahead_ms = (int64_t)steps * f->step_ms;
+    f->path_due |= uplift_touches(&f->uplift, now_ms, now_ms + ahead_ms);
     if (f->forecast == NULL) {
-        return;
+        f->path_steps = 0;
+        f->quantile = NAN;
+    } else if (f->path_due || steps > f->path_steps) {
+        look_ahead(f, now_ms, steps);
+        follow(f);
     }
-    /* The levels are asked in ascending order; column[] says where each of ours went. */
-    unsigned at = 0;
-    bool placed = false;
-    for (unsigned i = 0; i < 3; i++) {
-        if (!placed && f->quantile < shown_levels[i]) {
-            column[LEVEL_PROVISION] = at;
-            levels[at++] = f->quantile;
-            placed = true;
-        }
-        if (f->quantile == shown_levels[i]) {
-            column[LEVEL_PROVISION] = at;
-            placed = true;
-        }
-        column[i] = at;
-        levels[at++] = shown_levels[i];
-    }
-    if (!placed) {
-        column[LEVEL_PROVISION] = at;
-        levels[at++] = f->quantile;
-    }
-    static double values[FORESEE_STEPS_MAX * FORESEE_LEVELS];
-    struct forecast_quantiles asked = { levels, at };
-    size_t steps = path_length(f, lead_ms);
-    if (!forecast_predict(f->forecast, steps, asked, f->mean, values)) {
-        return;
-    }
-    struct uplift_path path = { .start_ms = forecast_next_ms(f->forecast),
-                                .step_ms = f->step_ms,
-                                .steps = steps,
-                                .levels = levels,
-                                .level_count = at };
-    int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
-    bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
-    f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * at + column[LEVEL_MEDIAN]];
-    uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
-    for (size_t step = 0; step < steps; step++) {
-        for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
-            f->path[step * FORESEE_LEVELS + level] = values[step * at + column[level]];
-        }
-        f->provision[step] = values[step * at + column[LEVEL_PROVISION]];
-    }
-    f->path_steps = steps;
-    f->path_start_ms = forecast_next_ms(f->forecast);
 }
 
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting) {
-    double lead_ms = lead_time_quantile_ms(&f->lead, FORESEE_LEAD_QUANTILE);
-    double capacity = capacity_rps(&f->capacity);
-    f->quantile = autoscale_quantile(&f->policy, capacity);
-    look_ahead(f, now_ms, lead_ms);
+    refresh(f, now_ms);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
         .now_ms = now_ms,
         .demand_rps = f->demand_rps,
         .demand_age_ms = known ? now_ms - f->demand_at_ms : INT64_MAX,
-        .forecast_rps = f->path_steps > 0 ? f->provision : NULL,
+        .forecast_rps = f->path_steps > 0 ? f->followed : NULL,
+        .announced_rps = f->announced,
         .forecast_len = f->path_steps,
         .forecast_start_ms = f->path_start_ms,
         .forecast_step_ms = f->step_ms,
         .quantile = f->quantile,
-        .capacity_rps = capacity,
-        .lead_ms = lead_ms,
+        .capacity_rps = capacity_rps(&f->capacity),
+        .lead_ms = lead_ms(f),
+        .waiting = f->waiting,
         .serving = serving,
         .starting = starting,
         .calendar = f->calendar,

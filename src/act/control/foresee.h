@@ -11,12 +11,13 @@
 #include "decide/autoscale/autoscale.h"
 #include "decide/autoscale/capacity.h"
 #include "decide/autoscale/lead_time.h"
+#include "decide/autoscale/trust.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/uplift.h"
 
 #define FORESEE_STEPS_MAX 240  /* of the forecast path that is kept */
-#define FORESEE_LEVELS 4       /* 0.1, 0.5, 0.9 and the one to provision */
+#define FORESEE_LEVELS 3       /* 0.1, 0.5 and 0.9: for people */
 #define FORESEE_SHOW_MS 120000 /* the path goes at least so far, for people to see */
 #define FORESEE_LEAD_QUANTILE 0.9
 #define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load to the estimate, to be evidence */
@@ -27,6 +28,8 @@ struct foresee_options {
     double capacity_rps; /* configured guess; 0: unknown */
     double lead_ms;      /* guess before anything was started; 0: unknown */
     int64_t step_ms;     /* of the forecast */
+    int64_t phase_ms;    /* when its steps begin, as a unix time; 0: with the epoch */
+    uint32_t steps_most; /* of the path, <= FORESEE_STEPS_MAX; 0: that */
     int64_t season_ms[FORECAST_SEASONS_MAX];
     size_t season_count;
     const struct calendar *calendar; /* NULL: none; must outlive */
@@ -40,7 +43,9 @@ struct foresee {
     struct capacity capacity;
     struct lead_time lead;
     struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
-    int64_t step_ms;
+    struct trust trust;        /* how far it is followed */
+    int64_t step_ms, phase_ms;
+    uint32_t steps_most;
     const struct calendar *calendar;
     struct calendar ordinary; /* what the forecast knows of it; campaigns are uplift's */
     struct uplift uplift;
@@ -48,14 +53,23 @@ struct foresee {
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
     int64_t demand_at_ms;
-    double quantile;   /* to provision */
+    double waiting;    /* requests in the queue, of the last second */
+    double quantile;   /* that is followed; NaN: none */
+    bool path_due;     /* something it depends on has changed */
     size_t path_steps; /* 0: no forecast */
     int64_t path_start_ms;
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
-    double provision[FORESEE_STEPS_MAX];
+    double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
+    double followed[FORESEE_STEPS_MAX];              /* NaN: the forecast is not followed there */
+    double announced[FORESEE_STEPS_MAX];             /* of campaigns that begin; NaN: none does */
+    double provision[FORESEE_STEPS_MAX];             /* the higher one of both; for people */
     double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };
+
+/* How many steps of the forecast decisions look at; at least FORESEE_SHOW_MS of them, for people.
+ */
+size_t foresee_path_steps(const struct foresee_options *options, double lead_ms);
 
 /* False when the forecaster cannot be made; f then works without it. */
 bool foresee_init(struct foresee *f, const struct foresee_options *options, struct error *err);

@@ -198,19 +198,22 @@ static void tell_decision(struct controller *c, unsigned service) {
         return;
     }
     autoscale_explain(d, sentence);
-    char forecast[32] = "null", demand[32] = "null";
+    char forecast[32] = "null", demand[32] = "null", quantile[32] = "null";
     if (isfinite(d->forecast_rps)) {
         snprintf(forecast, sizeof forecast, "%.1f", d->forecast_rps);
     }
     if (isfinite(d->demand_rps)) {
         snprintf(demand, sizeof demand, "%.1f", d->demand_rps);
     }
+    if (isfinite(d->quantile)) {
+        snprintf(quantile, sizeof quantile, "%.3f", d->quantile);
+    }
     snprintf(evidence, sizeof evidence,
              "{\"why\":\"%s\",\"instances\":%u,\"before\":%u,\"demand_rps\":%s,"
-             "\"forecast_rps\":%s,\"quantile\":%.3f,\"instance_capacity_rps\":%.1f,"
+             "\"forecast_rps\":%s,\"quantile\":%s,\"instance_capacity_rps\":%.1f,"
              "\"lead_ms\":%.0f,\"wanted_reactive\":%u,\"wanted_forecast\":%u}",
              autoscale_reason_name(d->reason), d->instances, s->told ? s->told_instances : 0,
-             demand, forecast, d->quantile, d->capacity_rps, d->lead_ms, d->wanted_reactive,
+             demand, forecast, quantile, d->capacity_rps, d->lead_ms, d->wanted_reactive,
              d->wanted_forecast);
     struct told told = scale_told(service, "want", s->name);
     told.evidence = evidence;

@@ -62,6 +62,7 @@ static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api
         .mean = f->mean,
         .quantiles = f->path,
         .quantile_stride = FORESEE_LEVELS,
+        .provision = f->provision,
         .provision_quantile = f->quantile,
     };
 }

@@ -1,7 +1,10 @@
 /* Autoscale: how many instances a service should have now.
  * Plan = max(what the forecast needs by the time a new instance could serve, what demand needs
  * now), up at once, down only when nothing within the stabilisation window wanted more.
+ * Demand now is what arrives with its headroom and what waits, or where a steep rise will be.
  * Unknown or stale demand never shrinks the fleet. Every decision carries its reason.
+ * What is extrapolated is followed as far as it is trusted (trust.h); what somebody announced is
+ * provisioned by itself, from the first time on.
  * The quantile to provision is the newsvendor's critical ratio: an idle instance-second costs its
  * price c, a missing one loses the margin of the requests it would have carried, m x k; the
  * cheapest stock covers demand with probability (m k - c) / (m k). Pure: no clock, no I/O, the
@@ -12,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decide/autoscale/ramp.h"
 #include "decide/forecast/calendar.h"
 
 #define AUTOSCALE_QUANTILE_DEFAULT 0.95 /* without margin or price */
@@ -39,19 +43,23 @@ void autoscale_policy_init(struct autoscale_policy *p);
 /* (m k - c) / (m k), clamped; AUTOSCALE_QUANTILE_DEFAULT when price or margin is unknown. */
 double autoscale_quantile(const struct autoscale_policy *p, double capacity_rps);
 
-/* How far ahead the plan looks: lead time, interval and a step of the forecast; before it takes an
- * instance away, AUTOSCALE_KEEP_RATIO times as far. */
+/* How far ahead the plan looks: lead time, interval and a step of the forecast; as many lead times
+ * as rounds are needed when only so many start at once; before it takes an instance away,
+ * AUTOSCALE_KEEP_RATIO times as far. */
 int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, int64_t step_ms);
 
 struct autoscale_input {
     int64_t now_ms;    /* unix */
     double demand_rps; /* offered now, before admission; NaN: unknown */
     int64_t demand_age_ms;
+    double waiting;             /* requests that wait for an instance now */
     const double *forecast_rps; /* of the provision quantile, step by step; NULL: the forecaster is
                                    silent, then nothing is taken away (unless policy.reactive) */
     size_t forecast_len;
     int64_t forecast_start_ms, forecast_step_ms;
-    double quantile;                 /* which the forecast is, for the reason */
+    double quantile; /* which the forecast is, for the reason; NaN: it is not followed */
+    const double *announced_rps;     /* as many steps: what campaigns that begin may ask for, of
+                                        autoscale_quantile; NaN: none does. NULL: none at all */
     double capacity_rps;             /* of one instance at the objective, > 0 */
     double lead_ms;                  /* high quantile of the start-up time */
     uint32_t serving, starting;      /* now; spares and draining not counted */
@@ -80,7 +88,8 @@ struct autoscale_decision {
     double demand_rps;                         /* as given */
     double forecast_rps;                       /* highest within the horizon; NaN: none */
     int64_t forecast_at_ms;                    /* when that is */
-    double quantile, capacity_rps, lead_ms;
+    double quantile;                           /* of forecast_rps */
+    double capacity_rps, lead_ms;
     const struct calendar_event *campaign; /* that drove the number; NULL */
 };
 
@@ -88,6 +97,7 @@ struct autoscale_state {
     int64_t bucket_start_ms[AUTOSCALE_WINDOW_BUCKETS]; /* of the window */
     uint32_t bucket_wanted[AUTOSCALE_WINDOW_BUCKETS];  /* most wanted in that bucket */
     bool bucket_used[AUTOSCALE_WINDOW_BUCKETS];
+    struct ramp ramp;
     uint32_t instances; /* last decided */
     int64_t decided_ms; /* when; 0: never */
 };

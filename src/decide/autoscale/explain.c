@@ -29,16 +29,14 @@ static void clock_text(int64_t unix_ms, char out[16]) {
 }
 
 static void ahead_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
-    char at[16];
+    char at[16], what[80] = "demand";
     clock_text(d->forecast_at_ms, at);
     if (d->campaign != NULL) {
-        struct slice name = slice_sub(d->campaign->name, 0, 60);
-        snprintf(out, out_bytes, "campaign '%.*s' at %s is forecast at %.0f rps (q%.2f)",
-                 SLICE_ARG(name), at, d->forecast_rps, d->quantile);
-    } else {
-        snprintf(out, out_bytes, "demand at %s is forecast at %.0f rps (q%.2f)", at,
-                 d->forecast_rps, d->quantile);
+        snprintf(what, sizeof what, "campaign '%.*s'",
+                 SLICE_ARG(slice_sub(d->campaign->name, 0, 60)));
     }
+    snprintf(out, out_bytes, "%s at %s is forecast at %.0f rps (q%.2f)", what, at, d->forecast_rps,
+             d->quantile);
 }
 
 static void maximum_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {

@@ -11,6 +11,7 @@
 struct lead_time {
     double start_ms; /* the guess before anything was seen */
     double samples_ms[LEAD_TIME_SAMPLES];
+    double sorted_ms[LEAD_TIME_SAMPLES]; /* the same, ascending: quantiles are asked every second */
     size_t len, next;
 };
 
@@ -18,3 +19,7 @@ void lead_time_init(struct lead_time *l, double start_ms);   /* <= 0: LEAD_TIME_
 void lead_time_observe(struct lead_time *l, double took_ms); /* NaN and negative are ignored */
 /* Quantile q in [0, 1] of the recent start-ups; the guess while there is none. Never NaN. */
 double lead_time_quantile_ms(const struct lead_time *l, double q);
+/* Below which the next start-up stays with probability q. Of n start-ups the next one exceeds the
+ * longest with probability 1 / (n + 1): while that is more than 1 - q, the longest and something.
+ */
+double lead_time_bound_ms(const struct lead_time *l, double q);

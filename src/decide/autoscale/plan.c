@@ -3,7 +3,9 @@
 
 #include "decide/autoscale/autoscale.h"
 
-#define ROUNDING 1e-9 /* 300 rps on instances of 100 are 3, not 4 */
+#define QUEUE_DRAIN_S 10 /* what waits is to be gone after that */
+#define ROUNDS_MAX 4     /* of starts, one after the other */
+#define ROUNDING 1e-9    /* 300 rps on instances of 100 are 3, not 4 */
 
 void autoscale_policy_init(struct autoscale_policy *p) {
     *p = (struct autoscale_policy){
@@ -38,23 +40,54 @@ int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, i
 
 static uint32_t instances_for(double rps, double capacity_rps) {
     double wanted = ceil(rps / capacity_rps - ROUNDING);
-    return (uint32_t)fmin(fmax(wanted, 0), (double)UINT32_MAX);
+    return isnan(wanted) ? 0 : (uint32_t)fmin(fmax(wanted, 0), (double)UINT32_MAX);
 }
 
 struct peak {
     double rps; /* NaN: nothing is forecast in that time */
     int64_t at_ms;
+    bool announced; /* by somebody; else it is extrapolated */
 };
 
+/* Equal peaks: the first one counts. NaN never does. */
+static void take_higher(struct peak *peak, struct peak other) {
+    if (other.rps > peak->rps || (isnan(peak->rps) && !isnan(other.rps))) {
+        *peak = other;
+    }
+}
+
 static struct peak highest_ahead(const struct autoscale_input *in, int64_t horizon_ms) {
-    struct peak peak = { NAN, 0 };
+    struct peak peak = { NAN, 0, false };
     for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
         int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
-        bool touches = at_ms + in->forecast_step_ms > in->now_ms && at_ms < in->now_ms + horizon_ms;
-        /* Equal peaks: the first one counts. NaN never does. */
-        if (touches &&
-            (in->forecast_rps[i] > peak.rps || (isnan(peak.rps) && !isnan(in->forecast_rps[i])))) {
-            peak = (struct peak){ in->forecast_rps[i], at_ms };
+        if (at_ms + in->forecast_step_ms <= in->now_ms || at_ms >= in->now_ms + horizon_ms) {
+            continue;
+        }
+        take_higher(&peak, (struct peak){ in->forecast_rps[i], at_ms, false });
+        if (in->announced_rps != NULL) {
+            take_higher(&peak, (struct peak){ in->announced_rps[i], at_ms, true });
+        }
+    }
+    return peak;
+}
+
+/* What matters to an order of now: until it serves; and when only so many start at once, as far as
+ * the rounds that a peak takes. */
+static struct peak matters_now(const struct autoscale_policy *p, const struct autoscale_input *in,
+                               uint32_t current) {
+    struct peak peak = { NAN, 0, false };
+    for (uint32_t rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
+        double lead_ms = in->lead_ms * rounds;
+        struct peak further =
+            highest_ahead(in, autoscale_horizon_ms(p, lead_ms, in->forecast_step_ms));
+        uint32_t needed = instances_for(further.rps, in->capacity_rps);
+        uint32_t wanted = needed < p->instances_max ? needed : p->instances_max;
+        uint32_t missing = wanted > current ? wanted - current : 0;
+        if (rounds == 1 || (p->starting_max > 0 && missing > p->starting_max * (rounds - 1))) {
+            peak = further;
+        }
+        if (p->starting_max == 0) {
+            break;
         }
     }
     return peak;
@@ -156,20 +189,17 @@ static uint32_t startable(const struct autoscale_policy *p, const struct autosca
 /* What would be right if nothing were held back: from demand now and from the forecast. */
 static struct autoscale_decision wish(const struct autoscale_policy *policy,
                                       const struct autoscale_input *in, struct peak ahead,
-                                      bool known) {
+                                      double net_rps) {
     struct autoscale_decision d = {
         .spares = policy->spares,
         .demand_rps = in->demand_rps,
         .forecast_rps = ahead.rps,
         .forecast_at_ms = ahead.at_ms,
-        .quantile = in->quantile,
+        .quantile = ahead.announced ? autoscale_quantile(policy, in->capacity_rps) : in->quantile,
         .capacity_rps = in->capacity_rps,
         .lead_ms = in->lead_ms,
     };
-    if (known) {
-        d.wanted_reactive =
-            instances_for(in->demand_rps * (1 + policy->headroom_ratio), in->capacity_rps);
-    }
+    d.wanted_reactive = instances_for(net_rps, in->capacity_rps);
     if (!isnan(ahead.rps)) {
         d.wanted_forecast = instances_for(ahead.rps, in->capacity_rps);
     }
@@ -178,6 +208,17 @@ static struct autoscale_decision wish(const struct autoscale_policy *policy,
             calendar_strongest(in->calendar, ahead.at_ms, ahead.at_ms + in->forecast_step_ms);
     }
     return d;
+}
+
+/* What arrives now with its headroom, or where a steep rise will be when help could serve. */
+static double net_rps(const struct autoscale_policy *policy, const struct autoscale_input *in,
+                      struct autoscale_state *state) {
+    double lead_ms = fmax(in->lead_ms, 0);
+    ramp_observe(&state->ramp, in->now_ms, in->demand_rps, lead_ms);
+    double ahead =
+        ramp_ahead_rps(&state->ramp, in->demand_rps, lead_ms + (double)policy->interval_ms);
+    double queued = fmin(fmax(in->waiting, 0) / QUEUE_DRAIN_S, in->demand_rps);
+    return fmax(in->demand_rps * (1 + policy->headroom_ratio) + queued, ahead);
 }
 
 /* Up at once; down only as far as the window lets it; blind not at all. */
@@ -198,12 +239,12 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
     bool foresees = !policy->reactive && in->forecast_rps != NULL;
     bool known = demand_known(policy, in), blind = !known || (!policy->reactive && !foresees);
     int64_t horizon_ms = autoscale_horizon_ms(policy, in->lead_ms, in->forecast_step_ms);
-    struct peak ahead = { NAN, 0 }, keep = { NAN, 0 };
+    struct peak ahead = { NAN, 0, false }, keep = ahead;
     if (foresees) {
-        ahead = highest_ahead(in, horizon_ms);
+        ahead = matters_now(policy, in, current);
         keep = highest_ahead(in, horizon_ms * AUTOSCALE_KEEP_RATIO);
     }
-    struct autoscale_decision d = wish(policy, in, ahead, known);
+    struct autoscale_decision d = wish(policy, in, ahead, known ? net_rps(policy, in, state) : 0);
     uint32_t wanted = larger(d.wanted_reactive, d.wanted_forecast), kept = wanted;
     if (!isnan(keep.rps)) {
         kept = larger(wanted, instances_for(keep.rps, in->capacity_rps));

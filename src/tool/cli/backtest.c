@@ -1,26 +1,25 @@
 /* tidegate backtest FILE: what each scaling policy would have cost and dropped on recorded demand.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "act/control/shop.h"
-#include "base/parse.h"
-#include "config/units.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 #include "tool/sim/backtest.h"
 #include "tool/sim/recorded.h"
 #include "tool/sim/report.h"
+
+#define INSTANCES_LIMIT 1000000
 
 static const char help[] =
     "usage: tidegate backtest FILE [--config shop.yaml] [OPTION…]\n"
     "FILE is CSV of requests per interval, plain or gzip, as for forecast. A request is unserved "
     "when\n"
     "it would have waited longer than 2 s. Options override the configuration.\n\n"
-    "  --config FILE        min, max, price, margin, campaigns, holidays from there\n"
+    "  --config FILE        min, max, price, margin, campaigns, holidays, history from there\n"
     "  --service NAME       which service of the configuration (default: the first)\n"
     "  --policy P           predictive, reactive, hpa, fixed:N or oracle; may be repeated\n"
     "                       (default: predictive, reactive, hpa and oracle)\n"
@@ -42,8 +41,9 @@ struct request {
     struct backtest_input input;
     struct backtest_policy policies[BACKTEST_POLICIES_MAX];
     size_t policy_count;
-    bool max_given, json;
+    bool min_given, max_given, json;
     const char *config_path, *service, *report_path;
+    const char *history_path; /* of the configuration; NULL: none */
 };
 
 enum choice {
@@ -87,30 +87,6 @@ static const struct option options[] = {
     { 0 },
 };
 
-static bool parse_span(const char *option, const char *text, int64_t *ms, struct error *err) {
-    return (units_parse_duration_ms(slice_from(text), ms) && *ms > 0) ||
-           error_set(err, ERROR_INVALID,
-                     "--%s: expected a duration such as 90s, 5m or 24h, found "
-                     "'%s'",
-                     option, text);
-}
-
-static bool parse_count(const char *option, const char *text, uint32_t *count, struct error *err) {
-    uint64_t number;
-    if (!parse_uint(slice_from(text), &number) || number > 1000000) {
-        return error_set(err, ERROR_INVALID, "--%s: expected a number of instances, found '%s'",
-                         option, text);
-    }
-    *count = (uint32_t)number;
-    return true;
-}
-
-static bool parse_amount(const char *option, const char *text, double *amount, struct error *err) {
-    return (parse_double(slice_from(text), amount) && *amount > 0) ||
-           error_set(err, ERROR_INVALID, "--%s: expected an amount above 0, found '%s'", option,
-                     text);
-}
-
 static bool add_policy(struct request *q, const char *text, struct error *err) {
     if (q->policy_count == BACKTEST_POLICIES_MAX) {
         return error_set(err, ERROR_INVALID, "--policy: expected at most %d",
@@ -120,24 +96,9 @@ static bool add_policy(struct request *q, const char *text, struct error *err) {
            error_wrap(err, "--policy");
 }
 
-static bool add_season(struct request *q, const char *text, struct error *err) {
-    struct backtest_input *in = &q->input;
-    int64_t ms;
-    if (in->season_count == FORECAST_SEASONS_MAX) {
-        return error_set(err, ERROR_INVALID, "--season: expected at most %d", FORECAST_SEASONS_MAX);
-    }
-    if (!parse_span("season", text, &ms, err)) {
-        return false;
-    }
-    in->season_ms[in->season_count++] = ms;
-    if (in->season_count == 2 && in->season_ms[1] < in->season_ms[0]) {
-        in->season_ms[1] = in->season_ms[0];
-        in->season_ms[0] = ms;
-    }
-    return true;
-}
-
-static bool take_option(struct request *q, int option, const char *value, struct error *err) {
+static bool take_option(void *self, int option, const char *value, struct error *err) {
+    static const struct options_range instances_range = { 0, INSTANCES_LIMIT };
+    struct request *q = self;
     struct backtest_input *in = &q->input;
     switch ((enum choice)option) {
     case CONFIG:
@@ -149,29 +110,26 @@ static bool take_option(struct request *q, int option, const char *value, struct
     case POLICY:
         return add_policy(q, value, err);
     case UNIT:
-        return (units_parse_rate_rps(slice_from(value), &in->unit_rps) && in->unit_rps > 0) ||
-               error_set(err, ERROR_INVALID,
-                         "--unit-capacity: expected a rate such as 10/s, found "
-                         "'%s'",
-                         value);
+        return options_rate("unit-capacity", value, &in->unit_rps, err);
     case STARTUP:
-        return parse_span("startup", value, &in->startup_ms, err);
+        return options_span("startup", value, &in->startup_ms, err);
     case MIN:
-        return parse_count("min", value, &in->policy.instances_min, err);
+        q->min_given = true;
+        return options_count("min", value, instances_range, &in->policy.instances_min, err);
     case MAX:
         q->max_given = true;
-        return parse_count("max", value, &in->policy.instances_max, err);
+        return options_count("max", value, instances_range, &in->policy.instances_max, err);
     case PRICE:
-        return parse_amount("price", value, &in->policy.price_per_hour, err);
+        return options_amount("price", value, &in->policy.price_per_hour, err);
     case MARGIN:
-        return parse_amount("margin", value, &in->policy.margin_per_request, err);
+        return options_amount("margin", value, &in->policy.margin_per_request, err);
     case COLUMN:
         q->source.column = value;
         return true;
     case STEP:
-        return parse_span("step", value, &q->source.step_ms, err);
+        return options_span("step", value, &q->source.step_ms, err);
     case SEASON:
-        return add_season(q, value, err);
+        return options_season(value, in->season_ms, &in->season_count, err);
     case EVENTS:
         q->source.events_path = value;
         return true;
@@ -201,18 +159,9 @@ static bool add_default_policies(struct request *q, struct error *err) {
 }
 
 static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?') {
-            return error_set(err, ERROR_INVALID,
-                             "'%s' is not an option of backtest, or lacks its "
-                             "value",
-                             argv[optind - 1]);
-        }
-        if (!take_option(q, option, optarg, err)) {
-            return false;
-        }
+    static const struct options_table table = { "backtest", options, take_option };
+    if (!options_parse(&table, q, argc, argv, err)) {
+        return false;
     }
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
@@ -241,7 +190,7 @@ static bool complete(struct request *q, const struct recorded *r, struct error *
     }
     if (!q->max_given) {
         double most = ceil(peak_rps(r) / in->unit_rps) * 2 + 1;
-        in->policy.instances_max = most < 1000000 ? (uint32_t)most : 1000000;
+        in->policy.instances_max = (uint32_t)fmin(most, INSTANCES_LIMIT);
     }
     return in->policy.instances_min <= in->policy.instances_max ||
            error_set(err, ERROR_INVALID, "expected a minimum of instances not above the maximum");
@@ -337,12 +286,11 @@ static bool take_configuration(struct request *q, const struct shop *shop, struc
                              q->config_path);
         }
     }
-    struct autoscale_policy given = q->input.policy, unset;
+    struct autoscale_policy given = q->input.policy;
     struct autoscale_policy *policy = &q->input.policy;
-    autoscale_policy_init(&unset);
     *policy =
         instances_policy(&service->instances, &service->unit, shop->demand.margin_per_request);
-    if (given.instances_min != unset.instances_min) {
+    if (q->min_given) {
         policy->instances_min = given.instances_min;
     }
     if (q->max_given) {
@@ -371,7 +319,6 @@ static bool answer_recorded(struct request *q, struct error *err);
 static bool answer_with_configuration(struct request *q, struct error *err) {
     struct shop shop;
     struct config_report report;
-    char holidays[128] = "";
     const struct recorded_options given = q->source;
     config_report_init(&report);
     if (!shop_load(q->config_path, &shop, &report)) {
@@ -383,17 +330,35 @@ static bool answer_with_configuration(struct request *q, struct error *err) {
     if (q->source.events_path == NULL) {
         q->source.events_path = shop.demand.campaigns;
     }
-    for (size_t i = 0; i < shop.demand.holiday_count; i++) {
-        size_t len = strlen(holidays);
-        snprintf(holidays + len, sizeof holidays - len, "%s%.*s", i > 0 ? "," : "",
-                 SLICE_ARG(shop.demand.holidays[i]));
-    }
-    if (q->source.holidays == NULL && holidays[0] != '\0') {
-        q->source.holidays = holidays;
-    }
+    q->history_path = shop.demand.history;
+    q->source.countries = shop.demand.holidays;
+    q->source.country_count = shop.demand.holiday_count;
     bool ok = take_configuration(q, &shop, err) && answer_recorded(q, err);
     q->source = given; /* it has borrowed from here */
     shop_fini(&shop);
+    return ok;
+}
+
+/* What the forecast has learned from before the first interval, as the controller would have. */
+static bool run_with_history(struct request *q, struct error *err) {
+    struct backtest_input *in = &q->input;
+    struct recorded_options source = { .path = q->history_path, .step_ms = in->step_ms };
+    struct recorded past;
+    if (!recorded_init(&past, &source, err)) {
+        return error_wrap(err, "demand.history");
+    }
+    int64_t len = (in->start_ms - past.start_ms) / in->step_ms;
+    double *values = len > 0 && len <= FORECAST_HISTORY_STEPS_MAX
+                         ? arena_alloc(&past.arena, (size_t)len * sizeof *values)
+                         : NULL;
+    for (int64_t i = 0; values != NULL && i < len; i++) {
+        values[i] = i < (int64_t)past.len ? past.values[i] : (double)NAN;
+    }
+    in->history = values;
+    in->history_len = values != NULL ? (size_t)len : 0;
+    bool ok = run_policies(q, err);
+    in->history = NULL;
+    recorded_fini(&past);
     return ok;
 }
 
@@ -402,7 +367,8 @@ static bool answer_recorded(struct request *q, struct error *err) {
     if (!recorded_init(&recorded, &q->source, err)) {
         return false;
     }
-    bool ok = complete(q, &recorded, err) && run_policies(q, err);
+    bool ok = complete(q, &recorded, err) &&
+              (q->history_path != NULL ? run_with_history(q, err) : run_policies(q, err));
     recorded_fini(&recorded);
     q->input.counts = NULL;
     q->input.calendar = NULL;
@@ -413,19 +379,10 @@ static bool answer_request(struct request *q, struct error *err) {
     return q->config_path != NULL ? answer_with_configuration(q, err) : answer_recorded(q, err);
 }
 
-static bool wants_help(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int cli_backtest(int argc, char **argv) {
     struct request request = { 0 };
     struct error err = { 0 };
-    if (wants_help(argc, argv)) {
+    if (options_want_help(argc, argv)) {
         fputs(help, stdout);
         return EXIT_DONE;
     }
@@ -433,10 +390,7 @@ int cli_backtest(int argc, char **argv) {
     request.input.startup_ms = BACKTEST_STARTUP_MS;
     request.input.patience_ms = BACKTEST_PATIENCE_MS;
     if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        fprintf(stderr, "tidegate backtest: %s\n", err.text);
-        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
-        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
-                                                                               : EXIT_BROKE;
+        return options_failed("backtest", &err);
     }
     return EXIT_DONE;
 }

@@ -1,16 +1,14 @@
 /* tidegate forecast FILE: demand ahead as quantiles, or how good that would have been. */
-#include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
-#include "config/units.h"
 #include "decide/forecast/evaluate.h"
 #include "decide/forecast/forecast.h"
 #include "tool/cli/forecast_output.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 #include "tool/sim/recorded.h"
 
@@ -57,16 +55,6 @@ static bool parse_quantiles(struct forecast_request *q, const char *text, struct
            error_set(err, ERROR_INVALID, "--quantiles: expected numbers such as 0.1,0.5,0.9");
 }
 
-static bool parse_span(const char *option, const char *text, int64_t *ms, struct error *err) {
-    if (!units_parse_duration_ms(slice_from(text), ms) || *ms <= 0) {
-        return error_set(err, ERROR_INVALID,
-                         "--%s: expected a duration such as 90s, 5m, 24h or "
-                         "14d, found '%s'",
-                         option, text);
-    }
-    return true;
-}
-
 static bool parse_origin(struct forecast_request *q, const char *text, struct error *err) {
     q->origin_given = true;
     return clock_parse_iso8601(slice_from(text), &q->origin_ms) ||
@@ -74,23 +62,6 @@ static bool parse_origin(struct forecast_request *q, const char *text, struct er
                      "--origin: expected a time such as 2015-03-11T20:57:00Z, "
                      "found '%s'",
                      text);
-}
-
-static bool add_season(struct forecast_request *q, const char *text, struct error *err) {
-    if (q->season_count == FORECAST_SEASONS_MAX) {
-        return error_set(err, ERROR_INVALID, "--season: expected at most %d", FORECAST_SEASONS_MAX);
-    }
-    int64_t ms;
-    if (!parse_span("season", text, &ms, err)) {
-        return false;
-    }
-    bool first = q->season_count == 0 || ms > q->season_ms[0];
-    q->season_ms[q->season_count++] = ms;
-    if (!first) { /* ascending */
-        q->season_ms[1] = q->season_ms[0];
-        q->season_ms[0] = ms;
-    }
-    return true;
 }
 
 enum choice {
@@ -126,13 +97,13 @@ static const struct option options[] = {
     { 0 },
 };
 
-static bool take_option(struct forecast_request *q, int option, const char *value,
-                        struct error *err) {
+static bool take_option(void *self, int option, const char *value, struct error *err) {
+    struct forecast_request *q = self;
     switch ((enum choice)option) {
     case HORIZON:
-        return parse_span("horizon", value, &q->horizon_ms, err);
+        return options_span("horizon", value, &q->horizon_ms, err);
     case STEP:
-        return parse_span("step", value, &q->source.step_ms, err);
+        return options_span("step", value, &q->source.step_ms, err);
     case MEAN:
         q->source.how = SERIES_MEAN;
         return true;
@@ -150,7 +121,7 @@ static bool take_option(struct forecast_request *q, int option, const char *valu
     case QUANTILES:
         return parse_quantiles(q, value, err);
     case SEASON:
-        return add_season(q, value, err);
+        return options_season(value, q->season_ms, &q->season_count, err);
     case EVALUATE:
         q->evaluate = true;
         return true;
@@ -168,18 +139,9 @@ static bool take_option(struct forecast_request *q, int option, const char *valu
 
 static bool parse_arguments(struct forecast_request *q, int argc, char **argv, struct error *err) {
     *q = (struct forecast_request){ .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?') {
-            return error_set(err, ERROR_INVALID,
-                             "'%s' is not an option of forecast, or lacks its "
-                             "value",
-                             argv[optind - 1]);
-        }
-        if (!take_option(q, option, optarg, err)) {
-            return false;
-        }
+    static const struct options_table table = { "forecast", options, take_option };
+    if (!options_parse(&table, q, argc, argv, err)) {
+        return false;
     }
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
@@ -335,27 +297,15 @@ static bool answer_request(const struct forecast_request *q, struct error *err) 
     return ok;
 }
 
-static bool wants_help(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int cli_forecast(int argc, char **argv) {
     struct forecast_request request;
     struct error err = { 0 };
-    if (wants_help(argc, argv)) {
+    if (options_want_help(argc, argv)) {
         fputs(help, stdout);
         return EXIT_DONE;
     }
     if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        fprintf(stderr, "tidegate forecast: %s\n", err.text);
-        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
-        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
-                                                                               : EXIT_BROKE;
+        return options_failed("forecast", &err);
     }
     return EXIT_DONE;
 }

@@ -20,6 +20,8 @@ const struct verb cli_verbs[] = {
     { "replay", cli_replay, "TRACE --to URL                visitors from a real trace, open loop" },
     { "forecast", cli_forecast, "FILE --horizon 24h            demand ahead, with its quantiles" },
     { "backtest", cli_backtest, "FILE                          policies on recorded demand" },
+    { "simulate", cli_simulate,
+      "--config shop.yaml --seed N   days that never were, with faults, and what must hold" },
     { "audit", cli_audit,
       "list | verify                 the decisions, and whether they are whole" },
     { "token", cli_token,

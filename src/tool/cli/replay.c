@@ -1,12 +1,10 @@
 /* tidegate replay TRACE --to URL: visitors from a recorded trace or access log, open loop. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/parse.h"
 #include "config/units.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 #include "tool/load/load.h"
 
@@ -77,16 +75,6 @@ static const struct option options[] = {
     { 0 },
 };
 
-static bool parse_factor(const char *option, const char *text, double *value, struct error *err) {
-    double number;
-    if (!parse_double(slice_from(text), &number) || !(number > 0)) {
-        return error_set(err, ERROR_INVALID, "--%s: expected a number above 0, found '%s'", option,
-                         text);
-    }
-    *value = number;
-    return true;
-}
-
 static bool parse_span(const char *option, const char *text, uint64_t *us, struct error *err) {
     int64_t ms;
     if (!units_parse_duration_ms(slice_from(text), &ms) || ms <= 0 || ms > 86400000) {
@@ -95,17 +83,6 @@ static bool parse_span(const char *option, const char *text, uint64_t *us, struc
                          option, text);
     }
     *us = (uint64_t)ms * 1000;
-    return true;
-}
-
-static bool parse_count(const char *option, const char *text, uint32_t least, uint32_t most,
-                        uint32_t *count, struct error *err) {
-    uint64_t number;
-    if (!parse_uint(slice_from(text), &number) || number < least || number > most) {
-        return error_set(err, ERROR_INVALID, "--%s: expected a number from %u to %u, found '%s'",
-                         option, least, most, text);
-    }
-    *count = (uint32_t)number;
     return true;
 }
 
@@ -119,32 +96,35 @@ static bool parse_think(struct request *q, const char *text, struct error *err) 
 }
 
 static bool parse_seed(struct request *q, const char *text, struct error *err) {
-    if (!parse_uint(slice_from(text), &q->trace.seed)) {
-        return error_set(err, ERROR_INVALID, "--seed: expected a number, found '%s'", text);
+    if (!options_number("seed", text, &q->trace.seed, err)) {
+        return false;
     }
     q->load.seed = q->trace.seed;
     return true;
 }
 
-static bool take_option(struct request *q, int option, const char *value, struct error *err) {
+static bool take_option(void *self, int option, const char *value, struct error *err) {
+    struct request *q = self;
     struct load_options *load = &q->load;
     switch ((enum choice)option) {
     case TO:
         q->url = value;
         return true;
     case SPEED:
-        return parse_factor("speed", value, &q->trace.speed, err);
+        return options_amount("speed", value, &q->trace.speed, err);
     case SCALE:
-        return parse_factor("scale", value, &q->trace.scale, err);
+        return options_amount("scale", value, &q->trace.scale, err);
     case SESSIONS:
         load->sessions = true;
         return true;
     case THINK:
         return parse_think(q, value, err);
     case CUSTOMERS:
-        return parse_count("customers", value, 0, CUSTOMERS_MAX, &load->habits.customers, err);
+        return options_count("customers", value, (struct options_range){ 0, CUSTOMERS_MAX },
+                             &load->habits.customers, err);
     case CONNECTIONS:
-        return parse_count("connections", value, 1, CONNECTIONS_MAX, &load->connections_max, err);
+        return options_count("connections", value, (struct options_range){ 1, CONNECTIONS_MAX },
+                             &load->connections_max, err);
     case TIMEOUT:
         return parse_span("timeout", value, &load->timeout_us, err);
     case COLUMN:
@@ -175,17 +155,9 @@ static void request_init(struct request *q) {
 }
 
 static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?') {
-            return error_set(err, ERROR_INVALID,
-                             "'%s' is not an option of replay, or lacks its value",
-                             argv[optind - 1]);
-        }
-        if (!take_option(q, option, optarg, err)) {
-            return false;
-        }
+    static const struct options_table table = { "replay", options, take_option };
+    if (!options_parse(&table, q, argc, argv, err)) {
+        return false;
     }
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one TRACE");
@@ -236,28 +208,16 @@ static bool answer_request(struct request *q, struct error *err) {
     return ok;
 }
 
-static bool wants_help(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int cli_replay(int argc, char **argv) {
     struct request request;
     struct error err = { 0 };
-    if (wants_help(argc, argv)) {
+    if (options_want_help(argc, argv)) {
         fputs(help, stdout);
         return EXIT_DONE;
     }
     request_init(&request);
     if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        fprintf(stderr, "tidegate replay: %s\n", err.text);
-        bool missing = err.kind == ERROR_SYSTEM && err.system_errno == ENOENT;
-        return err.kind == ERROR_INVALID || err.kind == ERROR_LIMIT || missing ? EXIT_USAGE
-                                                                               : EXIT_BROKE;
+        return options_failed("replay", &err);
     }
     return EXIT_DONE;
 }

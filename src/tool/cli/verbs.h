@@ -24,6 +24,7 @@ int cli_upgrade(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
 int cli_backtest(int argc, char **argv);
+int cli_simulate(int argc, char **argv);
 int cli_audit(int argc, char **argv);
 int cli_campaign(int argc, char **argv);
 int cli_maintenance(int argc, char **argv);

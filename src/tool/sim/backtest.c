@@ -79,11 +79,12 @@ static void turn(const struct backtest_input *in, struct pilot *pilot, struct wo
     double demand_rps = NAN; /* of the tick before: all that a policy has seen */
     for (size_t slot = 0; slot < in->len; slot++) {
         double rps = backtest_rps(in, slot), served = 0;
-        pilot_note_slot(pilot, slot, out);
         for (size_t part = 0; part < parts; part++) {
-            int64_t now_ms =
-                in->start_ms + (int64_t)slot * in->step_ms + (int64_t)part * world->options.tick_ms;
-            world_scale(world, pilot_decide(pilot, world, slot, part, now_ms, demand_rps));
+            struct pilot_moment at = { slot, part,
+                                       in->start_ms + (int64_t)slot * in->step_ms +
+                                           (int64_t)part * world->options.tick_ms,
+                                       demand_rps };
+            world_scale(world, pilot_decide(pilot, world, &at, out));
             world_tick(world, isnan(rps) ? 0 : rps);
             served += world->serving;
             demand_rps = rps;
@@ -97,11 +98,11 @@ static bool allocate(const struct backtest_input *in, struct backtest_result *ou
     bool predictive = out->policy.kind == BACKTEST_PREDICTIVE;
     out->serving = calloc(in->len, sizeof *out->serving);
     if (predictive) {
-        out->forecast = calloc(in->len, sizeof *out->forecast);
-        out->provision = calloc(in->len, sizeof *out->provision);
+        out->forecast_low = calloc(in->len, sizeof *out->forecast_low);
+        out->forecast_high = calloc(in->len, sizeof *out->forecast_high);
     }
-    bool ok =
-        out->serving != NULL && (!predictive || (out->forecast != NULL && out->provision != NULL));
+    bool ok = out->serving != NULL &&
+              (!predictive || (out->forecast_low != NULL && out->forecast_high != NULL));
     return ok || error_set(err, ERROR_LIMIT, "no memory for %zu intervals", in->len);
 }
 
@@ -159,8 +160,8 @@ bool backtest_run(const struct backtest_input *in, const struct backtest_policy 
 void backtest_result_fini(struct backtest_result *r) {
     if (r != NULL) {
         free(r->serving);
-        free(r->forecast);
-        free(r->provision);
-        r->serving = r->forecast = r->provision = NULL;
+        free(r->forecast_low);
+        free(r->forecast_high);
+        r->serving = r->forecast_low = r->forecast_high = NULL;
     }
 }

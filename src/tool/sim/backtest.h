@@ -1,7 +1,8 @@
 /* Backtest: what a scaling policy would have cost and dropped on recorded demand. The policies
- * predictive and reactive are the live code of decide/autoscale, fed with nothing but what was
- * known at each moment; hpa is Kubernetes' (hpa.h); oracle is the cheapest plan that serves
- * everything with perfect foresight: paid at t is what is needed at most from t to t + start-up. */
+ * predictive and reactive are the controller's own code (act/control/foresee), fed with nothing but
+ * what was known at each moment; hpa is Kubernetes' (hpa.h); oracle is the cheapest plan that
+ * serves everything with perfect foresight: paid at t is what is needed at most from t to t +
+ * start-up. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,8 +10,8 @@
 
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
+#include "decide/autoscale/world.h"
 #include "decide/forecast/forecast.h"
-#include "tool/sim/world.h"
 
 #define BACKTEST_TICK_MS 5000      /* or the step of the series, if that is shorter */
 #define BACKTEST_TICKS_MAX 8000000 /* longer series get longer ticks */
@@ -40,6 +41,8 @@ struct backtest_input {
     const double *counts; /* requests per interval; NaN: not recorded, nothing is judged then */
     size_t len;
     int64_t start_ms, step_ms;
+    const double *history; /* of the intervals just before, for the forecast to begin with */
+    size_t history_len;
     int64_t startup_ms, patience_ms;
     double unit_rps;
     struct autoscale_policy policy;          /* min, max, price, margin, … */
@@ -52,9 +55,9 @@ struct backtest_result {
     struct backtest_policy policy;
     struct world_totals totals;
     double ideal_instance_hours, cost, unserved_share;
-    float *serving;              /* mean instances that served, by interval; owned */
-    float *forecast, *provision; /* predictive: what was said of each interval one horizon before:
-                                    median and provision quantile, rps; else NULL; owned */
+    float *serving;                      /* mean instances that served, by interval; owned */
+    float *forecast_low, *forecast_high; /* predictive: what was said of each interval one horizon
+                                            before, quantiles 0.1 and 0.9, rps; else NULL; owned */
 };
 
 bool backtest_run(const struct backtest_input *in, const struct backtest_policy *policy,

@@ -4,33 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool predictive_init(struct pilot *p, struct error *err) {
+/* The controller's own loop, told what one instance carries and how long it takes to start. */
+static bool foresee_begin(struct pilot *p, bool reactive, struct error *err) {
     const struct backtest_input *in = p->in;
-    struct forecast_options o = { .step_ms = in->step_ms };
-    int64_t horizon_ms = autoscale_horizon_ms(&p->autoscale, (double)in->startup_ms, in->step_ms);
-    p->lead_steps = (size_t)(horizon_ms / in->step_ms) + 1;
-    p->path_steps = p->lead_steps * AUTOSCALE_KEEP_RATIO;
-    o.horizon_steps = (uint32_t)p->path_steps;
-    forecast_default_seasons(&o);
-    if (in->season_count > 0) {
-        memcpy(o.season_ms, in->season_ms, sizeof o.season_ms);
-        o.season_count = in->season_count;
-    }
-    p->quantile = autoscale_quantile(&p->autoscale, in->unit_rps);
-    p->forecast = forecast_new(&o, err);
-    if (p->forecast == NULL) {
-        return false;
-    }
-    if (in->calendar != NULL && !calendar_copy(&p->ordinary, in->calendar, true, err)) {
-        return false;
-    }
-    forecast_set_calendar(p->forecast, &p->ordinary);
-    uplift_set_calendar(&p->uplift, in->calendar);
-    p->values = calloc(2 * p->path_steps, sizeof *p->values);
-    p->lifted = calloc(2 * p->path_steps, sizeof *p->lifted);
-    p->provision = calloc(p->path_steps, sizeof *p->provision);
-    return (p->values != NULL && p->lifted != NULL && p->provision != NULL) ||
-           error_set(err, ERROR_LIMIT, "no memory for %zu steps ahead", p->path_steps);
+    struct forecast_options seasons = { .step_ms = in->step_ms };
+    struct foresee_options o = {
+        .policy = in->policy,
+        .objective_ms = 1, /* nothing is learned of latency here */
+        .capacity_rps = in->unit_rps,
+        .lead_ms = (double)in->startup_ms,
+        .step_ms = in->step_ms,
+        .phase_ms = in->start_ms,
+        .calendar = in->calendar,
+    };
+    o.policy.reactive = reactive;
+    o.policy.interval_ms = p->tick_ms;
+    o.policy.stale_ms = 10 * p->tick_ms > o.policy.stale_ms ? 10 * p->tick_ms : o.policy.stale_ms;
+    forecast_default_seasons(&seasons);
+    bool given = in->season_count > 0;
+    memcpy(o.season_ms, given ? in->season_ms : seasons.season_ms, sizeof o.season_ms);
+    o.season_count = given ? in->season_count : seasons.season_count;
+    o.steps_most = (uint32_t)foresee_path_steps(&o, o.lead_ms);
+    p->foresee = calloc(1, sizeof *p->foresee);
+    return p->foresee != NULL ? foresee_init(p->foresee, &o, err)
+                              : error_set(err, ERROR_LIMIT, "no memory");
 }
 
 static bool oracle_init(struct pilot *p, struct error *err) {
@@ -47,18 +44,16 @@ static bool oracle_init(struct pilot *p, struct error *err) {
 
 bool pilot_init(struct pilot *p, const struct backtest_input *in,
                 const struct backtest_policy *policy, int64_t tick_ms, struct error *err) {
-    *p = (struct pilot){ .in = in, .policy = *policy, .autoscale = in->policy, .tick_ms = tick_ms };
-    autoscale_state_init(&p->state);
-    calendar_init(&p->ordinary);
-    uplift_init(&p->uplift);
-    p->autoscale.reactive = policy->kind == BACKTEST_REACTIVE;
-    p->autoscale.interval_ms = tick_ms;
-    p->autoscale.stale_ms = 10 * tick_ms > in->policy.stale_ms ? 10 * tick_ms : in->policy.stale_ms;
+    *p = (struct pilot){ .in = in, .policy = *policy, .tick_ms = tick_ms };
     hpa_init(&p->hpa, in->policy.instances_min, in->policy.instances_max);
     p->sync_ticks = (size_t)((HPA_SYNC_MS + tick_ms - 1) / tick_ms);
     bool ok = true;
-    if (policy->kind == BACKTEST_PREDICTIVE) {
-        ok = predictive_init(p, err);
+    if (policy->kind == BACKTEST_PREDICTIVE || policy->kind == BACKTEST_REACTIVE) {
+        ok = foresee_begin(p, policy->kind == BACKTEST_REACTIVE, err);
+        for (size_t i = 0; ok && i < in->history_len; i++) {
+            int64_t at_ms = in->start_ms - (int64_t)(in->history_len - i) * in->step_ms;
+            foresee_remember(p->foresee, at_ms, in->history[i] * 1000 / (double)in->step_ms);
+        }
     } else if (policy->kind == BACKTEST_ORACLE) {
         ok = oracle_init(p, err);
     }
@@ -69,84 +64,39 @@ bool pilot_init(struct pilot *p, const struct backtest_input *in,
 }
 
 void pilot_fini(struct pilot *p) {
-    forecast_free(p->forecast);
-    calendar_fini(&p->ordinary);
-    free(p->values);
-    free(p->lifted);
-    free(p->provision);
+    if (p->foresee != NULL) {
+        foresee_fini(p->foresee);
+        free(p->foresee);
+    }
     free(p->needed);
     *p = (struct pilot){ 0 };
 }
 
-/* The path as it is at this tick: campaigns go on within an interval. */
-static void lift(struct pilot *p, size_t slot, int64_t now_ms) {
-    const struct backtest_input *in = p->in;
-    double levels[] = { 0.5, p->quantile };
-    struct uplift_path path = { .start_ms = in->start_ms + (int64_t)slot * in->step_ms,
-                                .step_ms = in->step_ms,
-                                .steps = p->path_steps,
-                                .levels = levels,
-                                .level_count = 2 };
-    memcpy(p->lifted, p->values, 2 * p->path_steps * sizeof *p->values);
-    uplift_apply(&p->uplift, now_ms, &path, NULL, p->lifted);
-    for (size_t i = 0; i < p->path_steps; i++) {
-        p->provision[i] = p->lifted[2 * i + 1];
+/* What was said of the furthest interval that matters to an order of now. */
+static void note_said(const struct foresee *f, const struct backtest_input *in, size_t slot,
+                      struct backtest_result *out) {
+    int64_t horizon_ms = autoscale_horizon_ms(&f->policy, (double)in->startup_ms, in->step_ms);
+    size_t ahead = (size_t)(horizon_ms / in->step_ms);
+    if (ahead < f->path_steps && slot + ahead < in->len) {
+        const double *said = &f->path[ahead * FORESEE_LEVELS];
+        out->forecast_low[slot + ahead] = (float)said[0];
+        out->forecast_high[slot + ahead] = (float)said[FORESEE_LEVELS - 1];
     }
 }
 
-void pilot_note_slot(struct pilot *p, size_t slot, struct backtest_result *out) {
-    const struct backtest_input *in = p->in;
-    if (p->forecast == NULL || slot == 0) {
-        return;
-    }
-    int64_t now_ms = in->start_ms + (int64_t)slot * in->step_ms, at_ms = now_ms - in->step_ms;
-    double value = uplift_ordinary(&p->uplift, at_ms, now_ms, backtest_rps(in, slot - 1));
-    double levels[] = { 0.5, p->quantile };
-    forecast_observe(p->forecast, at_ms, value);
-    p->foresees = forecast_predict(p->forecast, p->path_steps,
-                                   (struct forecast_quantiles){ levels, 2 }, NULL, p->values);
-    if (!p->foresees) {
-        return;
-    }
-    lift(p, slot, now_ms);
-    size_t ahead = slot + p->lead_steps - 1;
-    if (ahead < in->len) {
-        out->forecast[ahead] = (float)p->lifted[2 * (p->lead_steps - 1)];
-        out->provision[ahead] = (float)p->provision[p->lead_steps - 1];
-    }
-}
-
-/* What came in the tick before corrects the campaign that goes on. */
-static void hear(struct pilot *p, size_t slot, int64_t now_ms, double demand_rps) {
-    int64_t path_ms = (int64_t)p->path_steps * p->in->step_ms;
-    if (!p->foresees || !uplift_touches(&p->uplift, now_ms, now_ms + path_ms)) {
-        return;
-    }
-    struct uplift_sample sample = { .end_ms = now_ms,
-                                    .seconds = (double)p->tick_ms / 1000,
-                                    .demand_rps = demand_rps,
-                                    .ordinary_rps = p->values[0] };
-    uplift_observe(&p->uplift, &sample);
-    lift(p, slot, now_ms);
-}
-
-static uint32_t autoscale(struct pilot *p, const struct world *world, size_t slot, int64_t now_ms,
+static uint32_t autoscale(struct pilot *p, const struct world *world, int64_t now_ms,
                           double demand_rps) {
-    const struct backtest_input *in = p->in;
-    struct autoscale_input input = {
-        .now_ms = now_ms,
-        .demand_rps = demand_rps,
-        .forecast_rps = p->foresees ? p->provision : NULL,
-        .forecast_len = p->path_steps,
-        .forecast_start_ms = in->start_ms + (int64_t)slot * in->step_ms,
-        .forecast_step_ms = in->step_ms,
-        .quantile = p->quantile,
-        .capacity_rps = in->unit_rps,
-        .lead_ms = (double)in->startup_ms,
-        .serving = world->serving,
-        .starting = world->starting,
-    };
-    return autoscale_decide(&p->autoscale, &input, &p->state).instances;
+    struct foresee *f = p->foresee;
+    if (!isnan(demand_rps)) {
+        struct service_second tick = { .seconds = (double)p->tick_ms / 1000,
+                                       .offered_rps = demand_rps,
+                                       .waiting = (uint32_t)world->backlog };
+        foresee_observe(f, now_ms, &tick);
+    }
+    foresee_decide(f, now_ms, world->serving, world->starting);
+    uint32_t running = world->serving + world->starting;
+    return f->decision.instances > running ? running + f->decision.start_now
+                                           : f->decision.instances;
 }
 
 static uint32_t sync_hpa(struct pilot *p, const struct world *world, double demand_rps) {
@@ -173,20 +123,23 @@ static uint32_t foreknown(const struct pilot *p, size_t slot, size_t part) {
     return most;
 }
 
-uint32_t pilot_decide(struct pilot *p, const struct world *world, size_t slot, size_t part,
-                      int64_t now_ms, double demand_rps) {
+uint32_t pilot_decide(struct pilot *p, const struct world *world, const struct pilot_moment *at,
+                      struct backtest_result *out) {
+    uint32_t wanted;
     switch (p->policy.kind) {
     case BACKTEST_PREDICTIVE:
-        hear(p, slot, now_ms, demand_rps);
-        return autoscale(p, world, slot, now_ms, demand_rps);
     case BACKTEST_REACTIVE:
-        return autoscale(p, world, slot, now_ms, demand_rps);
+        wanted = autoscale(p, world, at->now_ms, at->demand_rps);
+        if (p->policy.kind == BACKTEST_PREDICTIVE && at->part == 0) {
+            note_said(p->foresee, p->in, at->slot, out);
+        }
+        return wanted;
     case BACKTEST_HPA:
-        return sync_hpa(p, world, demand_rps);
+        return sync_hpa(p, world, at->demand_rps);
     case BACKTEST_FIXED:
         return p->policy.fixed;
     case BACKTEST_ORACLE:
-        return foreknown(p, slot, part);
+        return foreknown(p, at->slot, at->part);
     }
     return world->serving + world->starting;
 }

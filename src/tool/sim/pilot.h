@@ -1,23 +1,14 @@
 /* Pilot: one policy at the helm of a world: from what is known at a tick to the number of
  * instances. Inside tool/sim only. */
 #pragma once
-#include "decide/forecast/uplift.h"
+#include "act/control/foresee.h"
+#include "decide/autoscale/hpa.h"
 #include "tool/sim/backtest.h"
-#include "tool/sim/hpa.h"
 
 struct pilot {
     const struct backtest_input *in;
     struct backtest_policy policy;
-    struct autoscale_policy autoscale;
-    struct autoscale_state state;
-    struct forecast *forecast; /* of the predictive policy */
-    struct calendar ordinary;  /* what the forecast knows; campaigns are uplift's */
-    struct uplift uplift;
-    double *values, *lifted; /* what it says of ordinary demand, and with the campaigns */
-    double *provision;       /* of lifted */
-    size_t path_steps, lead_steps;
-    bool foresees; /* the path is there */
-    double quantile;
+    struct foresee *foresee; /* of predictive and reactive: the live code; NULL else */
     struct hpa hpa;
     double utilisation_sum;
     size_t ticks_seen, sync_ticks;
@@ -29,13 +20,14 @@ bool pilot_init(struct pilot *p, const struct backtest_input *in,
                 const struct backtest_policy *policy, int64_t tick_ms, struct error *err);
 void pilot_fini(struct pilot *p);
 
-/* An interval begins: the one before it is known now. */
-void pilot_note_slot(struct pilot *p, size_t slot, struct backtest_result *out);
+struct pilot_moment {
+    size_t slot, part; /* the tick within the interval */
+    int64_t now_ms;
+    double demand_rps; /* what came in the tick before; NaN: unknown */
+};
 
-/* `part` is the tick within the interval; `demand_rps` what came in the tick before (NaN: unknown).
- */
-uint32_t pilot_decide(struct pilot *p, const struct world *world, size_t slot, size_t part,
-                      int64_t now_ms, double demand_rps);
+uint32_t pilot_decide(struct pilot *p, const struct world *world, const struct pilot_moment *at,
+                      struct backtest_result *out);
 
 /* Shared with backtest.c. */
 int64_t backtest_tick_ms(const struct backtest_input *in);

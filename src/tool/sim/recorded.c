@@ -6,11 +6,16 @@
 #define ARENA_BYTES_MAX ((size_t)1 << 30)
 #define FLAG_MAX 3 /* see forecast_add_regressor */
 
-static bool add_holidays(struct recorded *r, const char *countries, struct calendar_window window,
-                         struct error *err) {
-    struct slice rest = slice_from(countries), country;
+static bool add_holidays(struct recorded *r, const struct recorded_options *o,
+                         struct calendar_window window, struct error *err) {
+    struct slice rest = slice_from(o->holidays), country;
     while (slice_cut(&rest, ',', &country)) {
         if (!calendar_add_holidays(&r->calendar, slice_trim(country), window, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < o->country_count && o->holidays == NULL; i++) {
+        if (!calendar_add_holidays(&r->calendar, o->countries[i], window, err)) {
             return false;
         }
     }
@@ -31,7 +36,7 @@ static bool load(struct recorded *r, const struct recorded_options *o, struct er
     struct calendar_window window = { r->start_ms,
                                       r->start_ms + (int64_t)r->len * r->step_ms + o->ahead_ms };
     return (o->events_path == NULL || calendar_read(&r->calendar, o->events_path, window, err)) &&
-           (o->holidays == NULL || add_holidays(r, o->holidays, window, err));
+           add_holidays(r, o, window, err);
 }
 
 bool recorded_init(struct recorded *r, const struct recorded_options *options, struct error *err) {

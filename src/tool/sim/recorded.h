@@ -12,8 +12,10 @@ struct recorded_options {
     int64_t step_ms;         /* 0: that of the file */
     enum series_how how;     /* of a coarser step */
     const char *events_path; /* NULL: none */
-    const char *holidays;    /* countries, parted by commas; NULL: none */
-    int64_t ahead_ms;        /* recurring events are expanded this far past the end */
+    const char *holidays;    /* countries, parted by commas; NULL: `countries` */
+    const struct slice *countries;
+    size_t country_count;
+    int64_t ahead_ms; /* recurring events are expanded this far past the end */
 };
 
 struct recorded {

@@ -17,6 +17,8 @@ static const char style[] =
     "1.5rem}"
     ".verdict{font-size:1.15rem;background:#eff6ff;border-left:4px solid #2563eb;padding:.8rem "
     "1rem}"
+    ".bars{width:50%;text-align:left}.bars i,.bars b{display:inline-block;height:1em;background:"
+    "#2563eb}.bars b{background:#dc2626}"
     ".note{color:#64748b;font-size:.9rem}</style>";
 
 static void write_head(const struct report *r, FILE *out) {
@@ -72,14 +74,72 @@ static double *to_double(const float *from, size_t len, double factor) {
     return values;
 }
 
+static const char *const colours[BACKTEST_ORACLE + 1] = {
+    [BACKTEST_PREDICTIVE] = "#16a34a", [BACKTEST_REACTIVE] = "#2563eb", [BACKTEST_HPA] = "#d97706",
+    [BACKTEST_FIXED] = "#7c3aed",      [BACKTEST_ORACLE] = "#64748b",
+};
+
+/* What each policy could not carry, summed up over time: all in one picture, to be compared. */
+static void write_dropped(const struct report *r, const double *demand, FILE *out) {
+    struct chart chart = {
+        .title = "over capacity so far, requests (within intervals the queue may have saved some)",
+        .start_ms = r->in->start_ms,
+        .step_ms = r->in->step_ms,
+        .len = r->in->len,
+    };
+    double *sums[CHART_LINES_MAX] = { 0 };
+    for (size_t i = 0; i < r->len && chart.line_count < CHART_LINES_MAX; i++) {
+        const struct backtest_result *x = &r->results[i];
+        double *sum = to_double(x->serving, r->in->len, r->in->unit_rps), so_far = 0;
+        for (size_t at = 0; sum != NULL && at < r->in->len; at++) {
+            double over = isnan(demand[at]) ? 0 : fmax(demand[at] - sum[at], 0);
+            so_far += over * (double)r->in->step_ms / 1000;
+            sum[at] = so_far;
+        }
+        if (sum != NULL) {
+            sums[chart.line_count] = sum;
+            chart.lines[chart.line_count++] =
+                (struct chart_line){ x->policy.name, colours[x->policy.kind], sum, false };
+        }
+    }
+    chart_write(&chart, out);
+    for (size_t i = 0; i < chart.line_count; i++) {
+        free(sums[i]);
+    }
+}
+
+/* A bar a policy: what it cost, and in money what it lost, when a request is worth something. */
+static void write_money(const struct report *r, FILE *out) {
+    double margin = r->in->policy.margin_per_request, most = 0;
+    for (size_t i = 0; i < r->len; i++) {
+        double lost = margin > 0 ? r->results[i].totals.unserved * margin : 0;
+        most = fmax(most, r->results[i].cost + lost);
+    }
+    fputs("<h2>What it cost</h2>\n<table class=\"money\"><tbody>\n", out);
+    for (size_t i = 0; i < r->len && most > 0; i++) {
+        const struct backtest_result *x = &r->results[i];
+        double lost = margin > 0 ? x->totals.unserved * margin : 0;
+        fputs("<tr><td>", out);
+        chart_write_text(x->policy.name, out);
+        fprintf(out,
+                "</td><td class=\"bars\"><i style=\"width:%.2f%%\"></i><b "
+                "style=\"width:%.2f%%\"></b></td><td>%.2f</td><td>%s%.2f</td></tr>\n",
+                90 * x->cost / most, 90 * lost / most, x->cost, lost > 0 ? "+ " : "", lost);
+    }
+    fprintf(out, "</tbody></table><p class=\"note\">Instances%s.</p>\n",
+            margin > 0 ? ", and in red what the requests that were not served would have earned"
+                       : "; say what a request earns (--margin) to see what was lost beside it");
+}
+
 static void write_policy(const struct report *r, const struct backtest_result *x,
                          const double *demand, FILE *out) {
     char title[160];
     double *capacity = to_double(x->serving, r->in->len, r->in->unit_rps);
-    double *high = x->provision != NULL ? to_double(x->provision, r->in->len, 1) : NULL;
-    double *low = x->forecast != NULL ? to_double(x->forecast, r->in->len, 1) : NULL;
+    double *high = x->forecast_high != NULL ? to_double(x->forecast_high, r->in->len, 1) : NULL;
+    double *low = x->forecast_low != NULL ? to_double(x->forecast_low, r->in->len, 1) : NULL;
     snprintf(title, sizeof title, "%s: demand and capacity, requests/s%s", x->policy.name,
-             high != NULL ? "; band: forecast, median to the quantile provisioned" : "");
+             high != NULL ? "; band: what was forecast one start-up before, quantiles 0.1 to 0.9"
+                          : "");
     struct chart chart = {
         .title = title,
         .start_ms = r->in->start_ms,
@@ -102,6 +162,9 @@ static void write_policy(const struct report *r, const struct backtest_result *x
 static void write_all(const struct report *r, const double *demand, FILE *out) {
     write_head(r, out);
     write_table(r, out);
+    write_money(r, out);
+    fputs("<h2>What could not be carried</h2>\n", out);
+    write_dropped(r, demand, out);
     fputs("<h2>Demand and what stood ready for it</h2>\n", out);
     for (size_t i = 0; i < r->len; i++) {
         write_policy(r, &r->results[i], demand, out);

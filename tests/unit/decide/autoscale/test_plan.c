@@ -118,6 +118,29 @@ static void a_step_ahead_is_met_by_its_lead(void **state) {
     assert_true(ordered_at >= 52 && ordered_at <= 57); /* 3 s start-up, interval, step */
 }
 
+/* When two start at once, nine more take five rounds: four are looked ahead. */
+static void a_step_that_takes_rounds_of_starts_is_begun_earlier(void **state) {
+    (void)state;
+    struct autoscale_policy p = policy_of(1, 40);
+    struct autoscale_state s;
+    int64_t ordered_at = 0;
+    p.starting_max = 2;
+    autoscale_state_init(&s);
+    for (int64_t t = 0; t < 60 && ordered_at == 0; t++) {
+        for (int64_t i = 0; i < STEPS; i++) {
+            path[i] = t + i >= 60 ? 950 : 80;
+        }
+        struct autoscale_input in = input_of(NOW + t * 1000, 80, 1);
+        struct autoscale_decision d = autoscale_decide(&p, &in, &s);
+        if (d.instances > 1) {
+            ordered_at = t;
+            assert_int_equal(d.instances, 10);
+            assert_int_equal(d.start_now, 2);
+        }
+    }
+    assert_true(ordered_at >= 60 - 16 && ordered_at <= 60 - 12);
+}
+
 static void blind_it_never_shrinks(void **state) {
     (void)state;
     static const struct {
@@ -224,6 +247,32 @@ static void starts_are_rationed(void **state) {
     assert_int_equal(d.start_now, 1);
 }
 
+static void what_is_announced_is_met_though_no_forecast_is_followed(void **state) {
+    (void)state;
+    double announced[STEPS];
+    struct autoscale_policy p = policy_of(1, 40);
+    for (size_t i = 0; i < STEPS; i++) {
+        announced[i] = i >= 4 && i < 20 ? 900 : (double)NAN;
+    }
+    flat_path(NAN);
+    struct autoscale_input in = input_of(NOW, 100, 2);
+    struct autoscale_state s;
+    in.quantile = NAN;
+    autoscale_state_init(&s);
+    struct autoscale_decision d = autoscale_decide(&p, &in, &s);
+    assert_int_equal(d.instances, 2);
+    assert_true(isnan(d.quantile));
+    in.announced_rps = announced;
+    d = autoscale_decide(&p, &in, &s);
+    assert_int_equal(d.instances, 9);
+    assert_true(d.forecast_rps == 900 && d.forecast_at_ms == NOW + 4000);
+    assert_true(d.quantile == AUTOSCALE_QUANTILE_DEFAULT); /* its own, the followed one is none */
+    flat_path(1200); /* what is followed may want more still */
+    in.quantile = 0.7;
+    d = autoscale_decide(&p, &in, &s);
+    assert_true(d.instances == 12 && d.quantile == 0.7);
+}
+
 static void a_campaign_is_named(void **state) {
     (void)state;
     struct calendar c;
@@ -304,12 +353,14 @@ int main(void) {
         cmocka_unit_test(tables_of_one_decision),
         cmocka_unit_test(the_quantile_is_the_critical_ratio),
         cmocka_unit_test(a_step_ahead_is_met_by_its_lead),
+        cmocka_unit_test(a_step_that_takes_rounds_of_starts_is_begun_earlier),
         cmocka_unit_test(blind_it_never_shrinks),
         cmocka_unit_test(blind_it_still_follows_what_is_announced),
         cmocka_unit_test(a_clock_jump_does_not_shrink),
         cmocka_unit_test(down_once_the_window_has_passed),
         cmocka_unit_test(what_is_needed_again_soon_is_kept),
         cmocka_unit_test(starts_are_rationed),
+        cmocka_unit_test(what_is_announced_is_met_though_no_forecast_is_followed),
         cmocka_unit_test(a_campaign_is_named),
         cmocka_unit_test(no_flapping),
         cmocka_unit_test(limits_hold_whatever_comes),

@@ -172,50 +172,68 @@ static void what_was_not_recorded_shrinks_nothing(void **state) {
 
 static void nobody_but_the_oracle_knows_the_future(void **state) {
     (void)state;
+    enum { NOW = 5 * 1440 + 700 };
     static const char *const names[] = { "predictive", "reactive", "hpa" };
-    size_t change = 6 * 1440 + 700; /* in the busy time of a day */
     for (size_t i = 0; i < 3; i++) {
-        struct backtest_input in = input_of(0); /* what is learned is acted on at once */
+        struct backtest_input in = input_of(300000);
         smooth_days();
         struct backtest_result calm = run(&in, names[i]);
-        for (size_t m = change; m < LEN; m++) {
-            counts[m] *= 5;
-        }
-        struct backtest_result busy = run(&in, names[i]);
-        assert_memory_equal(calm.serving, busy.serving, change * sizeof *calm.serving);
-        assert_true(busy.serving[change + 30] > calm.serving[change + 30]);
-        /* The first tick of the change itself is not known before it is over. */
-        assert_true(busy.serving[change] < busy.serving[change + 1] - 3);
+        counts[NOW] *= 10;
+        struct backtest_result crowd = run(&in, names[i]);
+        assert_memory_equal(calm.serving, crowd.serving, NOW * sizeof *calm.serving);
+        assert_true(crowd.totals.unserved > calm.totals.unserved);
         backtest_result_fini(&calm);
-        backtest_result_fini(&busy);
+        backtest_result_fini(&crowd);
     }
 }
 
-static void the_forecast_of_an_interval_does_not_know_it(void **state) {
+/* A sale every day at noon, ten times as much within a minute: who has seen the days before is
+ * ready for it. */
+static void history_from_before_is_learned_from(void **state) {
     (void)state;
-    enum { NOW = 4000 };
-    double first[64], second[64];
-    struct backtest_policy policy;
-    assert_true(backtest_policy_parse(&policy, "predictive", NULL));
-    for (int future = 0; future < 2; future++) {
-        struct backtest_input in = input_of(300000);
-        struct backtest_result out = { 0 };
-        struct pilot pilot;
-        static float said[2][LEN];
-        smooth_days();
-        counts[NOW] *= 1 + 9.0 * future;
-        out.forecast = said[0];
-        out.provision = said[1];
-        assert_true(pilot_init(&pilot, &in, &policy, 5000, NULL));
-        for (size_t slot = 0; slot <= NOW; slot++) {
-            pilot_note_slot(&pilot, slot, &out);
-        }
-        assert_true(pilot.foresees && pilot.path_steps * 2 <= 64);
-        memcpy(future ? second : first, pilot.values, 2 * pilot.path_steps * sizeof *first);
-        if (future) {
-            assert_memory_equal(first, second, 2 * pilot.path_steps * sizeof *first);
-        }
-        pilot_fini(&pilot);
+    static double all[LEN];
+    smooth_days();
+    for (size_t i = 0; i < LEN; i++) {
+        all[i] = counts[i] * (i % 1440 >= 720 && i % 1440 < 780 ? 4 : 1);
+    }
+    struct backtest_input in = input_of(300000);
+    in.policy.price_per_hour = 0.1;
+    in.policy.margin_per_request = 0.002;
+    in.counts = all + 8 * 1440;
+    in.len = 2 * 1440;
+    in.start_ms = START + 8 * 1440 * MINUTE;
+    struct backtest_result without = run(&in, "predictive");
+    in.history = all;
+    in.history_len = 8 * 1440;
+    struct backtest_result with = run(&in, "predictive");
+    print_message("# unserved: with history %.0f, without %.0f\n", with.totals.unserved,
+                  without.totals.unserved);
+    assert_true(with.totals.unserved < 0.3 * without.totals.unserved);
+    backtest_result_fini(&with);
+    backtest_result_fini(&without);
+}
+
+static void on_smooth_traffic_prediction_costs_nothing_and_says_so(void **state) {
+    (void)state;
+    struct rand r;
+    rand_init(&r, 4);
+    smooth_days();
+    for (size_t i = 0; i < LEN; i++) {
+        counts[i] += sqrt(counts[i]) * rand_normal(&r);
+    }
+    struct backtest_input in = input_of(90000);
+    in.policy.price_per_hour = 0.1;
+    static const double margins[] = { NAN, 0.00001, 0.002 };
+    for (size_t i = 0; i < 3; i++) {
+        in.policy.margin_per_request = margins[i];
+        struct backtest_result p = run(&in, "predictive"), reactive = run(&in, "reactive");
+        print_message("# margin %g: %.4f of the reactive cost\n", margins[i],
+                      p.cost / reactive.cost);
+        assert_true(p.cost <= 1.02 * reactive.cost);
+        assert_true(p.totals.unserved <= reactive.totals.unserved);
+        assert_false(backtest_judge(&p, &reactive, margins[i]).pays);
+        backtest_result_fini(&p);
+        backtest_result_fini(&reactive);
     }
 }
 
@@ -252,7 +270,8 @@ int main(void) {
         cmocka_unit_test(an_announced_campaign_is_met_with_instances_already_there),
         cmocka_unit_test(what_was_not_recorded_shrinks_nothing),
         cmocka_unit_test(nobody_but_the_oracle_knows_the_future),
-        cmocka_unit_test(the_forecast_of_an_interval_does_not_know_it),
+        cmocka_unit_test(history_from_before_is_learned_from),
+        cmocka_unit_test(on_smooth_traffic_prediction_costs_nothing_and_says_so),
         cmocka_unit_test(the_same_input_gives_the_same_answer),
         cmocka_unit_test(the_verdict_follows_the_money),
     };

@@ -1,4 +1,4 @@
-#include "tool/sim/hpa.h"
+#include "decide/autoscale/hpa.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "tool/sim/hpa.h"
+#include "decide/autoscale/hpa.h"
 
 /* Worked from the published algorithm: desired = ceil(current x utilisation / 0.8). */
 static void one_sync(void **state) {

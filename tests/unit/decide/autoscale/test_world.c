@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rand.h"
-#include "tool/sim/world.h"
+#include "decide/autoscale/world.h"
 
 static const struct world_options options = {
     .tick_ms = 1000, .startup_ms = 3000, .patience_ms = 2000, .unit_rps = 10

@@ -1,4 +1,4 @@
-#include "tool/sim/world.h"
+#include "decide/autoscale/world.h"
 
 #include <assert.h>
 #include <math.h>
@@ -8,10 +8,18 @@
 #define MS_PER_MINUTE 60000.0
 #define FULL 1e-6 /* share of a tick's requests: demand equal to capacity is carried */
 
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static int64_t ticks_of(const struct world_options *o, int64_t ms) {
+    return (ms + o->tick_ms - 1) / o->tick_ms;
+}
+
 bool world_init(struct world *w, const struct world_options *options, uint32_t serving,
                 struct error *err) {
     assert(options->tick_ms > 0 && options->unit_rps > 0 && options->startup_ms >= 0);
-    int64_t ticks = (options->startup_ms + options->tick_ms - 1) / options->tick_ms;
+    int64_t ticks = ticks_of(options, larger(options->startup_ms, options->startup_ms_max));
     *w = (struct world){ .options = *options, .serving = serving };
     if (ticks > WORLD_STARTUP_TICKS_MAX) {
         return error_set(err, ERROR_LIMIT, "expected a start-up of at most %d ticks of %g s",
@@ -31,11 +39,13 @@ void world_fini(struct world *w) {
 }
 
 static void order(struct world *w, uint32_t count) {
-    if (w->ring == 1) { /* no start-up time */
+    size_t ticks = (size_t)ticks_of(&w->options, w->options.startup_ms);
+    if (ticks == 0) {
         w->serving += count;
         return;
     }
-    w->ready_at[(w->tick + w->ring - 1) % w->ring] += count;
+    assert(ticks < w->ring);
+    w->ready_at[(w->tick + ticks) % w->ring] += count;
     w->starting += count;
 }
 
@@ -61,6 +71,10 @@ void world_scale(struct world *w, uint32_t instances) {
     if (instances > w->totals.max_instances) {
         w->totals.max_instances = instances;
     }
+}
+
+void world_lose(struct world *w, uint32_t instances) {
+    w->serving -= instances < w->serving ? instances : w->serving;
 }
 
 void world_tick(struct world *w, double demand_rps) {

@@ -15,6 +15,7 @@
 
 struct world_options {
     int64_t tick_ms, startup_ms, patience_ms;
+    int64_t startup_ms_max; /* when startup_ms is to vary from order to order; 0: it is constant */
     double unit_rps;
 };
 
@@ -25,7 +26,7 @@ struct world_totals {
 };
 
 struct world {
-    struct world_options options;
+    struct world_options options; /* startup_ms and unit_rps may change between two ticks */
     uint32_t serving, starting;
     uint32_t *ready_at; /* ring by tick: how many become ready then */
     size_t ring, tick;
@@ -41,6 +42,9 @@ void world_fini(struct world *w);
 /* Orders or stops instances until `instances` are there, serving or starting. What is stopped first
  * is what was ordered last. */
 void world_scale(struct world *w, uint32_t instances);
+
+/* Serving instances end without being asked to. */
+void world_lose(struct world *w, uint32_t instances);
 
 /* One tick under `demand_rps`. */
 void world_tick(struct world *w, double demand_rps);

@@ -1,0 +1,63 @@
+#include "decide/autoscale/ramp.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WINDOW_MS_MIN 120000.0
+#define POINTS_MIN 4
+#define GROWTH_MAX 4.0     /* of demand, at most, by the line */
+#define CERTAIN_ERRORS 0.5 /* standard errors less than the slope seems to be */
+
+void ramp_init(struct ramp *r) {
+    *r = (struct ramp){ 0 };
+}
+
+static void begin_bucket(struct ramp *r, int64_t start_ms) {
+    if (r->len == RAMP_BUCKETS) {
+        memmove(r->sum, r->sum + 1, sizeof r->sum - sizeof r->sum[0]);
+        memmove(r->count, r->count + 1, sizeof r->count - sizeof r->count[0]);
+        r->len--;
+    }
+    r->sum[r->len] = 0;
+    r->count[r->len++] = 0;
+    r->last_start_ms = start_ms;
+}
+
+void ramp_observe(struct ramp *r, int64_t now_ms, double demand_rps, double lead_ms) {
+    int64_t width_ms = (int64_t)(fmax(lead_ms, WINDOW_MS_MIN) / RAMP_BUCKETS);
+    int64_t passed_ms = now_ms - r->last_start_ms;
+    bool anew = r->len == 0 || passed_ms < 0 || passed_ms >= 2 * r->bucket_ms ||
+                width_ms > 2 * r->bucket_ms || r->bucket_ms > 2 * width_ms;
+    if (anew) {
+        ramp_init(r);
+        r->bucket_ms = width_ms;
+        begin_bucket(r, now_ms);
+    } else if (passed_ms >= r->bucket_ms) {
+        begin_bucket(r, r->last_start_ms + r->bucket_ms);
+    }
+    r->sum[r->len - 1] += demand_rps;
+    r->count[r->len - 1]++;
+}
+
+double ramp_ahead_rps(const struct ramp *r, double demand_rps, double lead_ms) {
+    double n = (double)r->len, mean_x = (n - 1) / 2, mean_y = 0, xx = 0, xy = 0, rest = 0;
+    if (r->len < POINTS_MIN) {
+        return demand_rps;
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        mean_y += r->sum[i] / r->count[i] / n;
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        double x = (double)i - mean_x;
+        xx += x * x;
+        xy += x * (r->sum[i] / r->count[i] - mean_y);
+    }
+    double slope = xy / xx;
+    for (size_t i = 0; i < r->len; i++) {
+        double off = r->sum[i] / r->count[i] - mean_y - slope * ((double)i - mean_x);
+        rest += off * off;
+    }
+    double certain = slope - CERTAIN_ERRORS * sqrt(rest / (n - 2) / xx);
+    double ahead = demand_rps + certain * lead_ms / (double)r->bucket_ms;
+    return fmin(fmax(ahead, demand_rps), demand_rps * GROWTH_MAX);
+}

@@ -1,0 +1,229 @@
+/* tidegate simulate: seeded days with crowds, campaigns and faults, and whether what must hold
+ * held. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "act/control/shop.h"
+#include "tool/cli/options.h"
+#include "tool/cli/verbs.h"
+#include "tool/sim/simulate.h"
+
+#define AT_BYTES 64 /* "day 3 14:05:09" */
+
+static const char help[] =
+    "usage: tidegate simulate --config shop.yaml --seed N [OPTION…]\n"
+    "Days that never were, second by second: demand with crowds and campaigns, and faults, met by\n"
+    "the controller's own decisions. After each decision is checked that it stays within min and\n"
+    "max, takes nothing away while it is blind or just after a restart, a jump of the clock or a\n"
+    "growth, meets the demand of the moment and the first campaign as it was announced, and gives\n"
+    "a reason that fits. Exit status 1, with the last decisions, when one of these did not hold.\n"
+    "Same seed, same days.\n\n"
+    "  --config FILE        the shop\n"
+    "  --seed N             which days\n"
+    "  --days D             how many (default 7)\n"
+    "  --faults FILE        CSV at,for,fault,amount instead of the seed's faults: at and for are\n"
+    "                       durations, fault is stale_metric, unknown_metric, dead_forecaster,\n"
+    "                       clock_jump (amount in seconds), restart, crash (instances),\n"
+    "                       slow_start or slow_instances (times)\n"
+    "  --service NAME       which service of the configuration (default: the first)\n"
+    "  --unit-capacity R    what one instance really carries (default: the configured guess)\n"
+    "  --startup D          from order to first request, about (default 30s)\n"
+    "  --json               for programs\n";
+
+struct request {
+    struct simulate_options simulate;
+    const char *config_path, *service;
+    bool seed_given, json;
+};
+
+enum choice { CONFIG, SEED, DAYS, FAULTS, SERVICE, UNIT, STARTUP, JSON, HELP };
+
+static const struct option options[] = {
+    { "config", required_argument, NULL, CONFIG },
+    { "seed", required_argument, NULL, SEED },
+    { "days", required_argument, NULL, DAYS },
+    { "faults", required_argument, NULL, FAULTS },
+    { "service", required_argument, NULL, SERVICE },
+    { "unit-capacity", required_argument, NULL, UNIT },
+    { "startup", required_argument, NULL, STARTUP },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { 0 },
+};
+
+static bool take_option(void *self, int option, const char *value, struct error *err) {
+    struct request *q = self;
+    struct simulate_options *o = &q->simulate;
+    switch ((enum choice)option) {
+    case CONFIG:
+        q->config_path = value;
+        return true;
+    case SEED:
+        q->seed_given = true;
+        return options_number("seed", value, &o->seed, err);
+    case DAYS:
+        return options_count("days", value, (struct options_range){ 1, SCENARIO_DAYS_MAX },
+                             &o->days, err);
+    case FAULTS:
+        o->faults_path = value;
+        return true;
+    case SERVICE:
+        q->service = value;
+        return true;
+    case UNIT:
+        return options_rate("unit-capacity", value, &o->unit_rps, err);
+    case STARTUP:
+        return options_span("startup", value, &o->startup_ms, err);
+    case JSON:
+        q->json = true;
+        return true;
+    case HELP:
+        break;
+    }
+    return false;
+}
+
+static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
+    static const struct options_table table = { "simulate", options, take_option };
+    if (!options_parse(&table, q, argc, argv, err)) {
+        return false;
+    }
+    return (optind == argc && q->config_path != NULL && q->seed_given) ||
+           error_set(err, ERROR_INVALID, "expected --config FILE and --seed N");
+}
+
+/* ---- the answer ---- */
+
+static void format_at(int64_t at_s, char out[AT_BYTES]) {
+    snprintf(out, AT_BYTES, "day %lld %02lld:%02lld:%02lld", (long long)(at_s / 86400),
+             (long long)(at_s / 3600 % 24), (long long)(at_s / 60 % 60), (long long)(at_s % 60));
+}
+
+static json_t *last_decisions(const struct invariants *v) {
+    json_t *list = json_array();
+    uint64_t first = v->noted > INVARIANTS_LAST ? v->noted - INVARIANTS_LAST : 0;
+    for (uint64_t i = first; i < v->noted; i++) {
+        const struct invariants_note *n = &v->last[i % INVARIANTS_LAST];
+        char at[AT_BYTES];
+        format_at(n->at_s, at);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:i, s:s, s:s}", "at", at, "serving",
+                                        (int)n->serving, "starting", (int)n->starting, "reason",
+                                        autoscale_reason_name(n->reason), "text", n->sentence));
+    }
+    return list;
+}
+
+static json_t *violation(const struct simulate_result *r) {
+    char at[AT_BYTES];
+    if (r->invariants.broken == NULL) {
+        return json_null();
+    }
+    format_at(r->broken_at_s, at);
+    return json_pack("{s:s, s:s, s:s, s:o}", "invariant", r->invariants.broken, "at", at, "text",
+                     r->invariants.text, "last_decisions", last_decisions(&r->invariants));
+}
+
+static void print_json(const struct request *q, const struct simulate_result *r) {
+    json_t *answer =
+        json_pack("{s:I, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:i}", "seed",
+                  (json_int_t)q->simulate.seed, "hours", (double)r->decisions / 3600, "violation",
+                  violation(r), "decisions", (json_int_t)r->decisions, "changes",
+                  (json_int_t)r->changes, "shrinks", (json_int_t)r->shrinks, "blind_seconds",
+                  (json_int_t)r->blind_seconds, "faults", (json_int_t)r->faults, "campaigns",
+                  (json_int_t)r->campaigns, "surges", (json_int_t)r->surges, "requests",
+                  r->totals.requests, "unserved_requests", r->totals.unserved, "instance_hours",
+                  r->totals.instance_hours, "max_instances", (int)r->totals.max_instances);
+    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
+    putchar('\n');
+    json_decref(answer);
+}
+
+static void print_words(const struct request *q, const struct simulate_result *r) {
+    const struct invariants *v = &r->invariants;
+    char at[AT_BYTES];
+    printf("seed %llu: %.1f hours, %llu campaigns announced, %llu surges, %llu faults; %llu "
+           "changes, %llu seconds blind\n%.0f requests, %.0f unserved, %.1f instance-hours, at "
+           "most %u instances\n",
+           (unsigned long long)q->simulate.seed, (double)r->decisions / 3600,
+           (unsigned long long)r->campaigns, (unsigned long long)r->surges,
+           (unsigned long long)r->faults, (unsigned long long)r->changes,
+           (unsigned long long)r->blind_seconds, r->totals.requests, r->totals.unserved,
+           r->totals.instance_hours, r->totals.max_instances);
+    if (v->broken == NULL) {
+        printf("everything held\n");
+        return;
+    }
+    format_at(r->broken_at_s, at);
+    printf("seed %llu, %s: '%s' did not hold: %s\nthe last decisions:\n",
+           (unsigned long long)q->simulate.seed, at, v->broken, v->text);
+    for (uint64_t i = v->noted > INVARIANTS_LAST ? v->noted - INVARIANTS_LAST : 0; i < v->noted;
+         i++) {
+        const struct invariants_note *n = &v->last[i % INVARIANTS_LAST];
+        format_at(n->at_s, at);
+        printf("  %s  %u serving, %u starting: %s\n", at, n->serving, n->starting, n->sentence);
+    }
+}
+
+/* ---- what is simulated ---- */
+
+static bool take_service(struct request *q, const struct shop *shop, struct error *err) {
+    const struct service_config *service = &shop->services[0];
+    struct foresee_options *o = &q->simulate.foresee;
+    if (q->service != NULL) {
+        service = shop_service(shop, slice_from(q->service));
+    }
+    if (service == NULL) {
+        return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
+                         q->config_path);
+    }
+    o->policy =
+        instances_policy(&service->instances, &service->unit, shop->demand.margin_per_request);
+    o->objective_ms = (double)service->objective.latency_ms;
+    o->capacity_rps = service->instances.capacity_rps;
+    o->step_ms = shop->demand.step_ms;
+    memcpy(o->season_ms, shop->demand.season_ms, sizeof o->season_ms);
+    o->season_count = shop->demand.season_count;
+    if (!(q->simulate.unit_rps > 0)) {
+        q->simulate.unit_rps = o->capacity_rps > 0 ? o->capacity_rps : SIMULATE_UNIT_RPS;
+    }
+    return true;
+}
+
+static bool answer_request(struct request *q, struct simulate_result *out, struct error *err) {
+    struct shop shop;
+    struct config_report report;
+    config_report_init(&report);
+    bool loaded = shop_load(q->config_path, &shop, &report);
+    if (!loaded) {
+        config_report_print(&report, stderr);
+    }
+    config_report_fini(&report);
+    if (!loaded) {
+        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    }
+    bool ok = take_service(q, &shop, err) && simulate_run(&q->simulate, out, err);
+    shop_fini(&shop);
+    return ok;
+}
+
+int cli_simulate(int argc, char **argv) {
+    struct request request = { .simulate = { .days = 7, .startup_ms = SIMULATE_STARTUP_MS } };
+    static struct simulate_result result;
+    struct error err = { 0 };
+    if (options_want_help(argc, argv)) {
+        fputs(help, stdout);
+        return EXIT_DONE;
+    }
+    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &result, &err)) {
+        return options_failed("simulate", &err);
+    }
+    if (request.json) {
+        print_json(&request, &result);
+    } else {
+        print_words(&request, &result);
+    }
+    return result.invariants.broken == NULL ? EXIT_DONE : EXIT_NO;
+}
