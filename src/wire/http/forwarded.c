@@ -84,6 +84,9 @@ static bool is_other_claim(const struct http_field *field) {
 
 static void remove_other_claims(struct http_head *head) {
     size_t kept = 0;
+    if (!http_head_may_have(head, HTTP_FIELD_OTHER)) {
+        return;
+    }
     while (kept < head->field_count && !is_other_claim(&head->fields[kept])) {
         kept++;
     }

@@ -112,12 +112,12 @@ bool h1_parse_fields(struct slice *rest, const struct h1_limits *limits, struct 
         if (head->field_count >= most) {
             return h1_refuse(problem, 431, "too many fields (limits.fields)");
         }
-        struct http_field *field = &head->fields[head->field_count];
-        if (!take_name(rest, head->status > 0, field, problem) ||
-            !take_value(rest, field, problem)) {
+        struct http_field field;
+        if (!take_name(rest, head->status > 0, &field, problem) ||
+            !take_value(rest, &field, problem)) {
             return false;
         }
-        head->field_count++;
+        http_head_append(head, field);
     }
     struct slice line;
     return h1_take_line(rest, &line, problem) &&
@@ -158,6 +158,11 @@ void h1_read_connection(struct http_head *head) {
     struct connection_options options = { 0 };
     struct slice upgrade_to = { 0 };
     unsigned upgrades = 0;
+    if (!http_head_may_have(head, HTTP_FIELD_CONNECTION)) { /* as most of HTTP/1.1 do not */
+        head->keep_alive = head->version >= 11;
+        head->upgrade = false;
+        return;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id == HTTP_FIELD_CONNECTION) {
             read_options(head->fields[i].value, &options);
@@ -178,6 +183,9 @@ void h1_read_connection(struct http_head *head) {
 bool h1_read_framing(struct http_head *head, bool *chunked, struct h1_problem *problem) {
     const struct http_field *length = NULL, *encoding = NULL;
     *chunked = false;
+    if ((head->ids & (HTTP_FIELD_BIT(CONTENT_LENGTH) | HTTP_FIELD_BIT(TRANSFER_ENCODING))) == 0) {
+        return true;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == HTTP_FIELD_CONTENT_LENGTH) {

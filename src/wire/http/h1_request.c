@@ -123,8 +123,8 @@ static bool read_host(struct http_head *head, struct h1_problem *problem) {
 }
 
 static bool read_expect(struct http_head *head, struct h1_problem *problem) {
-    if (head->version < 11) {
-        return true; /* a 1.0 client's Expect is ignored (RFC 9110 10.1.1) */
+    if (!http_head_may_have(head, HTTP_FIELD_EXPECT) || head->version < 11) {
+        return true; /* a 1.0 client's is ignored (RFC 9110 10.1.1) */
     }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];

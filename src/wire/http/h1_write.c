@@ -21,11 +21,9 @@ static char *put_field(char *at, struct slice name, struct slice value) {
 }
 
 /* The fields that the serialiser writes itself. */
-static bool is_written_anew(enum http_field_id id) {
-    return id == HTTP_FIELD_HOST || id == HTTP_FIELD_CONTENT_LENGTH ||
-           id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONNECTION ||
-           id == HTTP_FIELD_UPGRADE || id == HTTP_FIELD_EXPECT;
-}
+#define WRITTEN_ANEW                                                                               \
+    (HTTP_FIELD_BIT(HOST) | HTTP_FIELD_BIT(CONTENT_LENGTH) | HTTP_FIELD_BIT(TRANSFER_ENCODING) |   \
+     HTTP_FIELD_BIT(CONNECTION) | HTTP_FIELD_BIT(UPGRADE) | HTTP_FIELD_BIT(EXPECT))
 
 static size_t fields_bytes(const struct http_head *head) {
     size_t bytes = 0;
@@ -37,7 +35,7 @@ static size_t fields_bytes(const struct http_head *head) {
 
 static char *put_fields(char *at, const struct http_head *head) {
     for (size_t i = 0; i < head->field_count; i++) {
-        if (!is_written_anew(head->fields[i].id)) {
+        if ((WRITTEN_ANEW >> head->fields[i].id & 1) == 0) {
             at = put_field(at, head->fields[i].name, head->fields[i].value);
         }
     }
