@@ -112,16 +112,18 @@ bool h1_parse_fields(struct slice *rest, const struct h1_limits *limits, struct 
         if (head->field_count >= most) {
             return h1_refuse(problem, 431, "too many fields (limits.fields)");
         }
-        struct http_field field;
-        if (!take_name(rest, head->status > 0, &field, problem) ||
-            !take_value(rest, &field, problem)) {
+        struct http_field *field = &head->fields[head->field_count];
+        if (!take_name(rest, head->status > 0, field, problem) ||
+            !take_value(rest, field, problem)) {
             return false;
         }
-        http_head_append(head, field);
+        http_head_count(head, field->id);
     }
-    struct slice line;
-    return h1_take_line(rest, &line, problem) &&
-           (line.len == 0 || h1_refuse(problem, 400, "a CR without LF (RFC 9112 2.2)"));
+    if (rest->data[1] != '\n') {
+        return h1_refuse(problem, 400, "a CR without LF (RFC 9112 2.2)");
+    }
+    *rest = slice_skip(*rest, 2);
+    return true;
 }
 
 bool h1_parse_version(struct slice text, struct http_head *head, struct h1_problem *problem) {

@@ -147,10 +147,15 @@ void http_head_init(struct http_head *head, struct http_field *fields, size_t ca
 static inline bool http_head_may_have(const struct http_head *head, enum http_field_id id) {
     return (head->ids >> id & 1) != 0;
 }
-/* Appends where there is room. All fields come in by it, so that `ids` is true. */
+/* The field behind the last one is filled in. All fields come in by it, so that `ids` is true. */
+static inline void http_head_count(struct http_head *head, enum http_field_id id) {
+    head->field_count++;
+    head->ids |= UINT64_C(1) << id;
+}
+/* Where there is room. */
 static inline void http_head_append(struct http_head *head, struct http_field field) {
-    head->fields[head->field_count++] = field;
-    head->ids |= UINT64_C(1) << field.id;
+    head->fields[head->field_count] = field;
+    http_head_count(head, field.id);
 }
 /* First field of that kind or NULL. */
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id);
