@@ -189,7 +189,7 @@ static void begin_response(struct exchange *x, struct http_head *head) {
         endpoint_tunnels(x->worker, x->attempt);
         exchange_slim(x);
     }
-    exchange_arm(x);
+    exchange_arm_state(x);
 }
 
 /* Of the first attempt; what a hedge has to say before its answer nobody needs. */

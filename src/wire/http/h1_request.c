@@ -82,10 +82,11 @@ static bool parse_request_line(struct slice line, const struct h1_limits *limits
     struct slice rest = slice_skip(line, first + 1);
     size_t second = slice_find(rest, ' ');
     head->method_text = slice_sub(line, 0, first);
-    if (second == SLICE_NONE || !http_is_token(head->method_text)) {
+    head->method = http_method_of(head->method_text);
+    bool known = head->method != HTTP_METHOD_OTHER;
+    if (second == SLICE_NONE || !(known || http_is_token(head->method_text))) {
         return h1_refuse(problem, 400, "not a request line (RFC 9112 3)");
     }
-    head->method = http_method_of(head->method_text);
     struct slice target = slice_sub(rest, 0, second);
     if (target.len > limits->target_bytes) {
         return h1_refuse(problem, 414, "the request target is too long (limits.target)");
