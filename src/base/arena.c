@@ -45,7 +45,7 @@ static struct arena_chunk *chunk_new(size_t least_bytes) {
     return chunk;
 }
 
-void *arena_alloc(struct arena *a, size_t bytes) {
+void *arena_room(struct arena *a, size_t bytes) {
     size_t align = alignof(max_align_t);
     if (bytes > SIZE_MAX - align) {
         return NULL;
@@ -66,7 +66,12 @@ void *arena_alloc(struct arena *a, size_t bytes) {
     void *memory = a->chunks->data + a->chunks->used;
     a->chunks->used += bytes;
     a->used_bytes += bytes;
-    return memset(memory, 0, bytes);
+    return memory;
+}
+
+void *arena_alloc(struct arena *a, size_t bytes) {
+    void *memory = arena_room(a, bytes);
+    return memory == NULL ? NULL : memset(memory, 0, bytes);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t item_bytes) {
@@ -77,13 +82,11 @@ void *arena_array(struct arena *a, size_t count, size_t item_bytes) {
 }
 
 struct slice arena_copy(struct arena *a, struct slice s) {
-    char *copy = s.len == SIZE_MAX ? NULL : arena_alloc(a, s.len + 1);
+    char *copy = s.len == SIZE_MAX ? NULL : arena_room(a, s.len + 1);
     if (copy == NULL) {
         return (struct slice){ 0 };
     }
-    if (s.len > 0) {
-        memcpy(copy, s.data, s.len);
-    }
+    *slice_put(copy, s) = '\0';
     return slice_of(copy, s.len);
 }
 

@@ -20,6 +20,8 @@ void arena_fini(struct arena *a);
 
 /* Zeroed memory, aligned for any type; NULL past the limit or when memory is out. */
 void *arena_alloc(struct arena *a, size_t bytes);
+/* The same, not zeroed: for a text that is written at once. */
+void *arena_room(struct arena *a, size_t bytes);
 /* As arena_alloc for count items, safe against overflow. */
 void *arena_array(struct arena *a, size_t count, size_t item_bytes);
 /* A copy with a NUL after it; data is NULL on failure. */

@@ -106,13 +106,6 @@ bool slice_copy_text(struct slice s, char *out, size_t out_bytes) {
     return true;
 }
 
-char *slice_put(char *at, struct slice s) {
-    if (s.len > 0) {
-        memcpy(at, s.data, s.len);
-    }
-    return at + s.len;
-}
-
 char *slice_put_uint(char *at, uint64_t value) {
     char digits[20];
     size_t first = sizeof digits;

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct slice {
     const char *data;
@@ -35,9 +36,31 @@ struct slice slice_trim(struct slice s);
  * whole rest. Returns false when nothing is left: `while (slice_cut(&rest, ',', &item))`. */
 bool slice_cut(struct slice *rest, char separator, struct slice *head);
 
+/* Two moves that may overlap, when `width`, which is at least half of the text, is a constant. */
+static inline void slice_put_ends(char *at, struct slice s, size_t width) {
+    memcpy(at, s.data, width);
+    memcpy(at + s.len - width, s.data + s.len - width, width);
+}
 /* Writes the bytes, or the digits of a number (at most 20), without a NUL; where the next one goes.
- */
-char *slice_put(char *at, struct slice s);
+ * The parts of a head are some twenty bytes long: to call memcpy costs more than to copy them. */
+static inline char *slice_put(char *at, struct slice s) {
+    if (s.len > 64) {
+        memcpy(at, s.data, s.len);
+    } else if (s.len >= 32) {
+        slice_put_ends(at, s, 32);
+    } else if (s.len >= 16) {
+        slice_put_ends(at, s, 16);
+    } else if (s.len >= 8) {
+        slice_put_ends(at, s, 8);
+    } else if (s.len >= 4) {
+        slice_put_ends(at, s, 4);
+    } else if (s.len >= 2) {
+        slice_put_ends(at, s, 2);
+    } else if (s.len == 1) {
+        at[0] = s.data[0];
+    }
+    return at + s.len;
+}
 char *slice_put_uint(char *at, uint64_t value);
 
 /* Copies with a NUL into out[out_bytes]; false when it does not fit (out is then empty). */

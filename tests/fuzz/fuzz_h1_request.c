@@ -63,6 +63,7 @@ static bool is_forwarded(const struct http_field *f) {
 static void check_fields(const struct http_head *a, const struct http_head *b) {
     size_t j = 0;
     for (size_t i = 0; i < a->field_count; i++) {
+        assert(http_head_may_have(a, a->fields[i].id));
         if (!is_forwarded(&a->fields[i])) {
             continue;
         }

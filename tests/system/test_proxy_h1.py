@@ -518,6 +518,21 @@ def test_slow_services_are_timed_out():
         assert reasons["timeout_first_byte"] == 2 and reasons["timeout_idle"] == 1
 
 
+def test_an_answer_that_stalls_is_cut_before_its_head_would_have_been_late():
+    def script(one):
+        one.read_request()
+        one.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+        time.sleep(5)
+
+    limits = {"first_byte_ms": 60000, "idle_ms": 300}
+    with Service(script) as service, Proxy(service.port, limits=limits) as proxy:
+        with proxy.connect() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            with pytest.raises(Closed):
+                client.read_response()
+        assert proxy.vitals()["reasons"]["timeout_idle"] == 1
+
+
 def test_the_total_time_is_limited():
     def script(one):
         one.read_request()

@@ -88,6 +88,14 @@ void exchange_arm(struct exchange *x) {
     }
 }
 
+/* That may only bring it forward: a timer that is early looks again. */
+void exchange_arm_state(struct exchange *x) {
+    uint64_t due_us = state_due_us(x);
+    if (due_us != NEVER && (!timer_running(&x->timer) || due_us < x->timer.due_us)) {
+        exchange_arm(x);
+    }
+}
+
 /* Nothing was written for a while because the client does not read. Not idle if it reads slowly,
  * but who takes next to nothing holds a connection to the service for nothing. */
 static bool client_reads_slowly(struct exchange *x) {

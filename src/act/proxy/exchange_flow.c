@@ -83,14 +83,14 @@ struct http_head *exchange_copy_trailers(struct exchange *x, const struct http_h
     }
     http_head_init(copy, fields, trailers->field_count);
     for (size_t i = 0; i < trailers->field_count; i++) {
-        fields[i] = trailers->fields[i];
-        fields[i].name = arena_copy(&x->arena, trailers->fields[i].name);
-        fields[i].value = arena_copy(&x->arena, trailers->fields[i].value);
-        if (fields[i].name.data == NULL || fields[i].value.data == NULL) {
+        struct http_field field = trailers->fields[i];
+        field.name = arena_copy(&x->arena, field.name);
+        field.value = arena_copy(&x->arena, field.value);
+        if (field.name.data == NULL || field.value.data == NULL) {
             return NULL;
         }
+        http_head_append(copy, field);
     }
-    copy->field_count = trailers->field_count;
     exchange_clean_trailers(x, copy);
     return copy;
 }
@@ -184,7 +184,7 @@ static void begin_response(struct exchange *x, struct http_head *head) {
         exchange_leave_room(x);
         exchange_slim(x);
     }
-    exchange_arm(x);
+    exchange_arm_state(x);
 }
 
 /* Of the first attempt; what a hedge has to say before its answer nobody needs. */

@@ -3,6 +3,7 @@
 
 #include "act/proxy/compression_flow.h"
 #include "act/proxy/exchange_internal.h"
+#include "wire/http/block.h"
 #include "wire/http/date.h"
 #include "wire/http/forwarded.h"
 
@@ -18,7 +19,7 @@ static void rebase(struct slice *s, struct slice from, const char *to) {
 }
 
 bool exchange_keep_head(struct exchange *x, struct slice raw) {
-    char *copy = arena_alloc(&x->arena, raw.len);
+    char *copy = arena_room(&x->arena, raw.len);
     if (copy == NULL) {
         return false;
     }
@@ -81,20 +82,16 @@ static uint64_t parse_hex16(const char *text) {
     return value;
 }
 
-/* Eight digits at once: half a byte in each byte of a word, then 'a' - '9' - 1 more above 9. */
-static void put_hex8(char *at, uint32_t value) {
-    uint64_t x = __builtin_bswap32(value); /* the first digits to the low end */
-    x = (x | x << 16) & 0x0000ffff0000ffff;
-    x = (x | x << 8) & 0x00ff00ff00ff00ff;
-    x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
-    uint64_t above_9 = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
-    x += 0x3030303030303030 + above_9 * ('a' - '9' - 1);
-    memcpy(at, &x, sizeof x);
-}
-
+/* Sixteen digits at once: each half of a byte in a byte, then 'a' - '9' - 1 more above 9. */
 static void put_hex16(char *at, uint64_t value) {
-    put_hex8(at, (uint32_t)(value >> 32));
-    put_hex8(at + 8, (uint32_t)value);
+    const uint64_t halves = 0x0f0f0f0f0f0f0f0f;
+    uint64_t x = __builtin_bswap64(value); /* the first digits to the low end */
+    block high = { 0 }, low = { 0 };
+    memcpy(&high, &(uint64_t){ x >> 4 & halves }, sizeof x);
+    memcpy(&low, &(uint64_t){ x & halves }, sizeof x);
+    block digits = block_interleave(high, low);
+    digits += '0' + ((block)(digits > 9) & ('a' - '9' - 1));
+    memcpy(at, &digits, sizeof digits);
 }
 
 /* Never all zero. */
@@ -112,7 +109,7 @@ bool exchange_set_trace(struct exchange *x) {
     if (field != NULL) {
         http_head_remove(&x->request, HTTP_FIELD_TRACEPARENT);
     }
-    char *text = arena_alloc(&x->arena, TRACEPARENT_BYTES);
+    char *text = arena_room(&x->arena, TRACEPARENT_BYTES);
     if (text == NULL) {
         return false;
     }
@@ -140,12 +137,12 @@ static struct slice via_of(const struct exchange *x) {
 /* "1.1 tidegate": the version in which it was received (RFC 9110 7.6.3). */
 static bool add_via(struct exchange *x, struct http_head *head) {
     struct slice name = via_of(x);
-    char *text = arena_alloc(&x->arena, name.len + 4);
+    char *text = arena_room(&x->arena, name.len + 4);
     if (text == NULL) {
         return false;
     }
     memcpy(text, head->version >= 20 ? "2.0 " : head->version == 10 ? "1.0 " : "1.1 ", 4);
-    memcpy(text + 4, name.data, name.len);
+    slice_put(text + 4, name);
     return http_head_add_known(head, HTTP_FIELD_VIA, slice_of(text, name.len + 4));
 }
 

@@ -183,6 +183,8 @@ void exchange_release_client(struct exchange *x);
 void exchange_finish(struct exchange *x, bool complete);
 /* Sets the timer to the next deadline of the present state. */
 void exchange_arm(struct exchange *x);
+/* The same when it was set in the state before and nothing but the state is new. */
+void exchange_arm_state(struct exchange *x);
 uint64_t exchange_now_us(const struct exchange *x);
 uint32_t exchange_since_us(const struct exchange *x, uint64_t from_us);
 

@@ -4,6 +4,7 @@
 
 #include "act/proxy/exchange_internal.h"
 #include "act/proxy/waiting.h"
+#include "wire/http/block.h"
 #include "wire/http/uri.h"
 #include "wire/http/visitor.h"
 
@@ -53,6 +54,24 @@ static void record_path(struct exchange *x, struct slice path) {
     x->record.path_len = (uint8_t)len;
 }
 
+static bool has_either(struct slice text, char one, char other) {
+    uint32_t found = 0;
+    for (size_t at = 0; at < text.len; at += BLOCK_BYTES) {
+        block b = block_load_padded((struct slice){ text.data + at, text.len - at }, '\0');
+        found |= block_mask((block)(b == one) | (block)(b == other));
+    }
+    return found != 0;
+}
+
+static bool has_upper(struct slice text) {
+    uint32_t found = 0;
+    for (size_t at = 0; at < text.len; at += BLOCK_BYTES) {
+        block b = block_load_padded((struct slice){ text.data + at, text.len - at }, '\0');
+        found |= block_mask(block_between(b, 'A', 'Z'));
+    }
+    return found != 0;
+}
+
 /* The path by which routes are found; *path is "/" for "OPTIONS *". */
 static bool normalise(struct exchange *x, struct slice *path) {
     struct slice raw = x->request.path;
@@ -60,7 +79,7 @@ static bool normalise(struct exchange *x, struct slice *path) {
         *path = SLICE("/");
         return true;
     }
-    if (memchr(raw.data, '%', raw.len) == NULL && memchr(raw.data, '.', raw.len) == NULL) {
+    if (!has_either(raw, '%', '.')) {
         *path = raw;
         return true;
     }
@@ -71,11 +90,7 @@ static bool normalise(struct exchange *x, struct slice *path) {
 /* In lower case, without the port. */
 static struct slice host_of(struct exchange *x) {
     struct slice host = uri_host(x->request.authority);
-    bool upper = false;
-    for (size_t i = 0; i < host.len; i++) {
-        upper |= host.data[i] >= 'A' && host.data[i] <= 'Z';
-    }
-    if (!upper) {
+    if (!has_upper(host)) {
         return host;
     }
     struct slice copy = arena_copy(&x->arena, host);

@@ -88,6 +88,7 @@ static uint32_t add_host(struct route_table *t, struct slice name) {
                                                .used = true,
                                                .pattern_first = NO_ROUTE,
                                                .pattern_last = NO_ROUTE };
+        t->has_hosts |= name.len > 0;
         t->has_wildcards |= name.len > 0 && name.data[0] == '*';
     }
     return index;
@@ -316,7 +317,7 @@ const struct plan_rule *route_table_rule(const struct route_table *t,
 
 const struct plan_route *route_table_find(const struct route_table *t, struct route_query *q) {
     const struct plan_route *found = NULL;
-    if (q->host.len > 0) {
+    if (t->has_hosts && q->host.len > 0) {
         found = find_in_host(t, q->host, hash_more(HASH_SEED, q->host), q);
         if (found == NULL && t->has_wildcards) {
             found = find_wildcard(t, q);

@@ -38,8 +38,8 @@ struct route_table {
     struct route_pattern *patterns; /* by text, each once */
     uint32_t pattern_count;
     const struct pattern **condition_patterns, **path_patterns, **rule_patterns; /* by index */
-    struct jwt_keys **jwt_keys; /* by index; the same text is the same keys */
-    bool has_wildcards;
+    struct jwt_keys **jwt_keys;    /* by index; the same text is the same keys */
+    bool has_hosts, has_wildcards; /* else all routes are for any host */
 };
 
 static inline struct slice route_text(const struct route_table *t, struct plan_text text) {

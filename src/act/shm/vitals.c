@@ -197,10 +197,7 @@ static void append_texts(struct vitals_worker *worker, struct request_record *re
     memcpy(to, &head, sizeof head);
     to += sizeof head;
     for (unsigned i = 0; i < RECORD_TEXT_COUNT; i++) {
-        if (head.len[i] > 0) {
-            memcpy(to, texts[i].data, head.len[i]);
-            to += head.len[i];
-        }
+        to = slice_put(to, slice_of(texts[i].data, head.len[i]));
     }
     record->text_at = (uint32_t)position;
     record->text_bytes = (uint16_t)bytes;

@@ -18,6 +18,9 @@ static bool find_in(struct slice cookies, struct slice name, struct slice *value
 }
 
 bool cookie_find(const struct http_head *head, struct slice name, struct slice *value) {
+    if (!http_head_may_have(head, HTTP_FIELD_COOKIE)) {
+        return false;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id == HTTP_FIELD_COOKIE &&
             find_in(head->fields[i].value, name, value)) {

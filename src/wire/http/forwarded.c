@@ -1,23 +1,18 @@
 #include "wire/http/forwarded.h"
 
-#include <string.h>
-
 /* Joined in the arena; a NULL data says that it was full. */
 static struct slice join(struct arena *arena, const struct slice *parts, size_t count) {
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {
         len += parts[i].len;
     }
-    char *text = arena_alloc(arena, len + 1);
+    char *text = arena_room(arena, len + 1);
     if (text == NULL) {
         return (struct slice){ 0 };
     }
     char *at = text;
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].len > 0) {
-            memcpy(at, parts[i].data, parts[i].len);
-        }
-        at += parts[i].len;
+        at = slice_put(at, parts[i]);
     }
     return slice_of(text, len);
 }
@@ -84,6 +79,9 @@ static bool is_other_claim(const struct http_field *field) {
 
 static void remove_other_claims(struct http_head *head) {
     size_t kept = 0;
+    if (!http_head_may_have(head, HTTP_FIELD_OTHER)) {
+        return;
+    }
     while (kept < head->field_count && !is_other_claim(&head->fields[kept])) {
         kept++;
     }

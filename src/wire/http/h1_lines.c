@@ -117,11 +117,13 @@ bool h1_parse_fields(struct slice *rest, const struct h1_limits *limits, struct 
             !take_value(rest, field, problem)) {
             return false;
         }
-        head->field_count++;
+        http_head_count(head, field->id);
     }
-    struct slice line;
-    return h1_take_line(rest, &line, problem) &&
-           (line.len == 0 || h1_refuse(problem, 400, "a CR without LF (RFC 9112 2.2)"));
+    if (rest->data[1] != '\n') {
+        return h1_refuse(problem, 400, "a CR without LF (RFC 9112 2.2)");
+    }
+    *rest = slice_skip(*rest, 2);
+    return true;
 }
 
 bool h1_parse_version(struct slice text, struct http_head *head, struct h1_problem *problem) {
@@ -158,6 +160,11 @@ void h1_read_connection(struct http_head *head) {
     struct connection_options options = { 0 };
     struct slice upgrade_to = { 0 };
     unsigned upgrades = 0;
+    if (!http_head_may_have(head, HTTP_FIELD_CONNECTION)) { /* as most of HTTP/1.1 do not */
+        head->keep_alive = head->version >= 11;
+        head->upgrade = false;
+        return;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id == HTTP_FIELD_CONNECTION) {
             read_options(head->fields[i].value, &options);
@@ -178,6 +185,9 @@ void h1_read_connection(struct http_head *head) {
 bool h1_read_framing(struct http_head *head, bool *chunked, struct h1_problem *problem) {
     const struct http_field *length = NULL, *encoding = NULL;
     *chunked = false;
+    if ((head->ids & (HTTP_FIELD_BIT(CONTENT_LENGTH) | HTTP_FIELD_BIT(TRANSFER_ENCODING))) == 0) {
+        return true;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == HTTP_FIELD_CONTENT_LENGTH) {

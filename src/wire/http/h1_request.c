@@ -82,10 +82,11 @@ static bool parse_request_line(struct slice line, const struct h1_limits *limits
     struct slice rest = slice_skip(line, first + 1);
     size_t second = slice_find(rest, ' ');
     head->method_text = slice_sub(line, 0, first);
-    if (second == SLICE_NONE || !http_is_token(head->method_text)) {
+    head->method = http_method_of(head->method_text);
+    bool known = head->method != HTTP_METHOD_OTHER;
+    if (second == SLICE_NONE || !(known || http_is_token(head->method_text))) {
         return h1_refuse(problem, 400, "not a request line (RFC 9112 3)");
     }
-    head->method = http_method_of(head->method_text);
     struct slice target = slice_sub(rest, 0, second);
     if (target.len > limits->target_bytes) {
         return h1_refuse(problem, 414, "the request target is too long (limits.target)");
@@ -123,8 +124,8 @@ static bool read_host(struct http_head *head, struct h1_problem *problem) {
 }
 
 static bool read_expect(struct http_head *head, struct h1_problem *problem) {
-    if (head->version < 11) {
-        return true; /* a 1.0 client's Expect is ignored (RFC 9110 10.1.1) */
+    if (!http_head_may_have(head, HTTP_FIELD_EXPECT) || head->version < 11) {
+        return true; /* a 1.0 client's is ignored (RFC 9110 10.1.1) */
     }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];

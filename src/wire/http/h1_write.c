@@ -5,27 +5,18 @@
 
 #define LINE_BYTES 64 /* framing, Connection and digits, more than they can need */
 
-/* Appends without looking at the limit: the caller has reserved enough. */
-static char *put(char *at, struct slice s) {
-    if (s.len > 0) {
-        memcpy(at, s.data, s.len);
-    }
-    return at + s.len;
-}
-
+/* Like slice_put without looking at a limit: the caller has reserved enough. */
 static char *put_field(char *at, struct slice name, struct slice value) {
-    at = put(at, name);
-    at = put(at, SLICE(": "));
-    at = put(at, value);
-    return put(at, SLICE("\r\n"));
+    at = slice_put(at, name);
+    at = slice_put(at, SLICE(": "));
+    at = slice_put(at, value);
+    return slice_put(at, SLICE("\r\n"));
 }
 
 /* The fields that the serialiser writes itself. */
-static bool is_written_anew(enum http_field_id id) {
-    return id == HTTP_FIELD_HOST || id == HTTP_FIELD_CONTENT_LENGTH ||
-           id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONNECTION ||
-           id == HTTP_FIELD_UPGRADE || id == HTTP_FIELD_EXPECT;
-}
+#define WRITTEN_ANEW                                                                               \
+    (HTTP_FIELD_BIT(HOST) | HTTP_FIELD_BIT(CONTENT_LENGTH) | HTTP_FIELD_BIT(TRANSFER_ENCODING) |   \
+     HTTP_FIELD_BIT(CONNECTION) | HTTP_FIELD_BIT(UPGRADE) | HTTP_FIELD_BIT(EXPECT))
 
 static size_t fields_bytes(const struct http_head *head) {
     size_t bytes = 0;
@@ -37,21 +28,29 @@ static size_t fields_bytes(const struct http_head *head) {
 
 static char *put_fields(char *at, const struct http_head *head) {
     for (size_t i = 0; i < head->field_count; i++) {
-        if (!is_written_anew(head->fields[i].id)) {
+        if ((WRITTEN_ANEW >> head->fields[i].id & 1) == 0) {
             at = put_field(at, head->fields[i].name, head->fields[i].value);
         }
     }
     return at;
 }
 
+/* Of three digits. */
+static char *put_status(char *at, unsigned status) {
+    *at++ = (char)('0' + status / 100 % 10);
+    *at++ = (char)('0' + status / 10 % 10);
+    *at++ = (char)('0' + status % 10);
+    return at;
+}
+
 static char *put_framing(char *at, const struct http_head *head) {
     if (head->framing == HTTP_BODY_CHUNKED) {
-        return put(at, SLICE("transfer-encoding: chunked\r\n"));
+        return slice_put(at, SLICE("transfer-encoding: chunked\r\n"));
     }
     if (head->has_content_length || head->framing == HTTP_BODY_LENGTH) {
-        at = put(at, SLICE("content-length: "));
+        at = slice_put(at, SLICE("content-length: "));
         at = slice_put_uint(at, head->content_length);
-        return put(at, SLICE("\r\n"));
+        return slice_put(at, SLICE("\r\n"));
     }
     return at;
 }
@@ -64,12 +63,12 @@ static char *put_connection(char *at, const struct http_head *head, bool te) {
     struct slice first = head->upgrade      ? SLICE("upgrade")
                          : head->keep_alive ? SLICE("")
                                             : SLICE("close");
-    at = put(at, SLICE("connection: "));
-    at = put(at, first);
+    at = slice_put(at, SLICE("connection: "));
+    at = slice_put(at, first);
     if (te) {
-        at = put(at, first.len > 0 ? SLICE(", te") : SLICE("te"));
+        at = slice_put(at, first.len > 0 ? SLICE(", te") : SLICE("te"));
     }
-    at = put(at, SLICE("\r\n"));
+    at = slice_put(at, SLICE("\r\n"));
     return head->upgrade ? put_field(at, SLICE("upgrade"), head->upgrade_to) : at;
 }
 
@@ -80,14 +79,14 @@ bool h1_write_request_head(struct buffer *out, const struct http_head *head) {
     if (start == NULL) {
         return false;
     }
-    char *at = put(start, head->method_text);
-    at = put(at, SLICE(" "));
-    at = put(at, head->path);
+    char *at = slice_put(start, head->method_text);
+    at = slice_put(at, SLICE(" "));
+    at = slice_put(at, head->path);
     if (head->has_query) {
-        at = put(at, SLICE("?"));
-        at = put(at, head->query);
+        at = slice_put(at, SLICE("?"));
+        at = slice_put(at, head->query);
     }
-    at = put(at, SLICE(" HTTP/1.1\r\n"));
+    at = slice_put(at, SLICE(" HTTP/1.1\r\n"));
     at = put_field(at, SLICE("host"), head->authority);
     at = put_framing(at, head);
     at = put_connection(at, head, http_head_find(head, HTTP_FIELD_TE) != NULL);
@@ -95,7 +94,7 @@ bool h1_write_request_head(struct buffer *out, const struct http_head *head) {
         at = put_field(at, SLICE("expect"), SLICE("100-continue"));
     }
     at = put_fields(at, head);
-    at = put(at, SLICE("\r\n"));
+    at = slice_put(at, SLICE("\r\n"));
     buffer_commit(out, (size_t)(at - start));
     return true;
 }
@@ -107,11 +106,11 @@ bool h1_write_response_head(struct buffer *out, const struct http_head *head) {
     if (start == NULL) {
         return false;
     }
-    char *at = put(start, SLICE("HTTP/1.1 "));
-    at = slice_put_uint(at, head->status);
-    at = put(at, SLICE(" "));
-    at = put(at, reason);
-    at = put(at, SLICE("\r\n"));
+    char *at = slice_put(start, SLICE("HTTP/1.1 "));
+    at = put_status(at, head->status);
+    at = slice_put(at, SLICE(" "));
+    at = slice_put(at, reason);
+    at = slice_put(at, SLICE("\r\n"));
     if (head->status >= 200) {
         at = put_framing(at, head);
     }
@@ -119,7 +118,7 @@ bool h1_write_response_head(struct buffer *out, const struct http_head *head) {
         at = put_connection(at, head, false);
     }
     at = put_fields(at, head);
-    at = put(at, SLICE("\r\n"));
+    at = slice_put(at, SLICE("\r\n"));
     buffer_commit(out, (size_t)(at - start));
     return true;
 }
@@ -144,11 +143,11 @@ bool h1_write_last_chunk(struct buffer *out, const struct http_head *trailers) {
     if (start == NULL) {
         return false;
     }
-    char *at = put(start, SLICE("0\r\n"));
+    char *at = slice_put(start, SLICE("0\r\n"));
     if (trailers != NULL) {
         at = put_fields(at, trailers);
     }
-    at = put(at, SLICE("\r\n"));
+    at = slice_put(at, SLICE("\r\n"));
     buffer_commit(out, (size_t)(at - start));
     return true;
 }

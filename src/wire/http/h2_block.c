@@ -157,7 +157,7 @@ static bool read_lines(const struct h2 *h2, struct http_head *head, struct pseud
             return refuse(problem, 400,
                           "a field that others may read differently (RFC 9113 8.2.1)");
         }
-        head->fields[head->field_count++] = (struct http_field){ name, slice_trim(value), id };
+        http_head_append(head, (struct http_field){ name, slice_trim(value), id });
     }
     return true;
 }
@@ -365,7 +365,7 @@ void h2_block_trailers(struct h2 *h2, struct http_head *head) {
         enum http_field_id id = http_field_id_of(name);
         if (name.len > 0 && name.data[0] != ':' && !http_field_forbidden_in_trailer(id) &&
             http_is_token(name) && http_is_field_value(value)) {
-            head->fields[head->field_count++] = (struct http_field){ name, value, id };
+            http_head_append(head, (struct http_field){ name, value, id });
         }
     }
 }

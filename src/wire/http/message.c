@@ -63,16 +63,35 @@ __attribute__((constructor)) static void fill_field_table(void) {
  * '-' by UNDERSCORE is '_'. */
 #define UNDERSCORE (('_' | 0x20) ^ '-')
 
+static uint64_t differs_8(const char *token, const char *known) {
+    uint64_t a, b;
+    memcpy(&a, token, sizeof a);
+    memcpy(&b, known, sizeof b);
+    return (a | 0x2020202020202020) ^ b;
+}
+
+static uint32_t differs_4(const char *token, const char *known) {
+    uint32_t a, b;
+    memcpy(&a, token, sizeof a);
+    memcpy(&b, known, sizeof b);
+    return (a | 0x20202020) ^ b;
+}
+
+/* The last word may overlap the one before it. */
 static bool is_same(struct slice token, struct slice known) {
-    size_t at = 0;
     uint64_t differs = 0;
-    for (; at + sizeof differs <= known.len; at += sizeof differs) {
-        uint64_t a, b;
-        memcpy(&a, token.data + at, sizeof a);
-        memcpy(&b, known.data + at, sizeof b);
-        differs |= (a | 0x2020202020202020) ^ b;
+    size_t at = 0, len = known.len;
+    if (len >= 8) {
+        for (; at + 8 < len; at += 8) {
+            differs |= differs_8(token.data + at, known.data + at);
+        }
+        return (differs | differs_8(token.data + len - 8, known.data + len - 8)) == 0;
     }
-    for (; at < known.len; at++) {
+    if (len >= 4) {
+        return (differs_4(token.data, known.data) |
+                differs_4(token.data + len - 4, known.data + len - 4)) == 0;
+    }
+    for (; at < len; at++) {
         differs |= (unsigned char)((token.data[at] | 0x20) ^ known.data[at]);
     }
     return differs == 0;
@@ -117,6 +136,9 @@ void http_head_init(struct http_head *head, struct http_field *fields, size_t ca
 }
 
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id) {
+    if (!http_head_may_have(head, id)) {
+        return NULL;
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id == id) {
             return &head->fields[i];
@@ -138,8 +160,7 @@ bool http_head_add(struct http_head *head, struct slice name, struct slice value
     if (head->field_count == head->field_capacity) {
         return false;
     }
-    head->fields[head->field_count++] =
-        (struct http_field){ .name = name, .value = value, .id = http_field_id_of(name) };
+    http_head_append(head, (struct http_field){ name, value, http_field_id_of(name) });
     return true;
 }
 
@@ -147,22 +168,22 @@ bool http_head_add_known(struct http_head *head, enum http_field_id id, struct s
     if (head->field_count == head->field_capacity) {
         return false;
     }
-    head->fields[head->field_count++] =
-        (struct http_field){ .name = field_names[id], .value = value, .id = id };
+    http_head_append(head, (struct http_field){ field_names[id], value, id });
     return true;
 }
 
 void http_head_remove(struct http_head *head, enum http_field_id id) {
     size_t kept = 0;
-    while (kept < head->field_count && head->fields[kept].id != id) {
-        kept++; /* most often it is not there, and nothing moves */
+    if (!http_head_may_have(head, id)) {
+        return;
     }
-    for (size_t i = kept; i < head->field_count; i++) {
+    for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].id != id) {
             head->fields[kept++] = head->fields[i];
         }
     }
     head->field_count = kept;
+    head->ids &= ~(UINT64_C(1) << id);
 }
 
 bool http_list_has(struct slice value, struct slice token) {
@@ -175,11 +196,14 @@ bool http_list_has(struct slice value, struct slice token) {
     return false;
 }
 
+#define HOP_BY_HOP                                                                                 \
+    (HTTP_FIELD_BIT(CONNECTION) | HTTP_FIELD_BIT(KEEP_ALIVE) | HTTP_FIELD_BIT(PROXY_CONNECTION) |  \
+     HTTP_FIELD_BIT(TRANSFER_ENCODING) | HTTP_FIELD_BIT(UPGRADE) |                                 \
+     HTTP_FIELD_BIT(HTTP2_SETTINGS) | HTTP_FIELD_BIT(EXPECT) |                                     \
+     HTTP_FIELD_BIT(PROXY_AUTHENTICATE) | HTTP_FIELD_BIT(PROXY_AUTHORIZATION))
+
 static bool is_hop_by_hop(enum http_field_id id) {
-    return id == HTTP_FIELD_CONNECTION || id == HTTP_FIELD_KEEP_ALIVE ||
-           id == HTTP_FIELD_PROXY_CONNECTION || id == HTTP_FIELD_TRANSFER_ENCODING ||
-           id == HTTP_FIELD_UPGRADE || id == HTTP_FIELD_HTTP2_SETTINGS || id == HTTP_FIELD_EXPECT ||
-           id == HTTP_FIELD_PROXY_AUTHENTICATE || id == HTTP_FIELD_PROXY_AUTHORIZATION;
+    return (HOP_BY_HOP >> id & 1) != 0;
 }
 
 /* What a sender cannot talk us into removing. */
@@ -227,6 +251,9 @@ static bool stays(const struct http_head *head, const struct http_field *field, 
 }
 
 void http_strip_hop_by_hop(struct http_head *head) {
+    if ((head->ids & (HOP_BY_HOP | HTTP_FIELD_BIT(TE))) == 0) {
+        return; /* without Connection nothing else can be meant either */
+    }
     bool nominating = nominates_something(head), all = true;
     bool keep[HTTP_FIELDS_MAX];
     for (size_t i = 0; i < head->field_count && i < HTTP_FIELDS_MAX; i++) {
@@ -287,9 +314,8 @@ static const unsigned char token_bytes[256] = {
 };
 /* clang-format on */
 
-/* Byte by byte: tokens are short, and the eleven comparisons of a block cost as much. */
 const char *http_token_end(struct slice text) {
-    const char *at = text.data, *end = at + text.len;
+    const char *at = text.data + block_name_len(text), *end = text.data + text.len;
     while (at < end && token_bytes[(unsigned char)*at]) {
         at++;
     }

@@ -97,6 +97,10 @@ enum http_field_id http_field_id_of(struct slice name);
  * a name that means nothing to us that it is a known one to them (RFC 9112 §11.2). */
 enum http_field_id http_field_id_look_up(struct slice name, bool *mistakable);
 
+/* In http_head.ids. */
+#define HTTP_FIELD_BIT(id) (UINT64_C(1) << HTTP_FIELD_##id)
+_Static_assert(HTTP_FIELD_IDS <= 64, "one word has a bit for each");
+
 struct http_field {
     struct slice name, value; /* the value is trimmed */
     enum http_field_id id;
@@ -133,11 +137,26 @@ struct http_head {
     struct slice upgrade_to;
     struct http_field *fields; /* the caller's array */
     size_t field_count, field_capacity;
+    uint64_t ids; /* a bit for each id that was added: most questions are about what is not there */
 };
 
 /* Empty head over the caller's array. */
 void http_head_init(struct http_head *head, struct http_field *fields, size_t capacity);
 
+/* False: there is no such field. True: there is one, or it has been removed. */
+static inline bool http_head_may_have(const struct http_head *head, enum http_field_id id) {
+    return (head->ids >> id & 1) != 0;
+}
+/* The field behind the last one is filled in. All fields come in by it, so that `ids` is true. */
+static inline void http_head_count(struct http_head *head, enum http_field_id id) {
+    head->field_count++;
+    head->ids |= UINT64_C(1) << id;
+}
+/* Where there is room. */
+static inline void http_head_append(struct http_head *head, struct http_field field) {
+    head->fields[head->field_count] = field;
+    http_head_count(head, field.id);
+}
 /* First field of that kind or NULL. */
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id);
 const struct http_field *http_head_find_name(const struct http_head *head, struct slice name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "wire/http/block.h"
 
 static bool is_alnum(char c) {
     char lower = (char)(c | 0x20);
@@ -38,7 +39,7 @@ static const unsigned char reg_name_class[256] = {
 /* clang-format on */
 
 static bool is_reg_name(struct slice text) {
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = block_name_len(text); i < text.len; i++) {
         unsigned char class = reg_name_class[(unsigned char)text.data[i]];
         if (class == 0 || (class == REG_NAME_ENCODED && !is_encoded(slice_sub(text, i, 3)))) {
             return false;

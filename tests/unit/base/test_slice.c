@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -107,6 +108,28 @@ struct item {
     struct list link;
 };
 
+/* At every length around its widths, between bytes that must stay. */
+static void puts_bytes(void **state) {
+    (void)state;
+    for (size_t len = 0; len <= 140; len++) {
+        char *exact = malloc(len + 1), text[160]; /* so that a read past it is seen */
+        assert_non_null(exact);
+        char *from = exact + 1; /* not aligned */
+        for (size_t i = 0; i < len; i++) {
+            from[i] = (char)(i + 1);
+        }
+        memset(text, '.', sizeof text);
+        assert_ptr_equal(slice_put(text + 3, slice_of(from, len)), text + 3 + len);
+        assert_memory_equal(text, "...", 3);
+        assert_memory_equal(text + 3, from, len);
+        assert_memory_equal(text + 3 + len, "...", 3);
+        free(exact);
+    }
+    char text[4] = "...";
+    assert_ptr_equal(slice_put(text, (struct slice){ 0 }), text);
+    assert_string_equal(text, "...");
+}
+
 static void links(void **state) {
     struct list head;
     struct item items[4] = { { .number = 0 }, { .number = 1 }, { .number = 2 }, { .number = 3 } };
@@ -141,9 +164,9 @@ static void links(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares), cmocka_unit_test(takes_parts), cmocka_unit_test(finds),
-        cmocka_unit_test(trims),    cmocka_unit_test(cuts),        cmocka_unit_test(copies_text),
-        cmocka_unit_test(links),
+        cmocka_unit_test(compares),   cmocka_unit_test(takes_parts), cmocka_unit_test(finds),
+        cmocka_unit_test(trims),      cmocka_unit_test(cuts),        cmocka_unit_test(copies_text),
+        cmocka_unit_test(puts_bytes), cmocka_unit_test(links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
