@@ -444,7 +444,7 @@ def test_listen_addresses_come_and_go(static, service, tmp_path):
         assert there.get("/5").status == 200
     reload("")
     wait_until(lambda: not connects(extra), 5, f"it is gone\n{one.log()}")
-    assert not path.exists()
+    wait_until(lambda: not path.exists(), 5, "its path is gone")
     assert there.get("/6").status == 200, "what is connected there goes on"
     assert status(one)["workers"] == workers, "no worker was restarted for it"
     reload(f', {{ address: "127.0.0.1:{extra}" }}')

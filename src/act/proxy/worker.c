@@ -128,12 +128,16 @@ static void on_sweep(struct timer *timer) {
 /* ---- draining ---- */
 
 static void end_if_empty(struct worker *w) {
-    if (w->draining && w->clients.connections == 0) {
+    if (w->draining && w->clients.connections == 0 && !worker_listens(w)) {
         loop_stop(w->loop);
     }
 }
 
 void worker_session_ended(struct worker *w) {
+    end_if_empty(w);
+}
+
+void worker_listener_retired(struct worker *w) {
     end_if_empty(w);
 }
 
@@ -190,7 +194,7 @@ static void retire(struct worker *w) {
     }
     log_info("worker_retiring", "connections=%u", w->clients.connections);
     w->draining = w->retiring = true;
-    worker_listen_stop(w);
+    worker_listen_retire(w);
     timer_start(w->loop, &w->retire_look, WORKER_SWEEP_US, on_retire_look);
     timer_start(w->loop, &w->drain_over, (uint64_t)w->limits.upgrade_timeout_ms * 1000,
                 on_drain_over);

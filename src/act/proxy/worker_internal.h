@@ -75,6 +75,9 @@ struct worker {
 /* worker_listen.c: listening sockets, from the start and by order. */
 bool worker_listen_start(struct worker *worker, struct error *err);
 void worker_listen_stop(struct worker *worker);
+/* Leaves them to the workers that follow; worker_listener_retired once for each. */
+void worker_listen_retire(struct worker *worker);
+bool worker_listens(const struct worker *worker);
 /* A plan was taken up: those that waited to be named by one are started. */
 void worker_listen_named(struct worker *worker);
 void worker_listen_fini(struct worker *worker);
@@ -86,3 +89,4 @@ bool worker_open_loop(struct worker *worker, struct error *err);
 int64_t worker_unix_ms(struct worker *worker);
 /* A connection ended: the drain may be over. */
 void worker_session_ended(struct worker *worker);
+void worker_listener_retired(struct worker *worker);

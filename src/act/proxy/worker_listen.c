@@ -14,6 +14,26 @@ void worker_listen_stop(struct worker *w) {
     }
 }
 
+static void on_retired(struct listener *listener) {
+    worker_listener_retired(listener->owner);
+}
+
+void worker_listen_retire(struct worker *w) {
+    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
+        if (w->listeners[i].loop != NULL) {
+            listener_retire(&w->listeners[i], on_retired);
+        }
+    }
+}
+
+bool worker_listens(const struct worker *w) {
+    bool listens = false;
+    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
+        listens |= w->listeners[i].loop != NULL;
+    }
+    return listens;
+}
+
 /* Accepts from the descriptor, in turns with the other workers. */
 static bool start(struct worker *w, unsigned slot, struct error *err) {
     if (!listener_start(&w->listeners[slot], w->loop, w->listen_fds[slot], w, worker_on_accept,
@@ -84,6 +104,7 @@ static void obey(struct worker *w, const struct worker_order *order, int fd) {
         if (fd >= 0) {
             close(fd);
         }
+        worker_listener_retired(w);
         return;
     }
     if (!open_slot(w, order->slot, fd, order->guarded, &err)) {

@@ -127,28 +127,35 @@ static void yield_turn(struct listener *l) {
     }
 }
 
-static void on_ready(struct watch *watch, unsigned events) {
-    struct listener *l = (struct listener *)((char *)watch - offsetof(struct listener, watch));
-    (void)events;
-    unsigned accepted = 0;
-    if (l->reserve_fd < 0) { /* it went when there were none, and could not be had again */
-        l->reserve_fd = open_reserve();
-    }
-    for (unsigned i = 0; i < LISTENER_BATCH && watch->fd >= 0; i++) {
+/* So many; -1: there are no descriptors. */
+static int accept_batch(struct listener *l) {
+    int accepted = 0;
+    for (unsigned i = 0; i < LISTENER_BATCH && l->watch.fd >= 0; i++) {
         struct address peer = { .len = sizeof peer.storage };
-        int fd = accept4(watch->fd, (struct sockaddr *)&peer.storage, &peer.len,
+        int fd = accept4(l->watch.fd, (struct sockaddr *)&peer.storage, &peer.len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             accepted++;
             l->on_accept(l, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            out_of_descriptors(l);
-            return;
+            return -1;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             break; /* EAGAIN: all are accepted, or another worker was faster */
         }
     }
-    if (accepted > 0) {
+    return accepted;
+}
+
+static void on_ready(struct watch *watch, unsigned events) {
+    struct listener *l = (struct listener *)((char *)watch - offsetof(struct listener, watch));
+    (void)events;
+    if (l->reserve_fd < 0) { /* it went when there were none, and could not be had again */
+        l->reserve_fd = open_reserve();
+    }
+    int accepted = accept_batch(l);
+    if (accepted < 0) {
+        out_of_descriptors(l);
+    } else if (accepted > 0) {
         yield_turn(l);
     }
 }
@@ -163,6 +170,27 @@ bool listener_start(struct listener *listener, struct loop *loop, int fd, void *
         return error_wrap(err, "accept connections");
     }
     return true;
+}
+
+static void on_last(struct timer *timer) {
+    struct listener *l = (struct listener *)((char *)timer - offsetof(struct listener, pause));
+    void (*on_retired)(struct listener *) = l->on_retired;
+    (void)accept_batch(l);
+    l->watch.fd = -1; /* it is not watched any more */
+    listener_stop(l);
+    on_retired(l);
+}
+
+void listener_retire(struct listener *listener, void (*on_retired)(struct listener *)) {
+    int fd = listener->watch.fd;
+    if (timer_running(&listener->pause)) {
+        timer_stop(listener->loop, &listener->pause);
+    } else {
+        loop_unwatch(listener->loop, &listener->watch);
+    }
+    listener->watch.fd = fd;
+    listener->on_retired = on_retired;
+    timer_start(listener->loop, &listener->pause, LISTENER_LAST_US, on_last);
 }
 
 void listener_stop(struct listener *listener) {

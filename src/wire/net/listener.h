@@ -17,6 +17,7 @@
 #define LISTENER_BACKLOG 4096
 #define LISTENER_BATCH 32
 #define LISTENER_PAUSE_US 20000
+#define LISTENER_LAST_US 1000 /* by then the kernel wakes this process no more */
 /* Of a connection, with the kernel and not yet sent (TCP_NOTSENT_LOWAT, which accepted sockets
  * inherit): who reads slowly costs no megabytes of the kernel, and of HTTP/2 streams the urgent one
  * is not behind what is long written. */
@@ -36,6 +37,7 @@ struct listener {
     void *owner;
     /* A new connection: `fd` is non-blocking and now the callee's. */
     void (*on_accept)(struct listener *listener, int fd, const struct address *peer);
+    void (*on_retired)(struct listener *listener);
 };
 
 /* Starts to accept from a descriptor of listener_open, which may be inherited and shared with other
@@ -43,5 +45,10 @@ struct listener {
 bool listener_start(struct listener *listener, struct loop *loop, int fd, void *owner,
                     void (*on_accept)(struct listener *, int, const struct address *),
                     struct error *err);
+/* Leaves the descriptor to the other processes that accept from it. A connection that the kernel
+ * has woken only this one for would wait in the queue until the next one comes: what is there is
+ * accepted once more when no further wake can come. Then it is stopped and `on_retired` called.
+ * Only for one that is started. */
+void listener_retire(struct listener *listener, void (*on_retired)(struct listener *));
 /* Accepts no more; safe on a zeroed or stopped one. Does not close the listening descriptor. */
 void listener_stop(struct listener *listener);

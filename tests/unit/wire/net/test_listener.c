@@ -108,6 +108,41 @@ static void out_of_descriptors_turns_away_and_recovers(void **state) {
     close(fd);
 }
 
+static unsigned retired_count;
+
+static void count_retired(struct listener *listener) {
+    assert_null(listener->loop);
+    retired_count++;
+}
+
+/* It was this process that the kernel has woken for it: nobody else would come. */
+static void one_that_retires_accepts_what_it_was_woken_for(void **state) {
+    struct loop *loop = any_loop();
+    struct listener listener;
+    struct address bound;
+    (void)state;
+    retired_count = 0;
+    int fd = open_local(&bound);
+    assert_true(listener_start(&listener, loop, fd, NULL, take, NULL));
+    assert_true(loop_turn(loop, 1, NULL)); /* it waits */
+    int client = connect_to(&bound);
+    listener_retire(&listener, count_retired);
+    for (unsigned i = 0; i < 100 && retired_count == 0; i++) {
+        assert_true(loop_turn(loop, 50, NULL));
+    }
+    assert_int_equal(accepted_count, 1);
+    assert_int_equal(retired_count, 1);
+    int late = connect_to(&bound);
+    assert_true(loop_turn(loop, 20, NULL));
+    assert_int_equal(accepted_count, 1);
+    close(late);
+    drop_accepted();
+    close(client);
+    listener_stop(&listener);
+    loop_free(loop);
+    close(fd);
+}
+
 static void a_stale_unix_path_is_replaced_and_a_live_one_is_not(void **state) {
     char path[] = "/tmp/tidegate-test-XXXXXX", text[64];
     struct address address;
@@ -131,6 +166,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_accepts_a_bounded_batch),
         cmocka_unit_test(out_of_descriptors_turns_away_and_recovers),
+        cmocka_unit_test(one_that_retires_accepts_what_it_was_woken_for),
         cmocka_unit_test(a_stale_unix_path_is_replaced_and_a_live_one_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
