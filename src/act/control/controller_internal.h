@@ -148,6 +148,7 @@ struct controller {
     int signal_fd, lock_fd;
     int64_t started_ms;
     uint64_t now_us;        /* of this turn */
+    uint64_t capacity_kept_us;
     unsigned seconds_heard; /* since the start */
 };
 
@@ -158,6 +159,8 @@ bool controller_reload(struct controller *c);
 /* Puts the shop's services to indices: those that stay keep theirs. */
 void services_apply(struct controller *c);
 void services_second(struct controller *c, int64_t now_ms);
+/* What was learned goes into the store. */
+void services_keep(struct controller *c);
 void services_fini(struct controller *c);
 
 /* members.c */

@@ -62,6 +62,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     uplift_init(&f->uplift);
     autoscale_state_init(&f->state);
     capacity_init(&f->capacity, options->objective_ms, options->capacity_rps);
+    versions_init(&f->versions);
     lead_time_init(&f->lead, options->lead_ms);
     struct forecast_options forecast = {
         .step_ms = options->step_ms,
@@ -97,6 +98,10 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
     take_calendar(f, calendar);
 }
 
+double foresee_capacity_rps(const struct foresee *f) {
+    return versions_rps(&f->versions, &f->capacity, f->before_serves);
+}
+
 static size_t path_length(const struct foresee *f, double lead_ms) {
     size_t steps = path_steps(&f->policy, lead_ms, f->step_ms);
     return steps > f->steps_most ? f->steps_most : steps;
@@ -110,7 +115,7 @@ static struct trust_input trust_input_of(const struct foresee *f) {
     return (struct trust_input){
         .policy = &f->policy,
         .calendar = f->calendar,
-        .capacity_rps = capacity_rps(&f->capacity),
+        .capacity_rps = foresee_capacity_rps(f),
         .lead_ms = lead_ms(f),
         .values = f->levels,
         .steps = f->path_steps,
@@ -223,12 +228,20 @@ void foresee_observe_instance(struct foresee *f, double load_rps, double latency
                               double seconds) {
     struct capacity_sample sample = {
         .load_rps = load_rps,
+        .latency_ms = NAN,
         .latency_ms_p99 = latency_ms_p99,
+        .in_flight = NAN,
         .utilisation_ratio = NAN,
         .seconds = seconds,
     };
-    if (load_rps >= FORESEE_CAPACITY_LOAD_MIN * capacity_rps(&f->capacity)) {
-        capacity_observe(&f->capacity, &sample);
+    capacity_observe(&f->capacity, &sample);
+}
+
+void foresee_observe_version(struct foresee *f, const char *version,
+                             const struct capacity_sample *sample) {
+    struct capacity *capacity = versions_find(&f->versions, &f->capacity, version);
+    if (capacity != NULL) { /* of one version more than two nothing is kept */
+        capacity_observe(capacity, sample);
     }
 }
 
@@ -253,6 +266,8 @@ static void refresh(struct foresee *f, int64_t now_ms) {
 }
 
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting) {
+    capacity_conclude(&f->capacity);
+    capacity_conclude(&f->versions.before);
     refresh(f, now_ms);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
@@ -264,7 +279,7 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
         .forecast_start_ms = f->path_start_ms,
         .forecast_step_ms = f->step_ms,
         .quantile = f->quantile,
-        .capacity_rps = capacity_rps(&f->capacity),
+        .capacity_rps = foresee_capacity_rps(f),
         .lead_ms = lead_ms(f),
         .waiting = f->waiting,
         .serving = serving,

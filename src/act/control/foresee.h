@@ -9,9 +9,9 @@
 #include "act/control/sense.h"
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
-#include "decide/autoscale/capacity.h"
 #include "decide/autoscale/lead_time.h"
 #include "decide/autoscale/trust.h"
+#include "decide/autoscale/versions.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/uplift.h"
@@ -20,7 +20,6 @@
 #define FORESEE_LEVELS 3       /* 0.1, 0.5 and 0.9: for people */
 #define FORESEE_SHOW_MS 120000 /* the path goes at least so far, for people to see */
 #define FORESEE_LEAD_QUANTILE 0.9
-#define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load to the estimate, to be evidence */
 
 struct foresee_options {
     struct autoscale_policy policy;
@@ -40,7 +39,9 @@ struct foresee {
     struct autoscale_state state;
     struct autoscale_decision decision;
     bool decided;
-    struct capacity capacity;
+    struct capacity capacity; /* of the configured version */
+    struct versions versions;
+    bool before_serves; /* instances of the version before are in rotation */
     struct lead_time lead;
     struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
     struct trust trust;        /* how far it is followed */
@@ -83,9 +84,14 @@ void foresee_remember(struct foresee *f, int64_t slot_ms, double rps);
 /* One second of offered demand. */
 void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_second *second);
 
-/* What one instance carried and how fast: `load_rps` to it over `seconds`. */
+/* What one instance carried and how fast: `load_rps` to it over `seconds`. Only that is known. */
 void foresee_observe_instance(struct foresee *f, double load_rps, double latency_ms_p99,
                               double seconds);
+/* The same of an instance of that version, of which more is known. */
+void foresee_observe_version(struct foresee *f, const char *version,
+                             const struct capacity_sample *sample);
+/* What one instance is counted on for, now. */
+double foresee_capacity_rps(const struct foresee *f);
 void foresee_observe_start(struct foresee *f, double took_ms);
 
 /* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. */

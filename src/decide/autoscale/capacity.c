@@ -34,6 +34,8 @@
 #define INHERITED_RATIO 0.15
 #define STEADY_RATIO 0.5 /* Little: what is in flight may differ so much from load x latency */
 
+static void conclude(struct capacity *c);
+
 static size_t bin_of(double load_rps) {
     double bin = log(load_rps / CAPACITY_RPS_MIN) / log(BIN_RATIO);
     return bin < 0 ? 0 : bin >= CAPACITY_BINS ? CAPACITY_BINS - 1 : (size_t)bin;
@@ -52,7 +54,7 @@ void capacity_init(struct capacity *c, double objective_ms, double start_rps) {
         .start_source = known ? CAPACITY_CONFIGURED : CAPACITY_DEFAULT,
         .objective_used_ms = objective_ms,
     };
-    capacity_conclude(c);
+    conclude(c);
 }
 
 double capacity_guess_rps(double concurrency, double service_ms) {
@@ -71,8 +73,8 @@ void capacity_inherit(struct capacity *c, const struct capacity *before) {
     c->start_weight = before->start_weight > 0 ? START_WEIGHT : START_UNKNOWN_WEIGHT;
     c->start_source = before->source == CAPACITY_LEARNED ? CAPACITY_INHERITED : before->source;
     c->full_rps = 0;
-    c->observed = 0;
-    capacity_conclude(c);
+    c->observed = c->concluded = 0;
+    conclude(c);
 }
 
 /* ---- evidence ---- */
@@ -118,7 +120,7 @@ void capacity_set_objective(struct capacity *c, double objective_ms) {
             bin->calm_seconds += calm ? both[k]->seconds : 0;
         }
     }
-    capacity_conclude(c);
+    conclude(c);
 }
 
 static void fade_seen(struct capacity_bin *bin, double keep) {
@@ -371,7 +373,7 @@ static void conclude_by_sight(struct capacity *c, const struct seen *seen) {
     put(c, seen->rps, seen->rps, high);
 }
 
-void capacity_conclude(struct capacity *c) {
+static void conclude(struct capacity *c) {
     struct law law;
     c->lambda_rps = c->sigma = c->kappa = NAN;
     c->objective_used_ms = fmax(c->objective_ms, HOPELESS_RATIO * hopeless_ms(c));
@@ -389,6 +391,13 @@ void capacity_conclude(struct capacity *c) {
         conclude_by_law(c, &law, &seen);
     } else {
         conclude_by_sight(c, &seen);
+    }
+}
+
+void capacity_conclude(struct capacity *c) {
+    if (c->observed != c->concluded) {
+        c->concluded = c->observed;
+        conclude(c);
     }
 }
 

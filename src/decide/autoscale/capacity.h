@@ -49,7 +49,7 @@ struct capacity {
     enum capacity_source source;
     double lambda_rps, sigma, kappa; /* of the law; NaN: not fitted */
     double objective_used_ms;        /* larger than objective_ms when an idle one is not faster */
-    uint64_t observed;
+    uint64_t observed, concluded; /* samples; of them in the conclusions */
 };
 
 struct capacity_sample {      /* of one instance over `seconds` */
@@ -73,7 +73,7 @@ void capacity_set_objective(struct capacity *c, double objective_ms);
 double capacity_guess_rps(double concurrency, double service_ms);
 
 void capacity_observe(struct capacity *c, const struct capacity_sample *sample);
-/* Draws the conclusions of what was observed; once a second is enough. */
+/* Draws the conclusions of what was observed since the last time; once a second is enough. */
 void capacity_conclude(struct capacity *c);
 
 double capacity_rps(const struct capacity *c); /* to plan with: the lower bound, > 0 */

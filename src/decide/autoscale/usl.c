@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ROUNDS 8         /* of reweighting */
+#define ROUNDS 5         /* of reweighting */
 #define HUBER 1.5        /* deviations up to which a residual counts in full */
 #define NOISE_START 0.2  /* relative, of one look */
 #define NOISE_LEAST 0.05 /* the law itself is not truer */
@@ -14,8 +14,8 @@
 #define PRIOR_CROSS_DEV 0.05 /* of the crosstalk, likewise; it is 0 unless seen */
 #define PRIOR_LEVEL_DEV 10.0 /* of the idle latency: none, but the matrix stays regular */
 #define FLOOR_RATIO 0.25 /* of what was fitted: no bound is below it */
-#define STEP 1.05            /* of the search along the concurrency */
-#define CONCURRENCY_LEAST 0.001
+#define STEP 1.15         /* of the search along the concurrency: flat where it matters */
+#define CONCURRENCY_LEAST 0.01
 #define BISECTIONS 24
 
 static void terms_at(double n, double term[USL_TERMS]) {
