@@ -96,6 +96,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "retries_refused_rps", json_known(s->retries_refused_rps));
     json_put(json, "hedges_rps", json_known(s->hedges_rps));
     json_put(json, "hedges_won_rps", json_known(s->hedges_won_rps));
+    json_put(json, "called_rps", json_known(s->called_rps));
     json_put(json, "forecast_rps", json_known(s->forecast_rps));
     json_put(json, "forecast_rps_low", json_known(s->forecast_rps_low));
     json_put(json, "forecast_rps_high", json_known(s->forecast_rps_high));

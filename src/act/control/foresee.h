@@ -34,6 +34,21 @@ struct foresee_options {
     const struct calendar *calendar; /* NULL: none; must outlive */
 };
 
+struct foresee;
+struct foresee_call { /* of this service by another one */
+    struct foresee *caller;
+    double ratio; /* calls for each of its requests */
+};
+
+/* The whole of what is expected: of its own, and of the services that call it. */
+struct foresee_shown {
+    size_t steps; /* 0: no forecast */
+    int64_t start_ms;
+    double mean[FORESEE_STEPS_MAX];
+    double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
+    double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+};
+
 struct foresee {
     struct autoscale_policy policy;
     struct autoscale_state state;
@@ -53,16 +68,21 @@ struct foresee {
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
+    double own_rps;    /* of that, what its callers do not account for */
     int64_t demand_at_ms;
     double waiting;    /* requests in the queue, of the last second */
     double quantile;   /* that is followed; NaN: none */
     bool path_due;     /* something it depends on has changed */
-    size_t path_steps; /* 0: no forecast */
+    const struct foresee_call *calls; /* of it by others; must outlive */
+    size_t call_count;
+    double reach_ms;   /* of its callees' starts: its path goes so far for them */
+    size_t path_steps; /* of its own demand, as the following; 0: no forecast */
     int64_t path_start_ms;
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
     double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+    struct foresee_shown shown;                      /* what decisions and people see */
     double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };
 
@@ -81,7 +101,7 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
 /* History from before this process: the rate of the slot that starts at slot_ms. In order. */
 void foresee_remember(struct foresee *f, int64_t slot_ms, double rps);
 
-/* One second of offered demand. */
+/* One second of offered demand; its callers' comes first. */
 void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_second *second);
 
 /* What one instance carried and how fast: `load_rps` to it over `seconds`. Only that is known. */
@@ -94,7 +114,14 @@ void foresee_observe_version(struct foresee *f, const char *version,
 double foresee_capacity_rps(const struct foresee *f);
 void foresee_observe_start(struct foresee *f, double took_ms);
 
-/* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. */
+double foresee_lead_ms(const struct foresee *f);
+
+/* foresee_calls.c: what its callers ask for now, and all of it together into f->shown. */
+double foresee_called_rps(const struct foresee *f);
+void foresee_sum_calls(struct foresee *f);
+
+/* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. Its callers
+ * come first. */
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting);
 
 /* The forecast of the step that covers `now_ms`, of the level with that index; NaN: none. */

@@ -2,6 +2,7 @@
  * is configured. What was learned of it is remembered, what is known of its past is read in. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +20,18 @@ struct memory {
     struct foresee *foresee;
     int64_t first_ms; /* of the store's rows; INT64_MAX: none yet */
     size_t rows;
+    const struct store_sample_query *query;
+    double *called_rps; /* by other services, step by step of the query; NULL: by none */
+    size_t called_steps;
 };
+
+/* Of a past rate, what it was asked for by visitors. */
+static double own_rps(const struct memory *memory, const struct store_sample *sample) {
+    int64_t step = (sample->time_ms - memory->query->from_ms) / 1000 / memory->query->step_s;
+    bool called = memory->called_rps != NULL && step >= 0 && step < (int64_t)memory->called_steps;
+    double own = sample->offered_rps - (called ? memory->called_rps[step] : 0);
+    return isnan(own) ? own : fmax(own, 0);
+}
 
 static bool find_first(void *self, const struct store_sample *sample) {
     ((struct memory *)self)->first_ms = sample->time_ms;
@@ -28,7 +40,7 @@ static bool find_first(void *self, const struct store_sample *sample) {
 
 static bool remember_sample(void *self, const struct store_sample *sample) {
     struct memory *memory = self;
-    foresee_remember(memory->foresee, sample->time_ms, sample->offered_rps);
+    foresee_remember(memory->foresee, sample->time_ms, own_rps(memory, sample));
     memory->rows++;
     return true;
 }
@@ -76,7 +88,7 @@ static void remember_file(const struct controller *c, struct memory *memory) {
 /* `first`: the history file, which knows no services, is that of the first one. */
 static void remember(struct controller *c, struct controlled *s, bool first) {
     int64_t now_ms = clock_unix_ms();
-    struct memory memory = { &s->foresee, INT64_MAX, 0 };
+    struct memory memory = { .foresee = &s->foresee, .first_ms = INT64_MAX };
     uint32_t step_s = (uint32_t)(c->shop.demand.step_ms / 1000);
     struct store_sample_query query = {
         .service = slice_from(s->name),
@@ -94,9 +106,12 @@ static void remember(struct controller *c, struct controlled *s, bool first) {
     if (c->store == NULL) {
         return;
     }
+    memory.query = &query;
+    memory.called_rps = calls_read_past(c, s->name, &query, &memory.called_steps);
     bool read = store_read_samples(c->store, &query, remember_sample, &memory, &err) &&
                 store_read_instances(c->store, slice_from(s->name), now_ms - STARTS_REMEMBERED_MS,
                                      now_ms, remember_start, &memory, &err);
+    free(memory.called_rps);
     if (!read && err.kind != ERROR_NOT_FOUND) { /* a store that is still to be made has no past */
         log_warn("past_not_read", "service=%s error=\"%s\" action=go_on_without", s->name,
                  err.text);
@@ -255,6 +270,7 @@ void services_apply(struct controller *c) {
                      config->name);
         }
     }
+    calls_apply(c);
     planner_change(c);
 }
 
@@ -352,11 +368,10 @@ static void note(struct controller *c, const struct controlled *s) {
 }
 
 void services_second(struct controller *c, int64_t now_ms) {
-    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+    calls_second(c);
+    for (unsigned k = 0; k < c->order_count; k++) {
+        unsigned i = c->order[k];
         struct controlled *s = &c->services[i];
-        if (!s->used) {
-            continue;
-        }
         uint32_t objective_us = (uint32_t)(s->config->objective.latency_ms * 1000);
         s->has_second =
             sense_service(c->config.vitals, i, objective_us, c->now_us, &s->last, &s->second);

@@ -56,13 +56,13 @@ static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api
     out->forecast_rps = foresee_at(f, now_ms, 1);
     out->forecast_rps_high = foresee_at(f, now_ms, 2);
     out->forecast = (struct api_forecast){
-        .start_ms = f->path_start_ms,
+        .start_ms = f->shown.start_ms,
         .step_ms = f->step_ms,
-        .steps = f->path_steps,
-        .mean = f->mean,
-        .quantiles = f->path,
+        .steps = f->shown.steps,
+        .mean = f->shown.mean,
+        .quantiles = f->shown.path,
         .quantile_stride = FORESEE_LEVELS,
-        .provision = f->provision,
+        .provision = f->shown.provision,
         .provision_quantile = f->quantile,
     };
 }
@@ -101,6 +101,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     fill_demand(s, out);
     fill_forecast(s, now_ms, out);
     fill_capacity(s, serving, out);
+    out->called_rps = s->foresee.call_count > 0 ? foresee_called_rps(&s->foresee) : NAN;
     out->objective_ms = (double)config->objective.latency_ms;
     out->objective_share_ratio = config->objective.share_ratio;
     out->lead_ms = lead_time_quantile_ms(&s->foresee.lead, FORESEE_LEAD_QUANTILE);

@@ -324,10 +324,9 @@ static void capacities_are_kept_the_newest_versions_of_each_service(void **state
     row.time_ms = 2000;
     row.bytes[1] = 7;
     store_put_capacity(s, &row);
-    store_close(s, 2000);
+    assert_true(written(s, 11, 5000));
     struct error err = { 0 };
     struct capacities seen = { 0 };
-    s = must_open();
     assert_true(store_read_capacities(s, SLICE("shop"), take_capacity, &seen, &err));
     store_close(s, 1000);
     assert_int_equal(seen.count, 4);
