@@ -89,10 +89,10 @@ class Bench:
         return False
 
     def measure(self, port):
-        low, high = 0.0, 8.0
+        low, high = 0.0, 20.0
         while self.within(port, high):
             low, high = high, 2 * high
-        while high / max(low, 1e-9) > 1.06:
+        while high / max(low, 1e-9) > 1.08:
             middle = (low * high) ** 0.5 if low > 0 else high / 2
             low, high = (middle, high) if self.within(port, middle) else (low, middle)
         return (low * high) ** 0.5

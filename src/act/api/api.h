@@ -93,7 +93,7 @@ struct api_service {
     /* What is thought of it. */
     double forecast_rps, forecast_rps_low, forecast_rps_high; /* q0.5, q0.1, q0.9 of this moment */
     double capacity_rps; /* of all that serve, within the objective */
-    double called_rps; /* of the demand, what services that call it ask for; NaN: none does */
+    double called_rps;   /* of the demand, what services that call it ask for; NaN: none does */
     double instance_capacity_rps; /* of one, as plans count on it: the lower bound */
     struct api_capacity instance_capacity;
     double objective_ms, objective_share_ratio; /* configured */

@@ -83,8 +83,8 @@ struct controlled {
     const struct service_config *config; /* in the shop */
     struct foresee foresee;
     struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
-    bool foresees; /* foresee was initialised */
-    bool decided;  /* for the first time since we started */
+    bool foresees;                                /* foresee was initialised */
+    bool decided;                                 /* for the first time since we started */
     struct remedy_policy remedy;
     struct service_reading last;
     struct service_second second;
@@ -151,7 +151,7 @@ struct controller {
     struct watch signals, supervisor_gone;
     int signal_fd, lock_fd;
     int64_t started_ms;
-    uint64_t now_us;        /* of this turn */
+    uint64_t now_us; /* of this turn */
     uint64_t capacity_kept_us;
     unsigned seconds_heard; /* since the start */
 };

@@ -70,9 +70,9 @@ struct foresee {
     double demand_rps; /* of the last second; NaN: unknown */
     double own_rps;    /* of that, what its callers do not account for */
     int64_t demand_at_ms;
-    double waiting;    /* requests in the queue, of the last second */
-    double quantile;   /* that is followed; NaN: none */
-    bool path_due;     /* something it depends on has changed */
+    double waiting;                   /* requests in the queue, of the last second */
+    double quantile;                  /* that is followed; NaN: none */
+    bool path_due;                    /* something it depends on has changed */
     const struct foresee_call *calls; /* of it by others; must outlive */
     size_t call_count;
     double reach_ms;   /* of its callees' starts: its path goes so far for them */

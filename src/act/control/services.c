@@ -11,6 +11,7 @@
 
 #define REMEMBER_SEASONS 5
 #define REMEMBER_ROWS_MAX 18000
+#define FAILING_SHARE 20 /* one in so many answers: then a second says nothing of capacity */
 #define CAPACITY_KEEP_US 60000000 /* how often it goes into the store */
 #define STARTS_REMEMBERED_MS (14LL * 86400 * 1000)
 
@@ -324,7 +325,8 @@ static void observe_members(struct controller *c, unsigned index) {
         }
         m->requests_rps = (double)window.requests / seconds;
         m->errors_rps = (double)(window.failures + window.status_5xx) / seconds;
-        if (m->state == ENDPOINT_SERVING && window.answers > 0) {
+        bool failing = window.status_5xx * FAILING_SHARE > window.answers; /* and quick at it */
+        if (m->state == ENDPOINT_SERVING && window.answers > 0 && !failing) {
             struct capacity_sample sample = sample_of(s, m->instance, &window, seconds);
             foresee_observe_version(&s->foresee, m->instance->version, &sample);
         }

@@ -13,15 +13,15 @@
 #define TELLING_RATIO 0.4          /* of the estimate: less load says nothing about the limit */
 #define SECONDS_MAX 120.0          /* of evidence in a bin: what came often is not known better */
 #define START_WEIGHT 10.0          /* seconds of evidence a guess is worth */
-#define START_UNKNOWN_RPS 10.0     /* without any guess: soon replaced by what was seen to go well */
+#define START_UNKNOWN_RPS 10.0 /* without any guess: soon replaced by what was seen to go well */
 #define START_UNKNOWN_WEIGHT 0.5
 #define START_WEIGHT_LEAST 0.05 /* where nothing else speaks, the guess does for ever */
-#define PRIOR_PER_BIN 0.1  /* cost of leaving the guess by one bin, in its weight */
-#define CALM_RATIO 0.7     /* of the objective: well within it */
-#define PROVEN_SECONDS 3.0 /* of calm before a load counts as proven */
-#define PROBE_RATIO 1.25   /* how far beyond a proven load plans may go */
-#define REACH_RATIO 2.0    /* and how far the law is believed at all */
-#define FULL_RATIO 0.85    /* of the load at which an instance would be full */
+#define PRIOR_PER_BIN 0.1       /* cost of leaving the guess by one bin, in its weight */
+#define CALM_RATIO 0.7          /* of the objective: well within it */
+#define PROVEN_SECONDS 3.0      /* of calm before a load counts as proven */
+#define PROBE_RATIO 1.25        /* how far beyond a proven load plans may go */
+#define REACH_RATIO 2.0         /* and how far the law is believed at all */
+#define FULL_RATIO 0.85         /* of the load at which an instance would be full */
 #define FULL_KEEP 0.98
 #define UTILISATION_LEAST 0.3 /* below it load ÷ utilisation is mostly idle cost */
 #define HOPELESS_SPAN 2.0     /* of loads, the lightest among them, that are all about as slow: */
@@ -29,8 +29,9 @@
 #define HOPELESS_RATIO 1.5    /* of the latency there: what is aimed at instead */
 #define DEVIATIONS 1.3        /* of the bounds: each side holds in nine cases of ten */
 #define CONCURRENCY_MOST 100000.0
-#define LOOK_SECONDS 4.0 /* of neighbouring seconds are one independent look */
-#define FIT_SECONDS 5.0  /* of evidence before the law is fitted */
+#define LOOK_SECONDS 4.0   /* of neighbouring seconds are one independent look */
+#define FIT_SECONDS 5.0    /* of evidence before the law is fitted */
+#define DOUBT_SECONDS 30.0 /* before it speaks against a guess: cold starts are slow, too */
 #define INHERITED_RATIO 0.15
 #define STEADY_RATIO 0.5 /* Little: what is in flight may differ so much from load x latency */
 
@@ -85,9 +86,9 @@ static void take(struct capacity_seen *seen, const struct capacity_sample *sampl
     double latency = isfinite(sample->latency_ms) ? sample->latency_ms : 0;
     bool law_known = latency > 0 && (seen->latency_ms > 0 || share >= 1);
     seen->load_rps += (float)(share * (sample->load_rps - (double)seen->load_rps));
-    seen->latency_ms = law_known ? (float)((double)seen->latency_ms +
-                                           share * (latency - (double)seen->latency_ms))
-                                 : 0;
+    seen->latency_ms =
+        law_known ? (float)((double)seen->latency_ms + share * (latency - (double)seen->latency_ms))
+                  : 0;
     seen->tail_ms += (float)(share * (sample->latency_ms_p99 - (double)seen->tail_ms));
     seen->seconds = (float)fmin((double)seen->seconds + seconds, SECONDS_MAX);
 }
@@ -156,8 +157,9 @@ static void note_utilisation(struct capacity *c, const struct capacity_sample *s
     c->full_rps = c->full_rps > 0 ? c->full_rps * FULL_KEEP + full_rps * (1 - FULL_KEEP) : full_rps;
 }
 
-/* Little's law holds of a steady second: load times latency is what is in flight. When a queue grows
- * or drains in it, or most of what is in flight streams for minutes, its means are of no state. */
+/* Little's law holds of a steady second: load times latency is what is in flight. When a queue
+ * grows or drains in it, or most of what is in flight streams for minutes, its means are of no
+ * state. */
 static bool is_steady(const struct capacity_sample *sample) {
     double expected = sample->load_rps * sample->latency_ms / 1000;
     double away = fabs(sample->in_flight - expected);
@@ -261,6 +263,7 @@ static double failing_rps(const struct capacity *c, double rps) {
 
 struct law {
     struct usl mean, tail;
+    double seconds; /* of evidence */
     bool known;
 };
 
@@ -292,6 +295,7 @@ static void fit_law(const struct capacity *c, struct law *law) {
         }
         seconds += (double)bin->within.seconds + (failing ? (double)bin->beyond.seconds : 0);
     }
+    law->seconds = seconds;
     law->known = seconds >= FIT_SECONDS && usl_fit(mean, count, &law->mean) &&
                  usl_fit(tail, count, &law->tail);
 }
@@ -347,8 +351,7 @@ static struct seen look_back(const struct capacity *c) {
     }
     bool free = seen.failing_rps == 0 || probe < seen.failing_rps;
     seen.rps = free ? fmax(rps, probe) : rps;
-    seen.telling =
-        seen.rps != c->start_rps && (seen.proven_rps > 0 || seen.failing_rps > 0);
+    seen.telling = seen.rps != c->start_rps && (seen.proven_rps > 0 || seen.failing_rps > 0);
     return seen;
 }
 
@@ -385,7 +388,8 @@ static void conclude(struct capacity *c) {
     }
     struct seen seen = look_back(c);
     /* Light load, too, may say that the guess is too much. */
-    bool doubted = law.known && limit_rps(&law, c->objective_used_ms, -DEVIATIONS) < c->start_rps;
+    bool doubted = law.known && law.seconds >= DOUBT_SECONDS &&
+                   limit_rps(&law, c->objective_used_ms, -DEVIATIONS) < c->start_rps;
     c->source = seen.telling || doubted ? CAPACITY_LEARNED : c->start_source;
     if (law.known && c->source == CAPACITY_LEARNED) {
         conclude_by_law(c, &law, &seen);

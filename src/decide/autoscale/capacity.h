@@ -4,14 +4,14 @@
  * Two views of the same evidence, kept in bins of load, are put together:
  * - what was seen: the load that best separates seconds within the objective from seconds beyond
  *   it; what went well with room to spare is proven;
- * - the Universal Scalability Law fitted to mean and tail latency (usl.h), solved for the objective.
- * The law says how far beyond the seen one may go; the seen says how far the law is believed. The
- * answer is a likely value with a bound on each side; plans use the lower one. What nobody ever
- * loaded keeps its guess: given, of the version before, or a default; `source` says which.
- * Bounded forgetting: a slow dependency or a crowded machine is forgotten within an hour or two of
- * better seconds, a busy day is not washed out by a quiet night. Never NaN.
- * Not here: measuring (record/telemetry/), deciding how many instances (autoscale.h), which version
- * is which (versions.h). */
+ * - the Universal Scalability Law fitted to mean and tail latency (usl.h), solved for the
+ * objective. The law says how far beyond the seen one may go; the seen says how far the law is
+ * believed. The answer is a likely value with a bound on each side; plans use the lower one. What
+ * nobody ever loaded keeps its guess: given, of the version before, or a default; `source` says
+ * which. Bounded forgetting: a slow dependency or a crowded machine is forgotten within an hour or
+ * two of better seconds, a busy day is not washed out by a quiet night. Never NaN. Not here:
+ * measuring (record/telemetry/), deciding how many instances (autoscale.h), which version is which
+ * (versions.h). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ struct capacity {
     enum capacity_source source;
     double lambda_rps, sigma, kappa; /* of the law; NaN: not fitted */
     double objective_used_ms;        /* larger than objective_ms when an idle one is not faster */
-    uint64_t observed, concluded; /* samples; of them in the conclusions */
+    uint64_t observed, concluded;    /* samples; of them in the conclusions */
 };
 
 struct capacity_sample {      /* of one instance over `seconds` */

@@ -78,8 +78,7 @@ static bool take_bin(struct capacity *c, const uint8_t *bytes) {
         !seen_is_good(&kept.within) || !seen_is_good(&kept.beyond)) {
         return false;
     }
-    c->bins[kept.index] =
-        (struct capacity_bin){ kept.within, kept.beyond, kept.calm_seconds };
+    c->bins[kept.index] = (struct capacity_bin){ kept.within, kept.beyond, kept.calm_seconds };
     return true;
 }
 

@@ -13,8 +13,8 @@
 #define PRIOR_QUEUE_DEV 0.5  /* between free and queueing */
 #define PRIOR_CROSS_DEV 0.05 /* of the crosstalk, likewise; it is 0 unless seen */
 #define PRIOR_LEVEL_DEV 10.0 /* of the idle latency: none, but the matrix stays regular */
-#define FLOOR_RATIO 0.25 /* of what was fitted: no bound is below it */
-#define STEP 1.15         /* of the search along the concurrency: flat where it matters */
+#define FLOOR_RATIO 0.25     /* of what was fitted: no bound is below it */
+#define STEP 1.15            /* of the search along the concurrency: flat where it matters */
 #define CONCURRENCY_LEAST 0.01
 #define BISECTIONS 24
 
@@ -160,8 +160,7 @@ static double noise_of(const struct usl *u, const struct usl_point *points, size
         }
     }
     double known = seen - USL_TERMS; /* degrees of freedom; few say little */
-    double noise =
-        known > 0 ? sqrt((sum + NOISE_START * NOISE_START) / (known + 1)) : NOISE_START;
+    double noise = known > 0 ? sqrt((sum + NOISE_START * NOISE_START) / (known + 1)) : NOISE_START;
     return fmin(fmax(noise, NOISE_LEAST), NOISE_MOST);
 }
 

@@ -18,6 +18,6 @@ void versions_init(struct versions *v);
 void versions_select(struct versions *v, struct capacity *current, const char *name);
 /* Of that version; NULL: it is neither. */
 struct capacity *versions_find(struct versions *v, struct capacity *current, const char *name);
-/* What plans count on of each instance; `before_serves`: some of the version before are in rotation,
- * then the smaller of both. */
+/* What plans count on of each instance; `before_serves`: some of the version before are in
+ * rotation, then the smaller of both. */
 double versions_rps(const struct versions *v, const struct capacity *current, bool before_serves);

@@ -5,7 +5,7 @@
 #include "record/store/chain.h"
 #include "record/store/sqlite_internal.h"
 
-#define RETENTION_ROWS 500 /* deleted in one step: a few milliseconds */
+#define RETENTION_ROWS 500  /* deleted in one step: a few milliseconds */
 #define CAPACITY_VERSIONS 4 /* of a service, kept */
 #define MINUTE_MS 60000
 #define MINUTE_GRACE_MS 15000   /* seconds may come so much later */

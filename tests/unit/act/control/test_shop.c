@@ -202,7 +202,8 @@ static void spreads_over_files(void **state) {
 }
 
 #define CALLS(services)                                                                            \
-    "listen: [ { address: \":1\" } ]\nservices: { " services " }\nroutes: [ { path: /, respond: { status: 200 } } ]\n"
+    "listen: [ { address: \":1\" } ]\nservices: { " services                                       \
+    " }\nroutes: [ { path: /, respond: { status: 200 } } ]\n"
 
 static void takes_calls(void **state) {
     struct fixture *f = *state;

@@ -112,11 +112,9 @@ static void a_quiet_night_does_not_wash_it_out(void **state) {
 static void nonsense_is_no_evidence(void **state) {
     (void)state;
     static const struct capacity_sample samples[] = {
-        { 0, 5, 10, NAN, NAN, 1 },         { NAN, 5, 10, NAN, NAN, 1 },
-        { 10, 5, NAN, NAN, NAN, 1 },       { -3, 5, 10, NAN, NAN, 1 },
-        { 10, 5, 10, NAN, NAN, 0 },        { INFINITY, 5, 10, NAN, NAN, 1 },
-        { 10, 5, 10, NAN, NAN, NAN },      { 10, 5, -1, NAN, NAN, 1 },
-        { 10, 5, INFINITY, NAN, NAN, 1 },
+        { 0, 5, 10, NAN, NAN, 1 },    { NAN, 5, 10, NAN, NAN, 1 }, { 10, 5, NAN, NAN, NAN, 1 },
+        { -3, 5, 10, NAN, NAN, 1 },   { 10, 5, 10, NAN, NAN, 0 },  { INFINITY, 5, 10, NAN, NAN, 1 },
+        { 10, 5, 10, NAN, NAN, NAN }, { 10, 5, -1, NAN, NAN, 1 },  { 10, 5, INFINITY, NAN, NAN, 1 },
     };
     struct capacity c;
     capacity_init(&c, OBJECTIVE_MS, 50);
@@ -196,6 +194,21 @@ static void light_load_that_is_slow_says_that_the_guess_is_too_much(void **state
     capacity_conclude(&c);
     assert_int_equal(c.source, CAPACITY_LEARNED);
     assert_true(capacity_rps(&c) < 35 && capacity_rps(&c) > 18);
+}
+
+/* The first seconds of a cold instance do not bring the whole fleet up. */
+static void a_slow_start_does_not_move_the_guess(void **state) {
+    (void)state;
+    struct capacity c;
+    capacity_init(&c, OBJECTIVE_MS, 90);
+    for (int i = 0; i < 20; i++) {
+        struct capacity_sample sample = sample_of(10 + i, 100);
+        sample.latency_ms += 300;
+        sample.latency_ms_p99 += 900;
+        capacity_observe(&c, &sample);
+        capacity_conclude(&c);
+        assert_true(capacity_rps(&c) == 90);
+    }
 }
 
 static void slow_dependency(struct capacity *c, int seconds, uint64_t seed) {
@@ -306,6 +319,7 @@ int main(void) {
         cmocka_unit_test(it_is_never_unknown),
         cmocka_unit_test(what_was_never_loaded_keeps_its_guess),
         cmocka_unit_test(light_load_that_is_slow_says_that_the_guess_is_too_much),
+        cmocka_unit_test(a_slow_start_does_not_move_the_guess),
         cmocka_unit_test(a_slow_dependency_is_not_learned_for_ever),
         cmocka_unit_test(unsteady_seconds_are_not_fitted),
         cmocka_unit_test(a_version_starts_from_its_predecessor_with_wide_bounds),

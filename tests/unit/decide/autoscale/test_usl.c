@@ -97,9 +97,9 @@ static void bounds_are_in_order_and_nothing_is_ever_unknown(void **state) {
         rand_init(&r, seed);
         size_t count = 1 + (size_t)(rand_unit(&r) * (POINTS - 1));
         for (size_t i = 0; i < count; i++) {
-            points[i] = (struct usl_point){ exp(24 * rand_unit(&r) - 12),
-                                            exp(24 * rand_unit(&r) - 8),
-                                            exp(10 * rand_unit(&r) - 5) };
+            points[i] =
+                (struct usl_point){ exp(24 * rand_unit(&r) - 12), exp(24 * rand_unit(&r) - 8),
+                                    exp(10 * rand_unit(&r) - 5) };
         }
         assert_true(usl_fit(points, count, &u));
         double objective_ms = exp(12 * rand_unit(&r));
