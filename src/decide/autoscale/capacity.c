@@ -19,6 +19,7 @@
 #define PRIOR_PER_BIN 0.1       /* cost of leaving the guess by one bin, in its weight */
 #define CALM_RATIO 0.7          /* of the objective: well within it */
 #define PROVEN_SECONDS 3.0      /* of calm before a load counts as proven */
+#define FAILING_SECONDS 3.0     /* likewise, beyond the objective */
 #define PROBE_RATIO 1.25        /* how far beyond a proven load plans may go */
 #define REACH_RATIO 2.0         /* and how far the law is believed at all */
 #define FULL_RATIO 0.85         /* of the load at which an instance would be full */
@@ -252,7 +253,7 @@ static double proven_rps(const struct capacity *c) {
 static double failing_rps(const struct capacity *c, double rps) {
     for (size_t i = bin_of(rps); i < CAPACITY_BINS; i++) {
         double bad = bad_seconds(c, &c->bins[i]);
-        if (bad > good_seconds(c, &c->bins[i]) && bad >= 1) {
+        if (bad > good_seconds(c, &c->bins[i]) && bad >= FAILING_SECONDS) {
             return bin_upper_rps(i) / BIN_RATIO;
         }
     }
