@@ -250,17 +250,14 @@ static void take_better(struct usl_limit *best, const struct usl *mean, double n
 struct usl_limit usl_limit(const struct usl *mean, const struct usl *tail, double objective_ms,
                            double deviations, double concurrency_most) {
     struct usl_limit best = { 0 };
-    double before = 0;
-    for (double n = CONCURRENCY_LEAST; n <= concurrency_most; n *= STEP) {
-        if (usl_latency_ms(tail, n, deviations) > objective_ms) {
-            if (before > 0) {
-                double last = crossing(tail, objective_ms, deviations, before, n);
-                take_better(&best, mean, last, deviations);
-            }
-            break;
-        }
+    double before = 0, n = CONCURRENCY_LEAST;
+    while (n <= concurrency_most && usl_latency_ms(tail, n, deviations) <= objective_ms) {
         take_better(&best, mean, n, deviations);
         before = n;
+        n *= STEP;
+    }
+    if (before > 0 && n <= concurrency_most) {
+        take_better(&best, mean, crossing(tail, objective_ms, deviations, before, n), deviations);
     }
     return best;
 }

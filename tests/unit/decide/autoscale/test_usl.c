@@ -74,7 +74,8 @@ static void bounds_hold_as_often_as_they_say_also_beyond_what_was_seen(void **st
         struct usl_limit low = usl_limit(&u, &u, objective_ms, 1.3, 1e5);
         struct usl_limit high = usl_limit(&u, &u, objective_ms, -1.3, 1e5);
         double peak = 0; /* past it more in flight is less */
-        for (double n = 0.1; n <= 2 * seen; n *= 1.02) {
+        for (int step = 1; step <= 100; step++) {
+            double n = 2 * seen * step / 100;
             peak = fmax(peak, n * 1000 / latency_of(&t, n));
         }
         truth = fmax(truth, peak);
