@@ -113,7 +113,8 @@ interface Tile { name: string; value: string; unit?: string; small: string; stat
 // Plans count on the lower bound.
 function carriesWords(service: Service): string {
   const { likely_rps: likely, high_rps: high, source } = service.instance_capacity;
-  return source === "learned" ? `likely ${rate(likely)}, at most ${rate(high)}` :
+  const most = high !== null && likely !== null && high < 2 * likely ? `, at most ${rate(high)}` : ""; // else it is open
+  return source === "learned" ? `likely ${rate(likely)}${most}` :
     source === "configured" ? "configured, not loaded yet" :
       source === "inherited" ? "as the version before" : "not known yet, a guess";
 }
