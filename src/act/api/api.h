@@ -54,7 +54,7 @@ struct api_forecast {
     size_t steps; /* 0: the forecaster is silent */
     /* Of `steps` values, rps; borrowed until the next api_tick. `quantiles` holds q0.1, q0.5 and
      * q0.9, step by step, `quantile_stride` doubles apart. `provision`: what is provisioned, NaN
-     * where the forecast is not followed. */
+     * where the forecast is not followed and no campaign begins. */
     const double *mean, *provision;
     const double *quantiles;
     size_t quantile_stride;

@@ -115,13 +115,26 @@ double foresee_lead_ms(const struct foresee *f) {
 static struct trust_input trust_input_of(const struct foresee *f) {
     return (struct trust_input){
         .policy = &f->policy,
-        .calendar = f->calendar,
         .capacity_rps = foresee_capacity_rps(f),
         .lead_ms = foresee_lead_ms(f),
         .values = f->levels,
+        .announced = f->announced,
         .steps = f->path_steps,
         .start_ms = f->path_start_ms,
     };
+}
+
+/* What campaigns that begin may ask for, on top of the ordinary demand that is likely. */
+static void look_for_announced(struct foresee *f, int64_t now_ms, const struct uplift_path *path,
+                               const double *values) {
+    struct uplift_begin begin = {
+        .quantile = autoscale_quantile(&f->policy, capacity_rps(&f->capacity)),
+        .lead_ms = (int64_t)foresee_lead_ms(f),
+    };
+    uplift_announced(&f->uplift, now_ms, path, &begin, f->announced);
+    for (size_t step = 0; step < path->steps; step++) {
+        f->announced[step] *= values[step * path->level_count + shown_at[MEDIAN]];
+    }
 }
 
 static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
@@ -140,6 +153,7 @@ static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
     bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
     f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * ASKED + shown_at[MEDIAN]];
+    look_for_announced(f, now_ms, &path, values);
     uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
     for (size_t step = 0; step < steps; step++) {
         for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
@@ -153,6 +167,15 @@ static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     f->path_start_ms = forecast_next_ms(f->forecast);
 }
 
+static void follow(struct foresee *f) {
+    struct trust_input input = trust_input_of(f);
+    trust_follow(&f->trust, &input, f->followed);
+    f->quantile = trust_quantile(&f->trust, &input);
+    for (size_t step = 0; step < f->path_steps; step++) {
+        f->provision[step] = fmax(f->followed[step], f->announced[step]);
+    }
+}
+
 static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     int64_t end_ms = slot_ms + f->step_ms;
     double ordinary = uplift_ordinary(&f->uplift, slot_ms, end_ms, rps);
@@ -163,8 +186,7 @@ static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     if (f->path_steps > 0) {
         struct trust_input input = trust_input_of(f);
         trust_step(&f->trust, &input, rps);
-        trust_provision(&f->trust, &input, f->provision);
-        f->quantile = trust_quantile(&f->trust, &input);
+        follow(f);
     }
 }
 
@@ -264,8 +286,7 @@ static void refresh(struct foresee *f, int64_t now_ms) {
         f->quantile = NAN;
     } else if (f->path_due || steps > f->path_steps) {
         look_ahead(f, now_ms, steps);
-        struct trust_input input = trust_input_of(f);
-        trust_provision(&f->trust, &input, f->provision);
+        follow(f);
     }
 }
 
@@ -279,7 +300,10 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
         .now_ms = now_ms,
         .demand_rps = f->demand_rps,
         .demand_age_ms = known ? now_ms - f->demand_at_ms : INT64_MAX,
-        .forecast_rps = f->shown.steps > 0 ? f->shown.provision : NULL,
+        .forecast_rps = f->shown.steps == 0 ? NULL
+                        : f->call_count > 0 ? f->shown.provision
+                                            : f->followed,
+        .announced_rps = f->call_count > 0 ? NULL : f->announced,
         .forecast_len = f->shown.steps,
         .forecast_start_ms = f->shown.start_ms,
         .forecast_step_ms = f->step_ms,

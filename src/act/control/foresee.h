@@ -81,7 +81,9 @@ struct foresee {
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
-    double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+    double followed[FORESEE_STEPS_MAX];              /* NaN: the forecast is not followed there */
+    double announced[FORESEE_STEPS_MAX];             /* of campaigns that begin; NaN: none does */
+    double provision[FORESEE_STEPS_MAX];             /* the higher one of both; for people */
     struct foresee_shown shown;                      /* what decisions and people see */
     double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };

@@ -3,6 +3,8 @@
  * now), up at once, down only when nothing within the stabilisation window wanted more.
  * Demand now is what arrives with its headroom and what waits, or where a steep rise will be.
  * Unknown or stale demand never shrinks the fleet. Every decision carries its reason.
+ * What is extrapolated is followed as far as it is trusted (trust.h); what somebody announced is
+ * provisioned by itself, from the first time on.
  * The quantile to provision is the newsvendor's critical ratio: an idle instance-second costs its
  * price c, a missing one loses the margin of the requests it would have carried, m x k; the
  * cheapest stock covers demand with probability (m k - c) / (m k). Pure: no clock, no I/O, the
@@ -55,10 +57,12 @@ struct autoscale_input {
                                    silent, then nothing is taken away (unless policy.reactive) */
     size_t forecast_len;
     int64_t forecast_start_ms, forecast_step_ms;
-    double quantile;            /* which the forecast is, for the reason; NaN: it is not followed */
-    double capacity_rps;        /* of one instance at the objective, > 0 */
-    double lead_ms;             /* high quantile of the start-up time */
-    uint32_t serving, starting; /* now; spares and draining not counted */
+    double quantile; /* which the forecast is, for the reason; NaN: it is not followed */
+    const double *announced_rps;     /* as many steps: what campaigns that begin may ask for, of
+                                        autoscale_quantile; NaN: none does. NULL: none at all */
+    double capacity_rps;             /* of one instance at the objective, > 0 */
+    double lead_ms;                  /* high quantile of the start-up time */
+    uint32_t serving, starting;      /* now; spares and draining not counted */
     const struct calendar *calendar; /* to name the campaign; NULL: none */
 };
 
@@ -84,7 +88,8 @@ struct autoscale_decision {
     double demand_rps;                         /* as given */
     double forecast_rps;                       /* highest within the horizon; NaN: none */
     int64_t forecast_at_ms;                    /* when that is */
-    double quantile, capacity_rps, lead_ms;
+    double quantile;                           /* of forecast_rps */
+    double capacity_rps, lead_ms;
     const struct calendar_event *campaign; /* that drove the number; NULL */
 };
 

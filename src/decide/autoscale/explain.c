@@ -28,20 +28,15 @@ static void clock_text(int64_t unix_ms, char out[16]) {
     snprintf(out, 16, "%.*s", len, iso + 11);
 }
 
-/* Without a quantile the forecast is not followed, and it is the onset of a campaign alone that is
- * provisioned. */
 static void ahead_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
-    char at[16], what[80] = "demand", quantile[16] = "";
+    char at[16], what[80] = "demand";
     clock_text(d->forecast_at_ms, at);
     if (d->campaign != NULL) {
         snprintf(what, sizeof what, "campaign '%.*s'",
                  SLICE_ARG(slice_sub(d->campaign->name, 0, 60)));
     }
-    if (!isnan(d->quantile)) {
-        snprintf(quantile, sizeof quantile, " (q%.2f)", d->quantile);
-    }
-    snprintf(out, out_bytes, "%s at %s %s %.0f rps%s", what, at,
-             isnan(d->quantile) ? "may ask for" : "is forecast at", d->forecast_rps, quantile);
+    snprintf(out, out_bytes, "%s at %s is forecast at %.0f rps (q%.2f)", what, at, d->forecast_rps,
+             d->quantile);
 }
 
 static void maximum_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {

@@ -46,17 +46,26 @@ static uint32_t instances_for(double rps, double capacity_rps) {
 struct peak {
     double rps; /* NaN: nothing is forecast in that time */
     int64_t at_ms;
+    bool announced; /* by somebody; else it is extrapolated */
 };
 
+/* Equal peaks: the first one counts. NaN never does. */
+static void take_higher(struct peak *peak, struct peak other) {
+    if (other.rps > peak->rps || (isnan(peak->rps) && !isnan(other.rps))) {
+        *peak = other;
+    }
+}
+
 static struct peak highest_ahead(const struct autoscale_input *in, int64_t horizon_ms) {
-    struct peak peak = { NAN, 0 };
+    struct peak peak = { NAN, 0, false };
     for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
         int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
-        bool touches = at_ms + in->forecast_step_ms > in->now_ms && at_ms < in->now_ms + horizon_ms;
-        /* Equal peaks: the first one counts. NaN never does. */
-        if (touches &&
-            (in->forecast_rps[i] > peak.rps || (isnan(peak.rps) && !isnan(in->forecast_rps[i])))) {
-            peak = (struct peak){ in->forecast_rps[i], at_ms };
+        if (at_ms + in->forecast_step_ms <= in->now_ms || at_ms >= in->now_ms + horizon_ms) {
+            continue;
+        }
+        take_higher(&peak, (struct peak){ in->forecast_rps[i], at_ms, false });
+        if (in->announced_rps != NULL) {
+            take_higher(&peak, (struct peak){ in->announced_rps[i], at_ms, true });
         }
     }
     return peak;
@@ -66,7 +75,7 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
  * the rounds that a peak takes. */
 static struct peak matters_now(const struct autoscale_policy *p, const struct autoscale_input *in,
                                uint32_t current) {
-    struct peak peak = { NAN, 0 };
+    struct peak peak = { NAN, 0, false };
     for (uint32_t rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
         double lead_ms = in->lead_ms * rounds;
         struct peak further =
@@ -186,7 +195,7 @@ static struct autoscale_decision wish(const struct autoscale_policy *policy,
         .demand_rps = in->demand_rps,
         .forecast_rps = ahead.rps,
         .forecast_at_ms = ahead.at_ms,
-        .quantile = in->quantile,
+        .quantile = ahead.announced ? autoscale_quantile(policy, in->capacity_rps) : in->quantile,
         .capacity_rps = in->capacity_rps,
         .lead_ms = in->lead_ms,
     };
@@ -230,7 +239,7 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
     bool foresees = !policy->reactive && in->forecast_rps != NULL;
     bool known = demand_known(policy, in), blind = !known || (!policy->reactive && !foresees);
     int64_t horizon_ms = autoscale_horizon_ms(policy, in->lead_ms, in->forecast_step_ms);
-    struct peak ahead = { NAN, 0 }, keep = { NAN, 0 };
+    struct peak ahead = { NAN, 0, false }, keep = ahead;
     if (foresees) {
         ahead = matters_now(policy, in, current);
         keep = highest_ahead(in, horizon_ms * AUTOSCALE_KEEP_RATIO);

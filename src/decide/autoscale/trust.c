@@ -8,7 +8,6 @@
 #define STARTUP_TICKS_MAX 1024
 #define PATIENCE_MS 2000
 #define NOTABLE_RATIO 0.002 /* of all that it cost: less is no reason to change */
-#define ONSET_MS 120000     /* after which demand itself says how large a campaign is */
 
 const double trust_levels[TRUST_LEVELS] = { 0.5, 0.7, 0.85, 0.95, 0.98, 0.99 };
 
@@ -50,31 +49,9 @@ static unsigned critical(const struct trust_input *in) {
     return level;
 }
 
-/* A campaign begins at about this step. Its quantiles know how sure its size is (uplift.h). */
-static bool is_onset(const struct trust_input *in, int64_t from_ms, int64_t step_ms) {
-    const struct calendar *c = in->calendar;
-    for (size_t i = c == NULL ? 0 : calendar_first_touching(c, from_ms); c != NULL && i < c->len;
-         i++) {
-        const struct calendar_event *e = &c->events[i];
-        if (e->start_ms >= from_ms + step_ms) {
-            break;
-        }
-        bool begins = from_ms < e->start_ms + ONSET_MS + (int64_t)in->lead_ms;
-        if (begins && e->end_ms > from_ms && !calendar_is_ordinary(e)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void provision(const struct trust *t, const struct trust_input *in, unsigned candidate,
-                      double *out) {
-    unsigned top = critical(in);
+static void follow(const struct trust_input *in, unsigned candidate, double *out) {
     for (size_t i = 0; i < in->steps; i++) {
-        const double *values = &in->values[i * TRUST_LEVELS];
-        int64_t from_ms = in->start_ms + (int64_t)i * t->step_ms;
-        double level = candidate == TRUST_NONE ? (double)NAN : values[candidate];
-        out[i] = is_onset(in, from_ms, t->step_ms) ? values[top] : level;
+        out[i] = candidate == TRUST_NONE ? (double)NAN : in->values[i * TRUST_LEVELS + candidate];
     }
 }
 
@@ -96,6 +73,7 @@ static void decide(struct trust_candidate *c, const struct trust *t, const struc
         .now_ms = now_ms,
         .demand_rps = demand_rps,
         .forecast_rps = path,
+        .announced_rps = in->announced,
         .forecast_len = in->steps,
         .forecast_start_ms = in->start_ms,
         .forecast_step_ms = t->step_ms,
@@ -129,6 +107,7 @@ static void settle(struct trust *t, const struct trust_input *in, double demand_
         double none[1] = { NAN };
         struct trust_input net = *in;
         net.steps = 1;
+        net.announced = NULL;
         decide(c, t, &net, none, demand_rps, in->start_ms - t->step_ms * (PARTS - 1) / PARTS);
         cost += tick(c, in, demand_rps, PARTS - 1);
         c->cost_s[t->block] += cost;
@@ -182,15 +161,16 @@ void trust_step(struct trust *t, const struct trust_input *in, double demand_rps
         settle(t, in, demand_rps);
     }
     for (unsigned i = 0; i < TRUST_CANDIDATES; i++) {
-        provision(t, in, i, path);
+        follow(in, i, path);
         decide(&t->candidates[i], t, in, path, demand_rps, in->start_ms);
     }
     t->demand_rps = demand_rps;
     choose(t, in);
 }
 
-void trust_provision(const struct trust *t, const struct trust_input *in, double *out) {
-    provision(t, in, t->chosen, out);
+void trust_follow(const struct trust *t, const struct trust_input *in, double *out) {
+    unsigned top = critical(in);
+    follow(in, t->chosen == TRUST_NONE || t->chosen < top ? t->chosen : top, out);
 }
 
 double trust_quantile(const struct trust *t, const struct trust_input *in) {

@@ -6,10 +6,11 @@
  * following none even without its best season: one lucky day proves nothing. So what the net
  * catches anyway is not bought twice, and where prediction does not pay, nothing is spent on it. At
  * the beginning nothing is proven and none is followed; the newsvendor's critical ratio
- * (autoscale_quantile) is the highest that ever is. The onset of what the calendar
- * announces is provisioned at that ratio in any case: it is too rare to be proven, and the
- * marketer's guess is a guess. After: follow the leader with fading losses (Herbster and Warmuth,
- * "Tracking the best expert", 1998). Pure; the memory is the caller's. */
+ * (autoscale_quantile) is the highest that ever is. This is about what is extrapolated: what
+ * somebody announced needs no proof and is provisioned whatever is followed (uplift_announced), by
+ * every candidate alike, so that nobody earns or loses trust by it. After: follow the leader with
+ * fading losses (Herbster and Warmuth, "Tracking the best expert", 1998). Pure; the memory is the
+ * caller's. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +19,6 @@
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
 #include "decide/autoscale/world.h"
-#include "decide/forecast/calendar.h"
 
 #define TRUST_LEVELS 6
 #define TRUST_NONE TRUST_LEVELS /* the candidate that follows no forecast */
@@ -49,19 +49,19 @@ void trust_fini(struct trust *t);
 
 struct trust_input {
     const struct autoscale_policy *policy;
-    const struct calendar *calendar; /* NULL: none */
     double capacity_rps, lead_ms;
-    const double *values; /* the forecast: steps x TRUST_LEVELS, of trust_levels, step by step */
-    size_t steps;         /* <= TRUST_STEPS_MAX */
-    int64_t start_ms;     /* of its first step */
+    const double *values;    /* the forecast: steps x TRUST_LEVELS, of trust_levels, step by step */
+    const double *announced; /* autoscale_input.announced_rps, of each step; NULL: nothing is */
+    size_t steps;            /* <= TRUST_STEPS_MAX */
+    int64_t start_ms;        /* of its first step */
 };
 
 /* A step ended with `demand_rps` (NaN: unknown), and the forecast of the next ones was made. */
 void trust_step(struct trust *t, const struct trust_input *in, double demand_rps);
 
-/* What to provision by the chosen candidate, for autoscale_input.forecast_rps: NaN where the
- * forecast is not followed. `out` receives in->steps. */
-void trust_provision(const struct trust *t, const struct trust_input *in, double *out);
+/* The path of the chosen candidate, for autoscale_input.forecast_rps: NaN where no forecast is
+ * followed. `out` receives in->steps. */
+void trust_follow(const struct trust *t, const struct trust_input *in, double *out);
 
 /* The quantile that is followed; NaN: none. */
 double trust_quantile(const struct trust *t, const struct trust_input *in);

@@ -1,5 +1,6 @@
 #include "decide/forecast/uplift.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #define AGE_UNIT_S 10.0
 #define AGE_GROWTH 0.14 /* of the bins of age, one to the next */
 #define QUANTILE_OF_TENTH 1.2816
+#define RISE_MS_MAX 3600000.0
 #define DELAY_SPREADS 2.0 /* that the send may be earlier than expected */
 #define PARTS 4           /* of a step that are looked at */
 
@@ -74,6 +76,18 @@ static struct uplift_belief expect(const struct uplift *u, const struct calendar
     return uplift_kinds_expect(&u->kinds, e->kind, said_of(e), duration_s(e));
 }
 
+/* Nothing of it is seen yet. */
+static void wait_for(struct uplift_run *r, struct uplift_belief belief) {
+    r->phase = UPLIFT_WAITING;
+    r->belief = belief;
+    r->sought = exp(belief.size.mean) * ONSET_SHARE;
+    r->cusum = 0;
+    r->onset_ms = 0;
+    r->seen_s = 0;
+    memset(r->excess_sum, 0, sizeof r->excess_sum);
+    memset(r->excess_weight, 0, sizeof r->excess_weight);
+}
+
 static void begin_run(struct uplift *u, const struct calendar_event *e) {
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         struct uplift_run *r = &u->runs[i];
@@ -81,9 +95,9 @@ static void begin_run(struct uplift *u, const struct calendar_event *e) {
             *r = (struct uplift_run){ .key = key_of(e),
                                       .start_ms = e->start_ms,
                                       .end_ms = e->end_ms,
-                                      .belief = expect(u, e),
                                       .said = said_of(e),
                                       .announced = true };
+            wait_for(r, expect(u, e));
             slice_copy_text(slice_sub(e->kind, 0, sizeof r->kind - 1), r->kind, sizeof r->kind);
             return;
         }
@@ -98,7 +112,7 @@ static void follow(struct uplift *u, struct uplift_run *r, const struct calendar
     r->start_ms = e->start_ms;
     r->end_ms = e->end_ms;
     if (r->phase == UPLIFT_WAITING) {
-        r->belief = expect(u, e);
+        wait_for(r, expect(u, e));
     }
 }
 
@@ -184,21 +198,46 @@ static int64_t ends_ms(const struct uplift_run *r, const struct onset *onset) {
 
 struct factor {
     double median; /* mean over the span, of the median */
-    double z_high; /* as asked */
-    double high;   /* most within the span, z_high standard deviations up */
+    size_t z_count;
+    double z[UPLIFT_LEVELS_MAX];    /* as asked */
+    double high[UPLIFT_LEVELS_MAX]; /* most within the span, so many standard deviations up */
+    int64_t lead_ms;                /* as asked */
+    double announced; /* as high of the first z, those that begin counted at their peak */
+    bool begins;      /* one of them does */
 };
 
-static double excess_at(const struct uplift_run *r, double age_s, double z) {
+/* The logarithm of an excess. */
+struct excess {
+    double mean, sd; /* mean -INFINITY: none */
+};
+
+static struct excess excess_at(const struct uplift_run *r, double age_s) {
     if (age_s <= 0) {
-        return 0;
+        return (struct excess){ -INFINITY, 0 };
     }
     const struct uplift_belief *b = &r->belief;
     struct uplift_shape shape = uplift_shape_at(b, age_s);
     double seen = r->seen_s > 0 ? uplift_shape_at(b, r->seen_s).lost : 0, decay = shape.lost - seen;
     double variance = b->size.variance - 2 * shape.rising * b->covariance + shape.variance +
                       decay * decay * b->half.variance; /* what is lost by now was seen */
-    variance = fmax(variance, 0);
-    return fmin(exp(b->size.mean + shape.mean + z * sqrt(variance)), EXCESS_MOST);
+    return (struct excess){ b->size.mean + shape.mean, sqrt(fmax(variance, 0)) };
+}
+
+/* From when on it may begin until it has risen and demand has said how large it is. */
+static bool is_beginning(const struct uplift_run *r, const struct onset *onset, int64_t from_ms,
+                         int64_t to_ms, int64_t lead_ms) {
+    int64_t expected_ms = onset->at_ms < r->start_ms ? onset->at_ms : r->start_ms;
+    int64_t early_ms = onset->at_ms - onset->slack_ms;
+    int64_t first_ms = early_ms > expected_ms ? early_ms : expected_ms;
+    double rise_ms = fmin(exp(r->belief.rise.mean) * 1000, RISE_MS_MAX);
+    double settle_ms = fmax(rise_ms, UPLIFT_SETTLE_MS) + (double)lead_ms;
+    return to_ms > first_ms && (double)(from_ms - onset->at_ms) < settle_ms;
+}
+
+/* The highest it may come to: in the first minutes nobody knows how far it has risen. */
+static double peak_excess(const struct uplift_run *r, double z) {
+    const struct uplift_normal *size = &r->belief.size;
+    return fmin(exp(size->mean + z * sqrt(size->variance)), EXCESS_MOST);
 }
 
 static void multiply(const struct uplift_run *r, int64_t now_ms, int64_t from_ms, int64_t to_ms,
@@ -208,20 +247,30 @@ static void multiply(const struct uplift_run *r, int64_t now_ms, int64_t from_ms
         return;
     }
     int64_t end_ms = ends_ms(r, &onset);
-    double sum = 0, most = 0, span_ms = (double)(to_ms - from_ms);
-    for (int i = 0; i < PARTS; i++) {
-        int64_t at_ms = from_ms + (int64_t)(span_ms * (i + 0.5) / PARTS);
-        int64_t latest_ms = from_ms + (int64_t)(span_ms * (i + 1) / PARTS);
+    double sum = 0, span_ms = (double)(to_ms - from_ms), most[UPLIFT_LEVELS_MAX];
+    for (size_t i = 0; i < f->z_count; i++) {
+        most[i] = -INFINITY;
+    }
+    for (int part = 0; part < PARTS; part++) {
+        int64_t at_ms = from_ms + (int64_t)(span_ms * (part + 0.5) / PARTS);
+        int64_t latest_ms = from_ms + (int64_t)(span_ms * (part + 1) / PARTS);
         if (at_ms >= end_ms) {
             break;
         }
-        double high =
-            excess_at(r, (double)(latest_ms - onset.at_ms + onset.slack_ms) / 1000, f->z_high);
-        sum += excess_at(r, (double)(at_ms - onset.at_ms) / 1000, 0);
-        most = fmax(most, high);
+        struct excess high =
+            excess_at(r, (double)(latest_ms - onset.at_ms + onset.slack_ms) / 1000);
+        sum += fmin(exp(excess_at(r, (double)(at_ms - onset.at_ms) / 1000).mean), EXCESS_MOST);
+        for (size_t i = 0; i < f->z_count; i++) {
+            most[i] = fmax(most[i], high.mean + f->z[i] * high.sd);
+        }
     }
+    bool begins = from_ms < end_ms && is_beginning(r, &onset, from_ms, to_ms, f->lead_ms);
     f->median *= 1 + sum / PARTS;
-    f->high *= 1 + most;
+    for (size_t i = 0; i < f->z_count; i++) {
+        f->high[i] *= 1 + fmin(exp(most[i]), EXCESS_MOST);
+    }
+    f->announced *= 1 + (begins ? peak_excess(r, f->z[0]) : sum / PARTS);
+    f->begins |= begins;
 }
 
 /* A run that is not begun yet, of an event further ahead. */
@@ -231,9 +280,20 @@ static struct uplift_run imagine(const struct uplift *u, const struct calendar_e
     };
 }
 
+/* Of the quantiles `levels`. */
+static struct factor no_factor(const double *levels, size_t level_count, int64_t lead_ms) {
+    struct factor f = { .median = 1, .z_count = level_count, .lead_ms = lead_ms, .announced = 1 };
+    assert(level_count <= UPLIFT_LEVELS_MAX);
+    for (size_t i = 0; i < level_count; i++) {
+        f.z[i] = spread_normal_quantile(levels[i]);
+        f.high[i] = 1;
+    }
+    return f;
+}
+
+/* Of all campaigns, from `f` as it is without any. */
 static struct factor factor_of(const struct uplift *u, int64_t now_ms, int64_t from_ms,
-                               int64_t to_ms, double z_high) {
-    struct factor f = { 1, z_high, 1 };
+                               int64_t to_ms, struct factor f) {
     const struct calendar *c = u->calendar;
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         if (u->runs[i].key != 0) {
@@ -273,22 +333,37 @@ void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_pa
     if (!uplift_touches(u, path->start_ms, path->start_ms + (int64_t)path->steps * path->step_ms)) {
         return;
     }
+    const struct factor without = no_factor(path->levels, path->level_count, 0);
     for (size_t step = 0; step < path->steps; step++) {
         int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
         double *row = &values[step * path->level_count], median = row[middle], floor = 0;
-        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, 0);
+        struct factor f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, without);
         if (mean != NULL) {
             mean[step] *= f.median;
         }
         for (size_t i = 0; i < path->level_count; i++) {
-            double z = spread_normal_quantile(path->levels[i]), factor = f.median;
-            struct factor at = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, z);
+            double factor = f.median;
             if (i != middle) {
-                factor = z > 0 ? fmax(at.high, f.median) : fmin(at.high, f.median);
+                factor = f.z[i] > 0 ? fmax(f.high[i], f.median) : fmin(f.high[i], f.median);
             }
             floor = fmax(floor, widen(median, row[i], f.median, factor));
             row[i] = floor;
         }
+    }
+}
+
+void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
+                      const struct uplift_begin *begin, double *out) {
+    int64_t end_ms = path->start_ms + (int64_t)path->steps * path->step_ms;
+    bool touches = uplift_touches(u, path->start_ms, end_ms);
+    const struct factor without = no_factor(&begin->quantile, 1, begin->lead_ms);
+    for (size_t step = 0; step < path->steps; step++) {
+        int64_t from_ms = path->start_ms + (int64_t)step * path->step_ms;
+        struct factor f = without;
+        if (touches) {
+            f = factor_of(u, now_ms, from_ms, from_ms + path->step_ms, without);
+        }
+        out[step] = f.begins ? f.announced : (double)NAN;
     }
 }
 
@@ -303,7 +378,7 @@ double uplift_ordinary(const struct uplift *u, int64_t from_ms, int64_t to_ms, d
             r->belief.size.variance > SETTLED_VARIANCE) {
             return NAN;
         }
-        struct factor f = { 1, 0, 1 };
+        struct factor f = no_factor(NULL, 0, 0);
         multiply(r, to_ms, from_ms, to_ms, &f);
         factor *= f.median;
     }
@@ -369,16 +444,29 @@ static void learn(struct uplift *u, const struct uplift_run *r) {
 
 /* ---- what a sample says ---- */
 
-static void look_for_onset(struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
+/* The logarithm of the likelihood ratio: that it goes on, against that it does not. */
+static double evidence(const struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
     double expected = ordinary * s->seconds, seen = s->demand_rps * s->seconds;
-    double excess = exp(r->belief.size.mean) * ONSET_SHARE;
-    double ratio = 1 + fmax(fmin(excess, 2), ONSET_EXCESS_LEAST);
-    double gain = (seen * log(ratio) - expected * (ratio - 1)) / (1 + ONSET_DISPERSION * expected);
+    double ratio = 1 + fmax(fmin(r->sought, 2), ONSET_EXCESS_LEAST);
+    return (seen * log(ratio) - expected * (ratio - 1)) / (1 + ONSET_DISPERSION * expected);
+}
+
+/* What looked like the onset and is not borne out was chance: the send is still to come. */
+static void doubt_onset(const struct uplift *u, struct uplift_run *r, const struct uplift_sample *s,
+                        double ordinary) {
+    r->cusum += evidence(r, s, ordinary);
+    if (r->cusum <= 0) {
+        double length_s = (double)(r->end_ms - r->start_ms) / 1000;
+        wait_for(r, uplift_kinds_expect(&u->kinds, slice_from(r->kind), r->said, length_s));
+    }
+}
+
+static void look_for_onset(struct uplift_run *r, const struct uplift_sample *s, double ordinary) {
     if (r->cusum <= 0) {
         r->cusum = 0;
         r->cusum_ms = s->end_ms - (int64_t)(s->seconds * 1000);
     }
-    r->cusum = fmax(r->cusum + gain, 0);
+    r->cusum = fmax(r->cusum + evidence(r, s, ordinary), 0);
     if (r->cusum > ONSET_THRESHOLD) {
         r->phase = UPLIFT_RUNNING;
         r->onset_ms = r->cusum_ms;
@@ -422,7 +510,7 @@ static void correct(struct uplift_run *r, const struct uplift_sample *s, double 
 /* What the other campaigns of this moment make of the ordinary demand. */
 static double of_others(const struct uplift *u, const struct uplift_run *mine,
                         const struct uplift_sample *s) {
-    struct factor f = { 1, 0, 1 };
+    struct factor f = no_factor(NULL, 0, 0);
     int64_t from_ms = s->end_ms - (int64_t)(s->seconds * 1000);
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
         const struct uplift_run *r = &u->runs[i];
@@ -437,6 +525,8 @@ static void observe_run(struct uplift *u, struct uplift_run *r, const struct upl
     double ordinary = s->ordinary_rps * of_others(u, r, s);
     if (r->phase == UPLIFT_WAITING && ordinary > 0) {
         look_for_onset(r, s, ordinary);
+    } else if (r->phase == UPLIFT_RUNNING && ordinary > 0 && s->end_ms < patience_until(r)) {
+        doubt_onset(u, r, s, ordinary);
     }
     struct onset onset = { r->start_ms, 0 };
     (void)onset_of(r, s->end_ms, &onset);

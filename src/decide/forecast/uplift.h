@@ -10,7 +10,8 @@
  * learned in the same way: who always says twice too much is believed half.
  * Live, every sample moves the estimate of E (a Kalman filter on log E; West & Harrison, Bayesian
  * Forecasting and Dynamic Models, §2.2). The onset is found by a CUSUM of the Poisson likelihood
- * ratio (Page 1954), so that a send that is early, late or does not come is noticed by demand.
+ * ratio (Page 1954), so that a send that is early, late or does not come is noticed by demand; the
+ * same ratio takes back an onset that was chance.
  * Pure: no clock, no I/O; history and live go through the same functions.
  * Not here: the ordinary demand (forecast.h), reading calendars (calendar.h). */
 #pragma once
@@ -25,7 +26,9 @@
 #define UPLIFT_EARLY_MS 600000      /* a send is looked for from so long before its start */
 #define UPLIFT_PATIENCE_MS 900000   /* …and counted on until so long after it */
 #define UPLIFT_UNLEARNED_MS 7200000 /* so long after the onset nothing is learned as ordinary */
+#define UPLIFT_SETTLE_MS 120000     /* so long after the onset demand says how large it is */
 #define UPLIFT_AGE_BINS 80
+#define UPLIFT_LEVELS_MAX 16 /* quantiles at once */
 
 enum uplift_phase { UPLIFT_WAITING, UPLIFT_RUNNING, UPLIFT_OVER };
 
@@ -36,9 +39,10 @@ struct uplift_run {
     enum uplift_phase phase;
     int64_t onset_ms; /* RUNNING: when demand began to rise */
     struct uplift_belief belief;
-    double said;   /* log (multiplier − 1); NaN: not given */
-    double seen_s; /* age of the last sample; 0: none */
-    double cusum;
+    double said;      /* log (multiplier − 1); NaN: not given */
+    double seen_s;    /* age of the last sample; 0: none */
+    double sought;    /* excess by which the onset is known */
+    double cusum;     /* of what speaks for it */
     int64_t cusum_ms; /* since when the sum is above 0 */
     double excess_sum[UPLIFT_AGE_BINS], excess_weight[UPLIFT_AGE_BINS];
     char kind[UPLIFT_NAME_BYTES];
@@ -84,6 +88,18 @@ struct uplift_path {
 };
 void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
                   double *mean, double *values);
+
+/* What somebody announced, apart from what is extrapolated: for each step in which a campaign may
+ * begin, or is rising, and a lead time after that, the factor that the campaigns may come to with
+ * probability `quantile`. The rise is not waited for, a send that is late is counted on, and
+ * nothing has to be learned first. Later demand itself has said how large it is. NaN: none begins
+ * there. Only times of `path` are used. */
+struct uplift_begin {
+    double quantile;
+    int64_t lead_ms; /* until an instance that is ordered now serves */
+};
+void uplift_announced(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
+                      const struct uplift_begin *begin, double *out);
 
 /* What is thought of a campaign now: the peak as a multiplier, with the bounds that hold it with
  * probability 0.8. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WARM_SHARE 0.8
 #define LONG_AGO INT64_C(-1000000000)
 
 void invariants_init(struct invariants *v, const struct autoscale_policy *policy) {
@@ -64,6 +65,15 @@ static bool catches(struct invariants *v, const struct invariants_moment *m) {
                   needed);
 }
 
+/* What demand is without the campaign is forecast, too: it may be off by a fifth. */
+static bool meets_warm(struct invariants *v, const struct invariants_moment *m) {
+    double needed = ceil(m->announced_rps * WARM_SHARE / m->decision.capacity_rps - 1e-6);
+    return isnan(m->announced_rps) ||
+           m->decision.instances >= fmin(needed, v->policy->instances_max) ||
+           broken(v, "warm", "%u wanted, %.1f rps were announced and need %.0f",
+                  m->decision.instances, m->announced_rps, needed);
+}
+
 static bool reason_fits(const struct invariants *v, const struct invariants_moment *m) {
     const struct autoscale_decision *d = &m->decision;
     uint32_t wanted =
@@ -120,7 +130,8 @@ bool invariants_check(struct invariants *v, const struct invariants_moment *m) {
         v->disturbed_s = m->at_s;
     }
     bool explained = !changed || explains(v, m);
-    bool holds = within_bounds(v, m) && keeps(v, m) && catches(v, m) && explained;
+    bool holds = within_bounds(v, m) && keeps(v, m) && catches(v, m) && meets_warm(v, m);
+    holds = holds && explained;
     if (m->decision.instances > v->instances) {
         v->grown_s = m->at_s;
     }

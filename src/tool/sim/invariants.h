@@ -5,6 +5,8 @@
  *   disturbed  nothing is taken away within the stabilisation time after a restart or a jump of the
  *              clock
  *   net        what demand needs now is wanted now, whatever the forecast says
+ *   warm       a campaign that begins within the lead time is provisioned as it was announced, be
+ *              it the first of all: nothing has to be learned before somebody is believed
  *   flapping   nothing is taken away within the stabilisation time after more was wanted
  *   reason     the reason given fits the numbers, and the sentence says them */
 #pragma once
@@ -17,8 +19,9 @@
 #define INVARIANTS_TEXT_BYTES 256
 
 struct invariants_moment {
-    int64_t at_s;      /* since the start, of the world's own time */
-    double demand_rps; /* as known; NaN: unknown or stale */
+    int64_t at_s;         /* since the start, of the world's own time */
+    double demand_rps;    /* as known; NaN: unknown or stale */
+    double announced_rps; /* what begins within the lead time asks for; NaN: nothing */
     bool blind;
     bool disturbed; /* the clock jumped or the controller began anew just now */
     uint32_t serving, starting;

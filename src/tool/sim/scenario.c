@@ -11,8 +11,11 @@
 #define CAMPAIGNS_PER_DAY 0.7
 #define CROWDS_PER_DAY 1.0
 #define SURGES_PER_DAY_MAX 8
+#define LAUNCH_S_MIN 900 /* the first campaign comes within the first hour */
+#define LAUNCH_S_MAX 3300
 #define ABSENT_SHARE 0.1    /* of the campaigns: announced, and nothing comes */
 #define GUESS_LOG_ERROR 0.4 /* of the marketer's multiplier, a standard deviation */
+#define CALM_FACTOR 1.02
 #define DRIFT_DAY_LOG 0.05  /* of the level, from day to day */
 #define PEAK_OF_DAY_S 50400 /* two in the afternoon */
 #define NIGHT_RATIO 0.15    /* of the peak */
@@ -45,9 +48,9 @@ static bool announce(struct scenario *s, const struct scenario_surge *surge, dou
     return calendar_add(&s->calendar, &event, err);
 }
 
-static bool add_campaign(struct scenario *s, struct rand *r, uint32_t day, struct error *err) {
+static bool add_campaign(struct scenario *s, struct rand *r, int64_t start_s, struct error *err) {
     struct scenario_surge surge = {
-        .start_s = day * (int64_t)SCENARIO_DAY_S + between(r, 21600, 79200) / 900 * 900,
+        .start_s = start_s,
         .rise_s = between(r, 60, 300),
         .hold_s = between(r, 1800, 14400),
         .decay_s = between(r, 300, 3600),
@@ -75,13 +78,17 @@ static void add_crowd(struct scenario *s, struct rand *r, uint32_t day) {
 }
 
 static bool add_surges(struct scenario *s, struct rand *r, struct error *err) {
-    s->surges = calloc((size_t)s->days * SURGES_PER_DAY_MAX, sizeof *s->surges);
+    s->surges = calloc((size_t)s->days * SURGES_PER_DAY_MAX + 1, sizeof *s->surges);
     if (s->surges == NULL) {
         return error_set(err, ERROR_LIMIT, "no memory for %u days", s->days);
     }
+    if (!add_campaign(s, r, between(r, LAUNCH_S_MIN, LAUNCH_S_MAX), err)) {
+        return false;
+    }
     for (uint32_t day = 0; day < s->days; day++) {
         for (unsigned left = how_many(r, CAMPAIGNS_PER_DAY); left > 0; left--) {
-            if (!add_campaign(s, r, day, err)) {
+            int64_t of_day_s = between(r, 21600, 79200) / 900 * 900;
+            if (!add_campaign(s, r, day * (int64_t)SCENARIO_DAY_S + of_day_s, err)) {
                 return false;
             }
         }
@@ -125,6 +132,14 @@ static double height(const struct scenario_surge *surge, int64_t at_s) {
            : since < rise ? since / rise
            : over <= 0    ? 1
                           : exp(-over / (double)surge->decay_s);
+}
+
+bool scenario_is_calm(const struct scenario *s, int64_t at_s) {
+    double factor = 1;
+    for (size_t i = 0; i < s->surge_count; i++) {
+        factor *= 1 + (s->surges[i].factor - 1) * height(&s->surges[i], at_s);
+    }
+    return factor < CALM_FACTOR;
 }
 
 static double ordinary_rps(const struct scenario *s, uint32_t day, int64_t of_day_s) {

@@ -1,7 +1,8 @@
 /* Scenario: seeded days of a shop and what goes wrong in them. Demand has the shape of day and
- * week, slow drift and the noise of single requests; on top come announced campaigns (the
- * marketer's multiplier is wrong, some are late or never happen) and flash crowds that nobody
- * announced. Same options, same days. Faults come from the seed or from a file. */
+ * week, slow drift and the noise of single requests; on top come announced campaigns (the first in
+ * the very first hour; the marketer's multiplier is wrong, some are late or never happen) and flash
+ * crowds that nobody announced. Same options, same days. Faults come from the seed or from a file.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +61,9 @@ struct scenario {
 bool scenario_init(struct scenario *s, uint64_t seed, uint32_t days, double peak_rps,
                    const char *faults_path, struct error *err);
 void scenario_fini(struct scenario *s);
+
+/* No campaign and no crowd goes on at that second. */
+bool scenario_is_calm(const struct scenario *s, int64_t at_s);
 
 /* Requests per second of each second of the next day; days come in order. */
 void scenario_day(struct scenario *s, uint32_t day, float rps[SCENARIO_DAY_S]);

@@ -11,6 +11,8 @@
 #define STARTUP_RATIO_MAX 12    /* of the usual, with all that can make it slow */
 #define OBSERVE_INSTANCES_S 5   /* a sample of capacity; the controller takes one a second each */
 #define SERVICE_RATIO 0.2       /* of the objective: a request alone */
+#define CALM_S 300              /* with sight and without a surge, before a campaign is judged */
+#define RECENT_S 60.0           /* of demand that counts as that of now */
 
 struct simulation {
     const struct simulate_options *options;
@@ -27,6 +29,9 @@ struct simulation {
     double amount[FAULT_KINDS];
     size_t next_fault;
     bool disturbed;
+    int64_t restarted_ms; /* by the controller's clock: what ended before is not remembered */
+    int64_t calm_since_s; /* it sees, and nothing but ordinary demand came */
+    double recent_rps;    /* of that; NaN: none yet */
 };
 
 static int64_t now_ms(const struct simulation *s) {
@@ -53,6 +58,7 @@ static bool restart(struct simulation *s, struct error *err) {
     s->foresee.lead = lead;
     s->disturbed = true;
     s->seen_s = -1;
+    s->restarted_ms = now_ms(s);
     return true;
 }
 
@@ -146,6 +152,38 @@ static void obey(struct simulation *s) {
     world_scale(&s->world, d->instances > running ? running + d->start_now : d->instances);
 }
 
+/* ---- what has to hold ---- */
+
+static void note_calm(struct simulation *s, bool blind, double rps) {
+    bool faulty = blind;
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+        faulty |= suffers(s, (enum scenario_fault_kind)kind);
+    }
+    if (faulty || s->disturbed || !scenario_is_calm(&s->scenario, s->at_s)) {
+        s->calm_since_s = s->at_s;
+        s->recent_rps = NAN;
+    }
+    s->recent_rps = isnan(s->recent_rps) ? rps : s->recent_rps + (rps - s->recent_rps) / RECENT_S;
+}
+
+/* The first campaign since the controller began, shortly before it begins, in the midst of ordinary
+ * demand. Of later ones it may have learned that the marketer exaggerates. */
+static double announced_rps(const struct simulation *s) {
+    const struct calendar *c = &s->scenario.calendar;
+    int64_t now = now_ms(s), lead_ms = (int64_t)s->foresee.decision.lead_ms;
+    double factor = NAN;
+    for (size_t i = 0; i < c->len && c->events[i].start_ms <= now + lead_ms; i++) {
+        const struct calendar_event *e = &c->events[i];
+        if (e->end_ms > s->restarted_ms && e->start_ms <= now) {
+            return NAN;
+        }
+        if (e->start_ms > now && e->multiplier > 1) {
+            factor = fmax(e->multiplier, isnan(factor) ? 1 : factor);
+        }
+    }
+    return s->at_s - s->calm_since_s >= CALM_S ? s->recent_rps * factor : (double)NAN;
+}
+
 static bool check(struct simulation *s, double rps) {
     struct simulate_result *out = s->out;
     bool old = s->seen_s < 0 || (s->at_s - s->seen_s) * 1000 > s->foresee.policy.stale_ms;
@@ -163,7 +201,10 @@ static bool check(struct simulation *s, double rps) {
         .starting = s->world.starting,
         .decision = s->foresee.decision,
     };
+    note_calm(s, moment.blind, rps);
+    moment.announced_rps = announced_rps(s);
     s->disturbed = false;
+    out->warm_seconds += !isnan(moment.announced_rps);
     out->decisions++;
     out->blind_seconds += moment.blind;
     out->changes += moment.decision.instances != out->invariants.instances;
@@ -237,6 +278,8 @@ bool simulate_run(const struct simulate_options *options, struct simulate_result
     s->options = options;
     s->out = out;
     s->seen_s = -1;
+    s->restarted_ms = SCENARIO_START_MS;
+    s->recent_rps = NAN;
     bool ok = begin(s, err) && live(s, err);
     out->totals = s->world.totals;
     forecast_free(s->put_aside);

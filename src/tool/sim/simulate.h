@@ -27,6 +27,7 @@ struct simulate_options {
 struct simulate_result {
     struct world_totals totals;
     uint64_t decisions, changes, shrinks;
+    uint64_t warm_seconds; /* before a campaign that had to be met by what was announced */
     uint64_t blind_seconds, faults, campaigns, surges;
     struct invariants invariants; /* .broken: the name of the one that did not hold */
     int64_t broken_at_s;

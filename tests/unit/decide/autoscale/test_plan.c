@@ -247,6 +247,32 @@ static void starts_are_rationed(void **state) {
     assert_int_equal(d.start_now, 1);
 }
 
+static void what_is_announced_is_met_though_no_forecast_is_followed(void **state) {
+    (void)state;
+    double announced[STEPS];
+    struct autoscale_policy p = policy_of(1, 40);
+    for (size_t i = 0; i < STEPS; i++) {
+        announced[i] = i >= 4 && i < 20 ? 900 : (double)NAN;
+    }
+    flat_path(NAN);
+    struct autoscale_input in = input_of(NOW, 100, 2);
+    struct autoscale_state s;
+    in.quantile = NAN;
+    autoscale_state_init(&s);
+    struct autoscale_decision d = autoscale_decide(&p, &in, &s);
+    assert_int_equal(d.instances, 2);
+    assert_true(isnan(d.quantile));
+    in.announced_rps = announced;
+    d = autoscale_decide(&p, &in, &s);
+    assert_int_equal(d.instances, 9);
+    assert_true(d.forecast_rps == 900 && d.forecast_at_ms == NOW + 4000);
+    assert_true(d.quantile == AUTOSCALE_QUANTILE_DEFAULT); /* its own, the followed one is none */
+    flat_path(1200); /* what is followed may want more still */
+    in.quantile = 0.7;
+    d = autoscale_decide(&p, &in, &s);
+    assert_true(d.instances == 12 && d.quantile == 0.7);
+}
+
 static void a_campaign_is_named(void **state) {
     (void)state;
     struct calendar c;
@@ -334,6 +360,7 @@ int main(void) {
         cmocka_unit_test(down_once_the_window_has_passed),
         cmocka_unit_test(what_is_needed_again_soon_is_kept),
         cmocka_unit_test(starts_are_rationed),
+        cmocka_unit_test(what_is_announced_is_met_though_no_forecast_is_followed),
         cmocka_unit_test(a_campaign_is_named),
         cmocka_unit_test(no_flapping),
         cmocka_unit_test(limits_hold_whatever_comes),

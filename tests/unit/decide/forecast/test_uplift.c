@@ -246,6 +246,74 @@ static void one_that_is_cancelled_or_moved(void **state) {
     calendar_fini(&moved);
 }
 
+/* What the campaigns that begin may come to in the minute from `at_ms` on; NaN: none begins. */
+static double announced(const struct uplift *u, int64_t now_ms, int64_t at_ms, double quantile) {
+    double factor;
+    const struct uplift_path path = { .start_ms = at_ms, .step_ms = 60 * SECOND, .steps = 1 };
+    const struct uplift_begin begin = { quantile, 60 * SECOND };
+    uplift_announced(u, now_ms, &path, &begin, &factor);
+    return factor;
+}
+
+static void what_is_announced_is_said_apart_from_what_is_learned(void **state) {
+    (void)state;
+    struct uplift u;
+    struct calendar c;
+    struct rand random;
+    load_base();
+    rand_init(&random, 3);
+    calendar_init(&c);
+    uplift_init(&u);
+    int64_t start = START + 3 * DAY + 12 * HOUR, now = start - 60 * SECOND;
+    assert_true(isnan(announced(&u, now, start, 0.5)));
+    announce(&c, start, "push", 5);
+    uplift_set_calendar(&u, &c);
+    assert_true(isnan(announced(&u, now, start - 60 * SECOND, 0.99)));  /* not yet */
+    assert_true(isnan(announced(&u, now, start + 180 * SECOND, 0.99))); /* known by then */
+    assert_true(fabs(announced(&u, now, start, 0.5) - 5) < 0.01); /* from its first second on */
+    assert_true(fabs(announced(&u, now, start + 179 * SECOND, 0.5) - 5) < 0.01);
+    assert_true(announced(&u, now, start, 0.99) > 10); /* the marketer may be wrong */
+    live(&u, &none, start - HOUR / 4, start + 8 * 60 * SECOND, SECOND, &random);
+    now = start + 8 * 60 * SECOND;
+    assert_true(fabs(announced(&u, now, now, 0.5) - 5) < 0.01); /* late: any moment now */
+    const struct send send = { now, 2.5, 20, 1e6 };
+    live(&u, &send, now, now + 120 * SECOND, SECOND, &random);
+    now += 120 * SECOND;
+    double seen = announced(&u, now, now, 0.99);
+    assert_true(seen > 2 && seen < 3.5); /* demand has said that it is half as large */
+    assert_true(isnan(announced(&u, now, now + 75 * SECOND, 0.99)));
+    calendar_fini(&c);
+}
+
+static void an_onset_that_was_chance_is_taken_back(void **state) {
+    (void)state;
+    struct uplift u;
+    struct calendar c;
+    struct rand random;
+    load_base();
+    rand_init(&random, 3);
+    calendar_init(&c);
+    uplift_init(&u);
+    int64_t start = START + 3 * DAY + 12 * HOUR, burst = start - 8 * 60 * SECOND;
+    announce(&c, start, "push", 5);
+    uplift_set_calendar(&u, &c);
+    const struct send chance = { burst, 4, 1, 5 }; /* nobody announced that */
+    live(&u, &none, start - HOUR / 4, burst, SECOND, &random);
+    live(&u, &chance, burst, burst + 20 * SECOND, SECOND, &random);
+    assert_int_equal(uplift_think(&u, &c.events[0]).phase, UPLIFT_RUNNING);
+    live(&u, &none, burst + 20 * SECOND, start - 60 * SECOND, SECOND, &random);
+    struct uplift_opinion opinion = uplift_think(&u, &c.events[0]);
+    assert_int_equal(opinion.phase, UPLIFT_WAITING);
+    assert_true(fabs(opinion.peak - 5) < 0.01 && opinion.onset_ms == 0);
+    assert_true(fabs(announced(&u, start - 60 * SECOND, start, 0.5) - 5) < 0.01);
+    const struct send send = { start, 5, 60, 1e6 };
+    live(&u, &send, start - 60 * SECOND, start + 120 * SECOND, SECOND, &random);
+    opinion = uplift_think(&u, &c.events[0]);
+    assert_int_equal(opinion.phase, UPLIFT_RUNNING);
+    assert_true(llabs(opinion.onset_ms - start) <= 20 * SECOND);
+    calendar_fini(&c);
+}
+
 static void what_a_campaign_brings_is_not_learned_as_ordinary(void **state) {
     (void)state;
     struct uplift u;
@@ -304,6 +372,8 @@ int main(void) {
         cmocka_unit_test(within_a_minute_of_the_send_the_size_is_corrected),
         cmocka_unit_test(a_late_send_is_waited_for_and_one_that_does_not_come_is_given_up),
         cmocka_unit_test(one_that_is_cancelled_or_moved),
+        cmocka_unit_test(what_is_announced_is_said_apart_from_what_is_learned),
+        cmocka_unit_test(an_onset_that_was_chance_is_taken_back),
         cmocka_unit_test(what_a_campaign_brings_is_not_learned_as_ordinary),
         cmocka_unit_test(nonsense_does_no_harm),
     };

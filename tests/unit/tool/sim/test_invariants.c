@@ -23,6 +23,7 @@ static struct invariants_moment moment(int64_t at_s, uint32_t running, uint32_t 
     return (struct invariants_moment){
         .at_s = at_s,
         .demand_rps = 250,
+        .announced_rps = NAN,
         .serving = running,
         .decision = { .instances = instances,
                       .reason = reason,
@@ -45,21 +46,25 @@ static void each_can_be_broken(void **state) {
         enum autoscale_reason reason;
         int64_t after_s;
         bool blind, disturbed, unknown;
+        double announced_rps; /* 0: nothing */
     } cases[] = {
-        { NULL, 3, 3, AUTOSCALE_STEADY, 1000, false, false, false },
-        { NULL, 5, 3, AUTOSCALE_SHRINK, 1000, false, false, false },
-        { NULL, 3, 5, AUTOSCALE_HOLDING, 1000, false, false, false },
-        { "max", 3, 21, AUTOSCALE_DEMAND, 1000, false, false, false },
-        { "max", 3, 1, AUTOSCALE_SHRINK, 1000, false, false, false },
-        { "blind", 5, 4, AUTOSCALE_SHRINK, 1000, true, false, true },
-        { "disturbed", 5, 4, AUTOSCALE_SHRINK, 1000, false, true, false },
-        { "flapping", 7, 5, AUTOSCALE_SHRINK, 299, false, false, false },
-        { "net", 2, 2, AUTOSCALE_STEADY, 1000, false, false, false },
-        { "reason", 5, 4, AUTOSCALE_STEADY, 1000, false, false, false },
-        { "reason", 5, 6, AUTOSCALE_FORECAST, 1000, false, false, false },
-        { "reason", 5, 6, AUTOSCALE_BLIND, 1000, false, false, false },
-        { "reason", 5, 6, AUTOSCALE_AT_MAX, 1000, false, false, false },
-        { "reason", 5, 6, AUTOSCALE_AT_MIN, 1000, false, false, false },
+        { NULL, 3, 3, AUTOSCALE_STEADY, 1000, false, false, false, 0 },
+        { NULL, 5, 3, AUTOSCALE_SHRINK, 1000, false, false, false, 0 },
+        { NULL, 3, 5, AUTOSCALE_HOLDING, 1000, false, false, false, 0 },
+        { "max", 3, 21, AUTOSCALE_DEMAND, 1000, false, false, false, 0 },
+        { "max", 3, 1, AUTOSCALE_SHRINK, 1000, false, false, false, 0 },
+        { "blind", 5, 4, AUTOSCALE_SHRINK, 1000, true, false, true, 0 },
+        { "disturbed", 5, 4, AUTOSCALE_SHRINK, 1000, false, true, false, 0 },
+        { "flapping", 7, 5, AUTOSCALE_SHRINK, 299, false, false, false, 0 },
+        { "net", 2, 2, AUTOSCALE_STEADY, 1000, false, false, false, 0 },
+        { "warm", 5, 6, AUTOSCALE_DEMAND, 1000, false, false, false, 900 },
+        { NULL, 5, 8, AUTOSCALE_HOLDING, 1000, false, false, false, 900 },
+        { NULL, 5, 20, AUTOSCALE_HOLDING, 1000, false, false, false, 1e6 },
+        { "reason", 5, 4, AUTOSCALE_STEADY, 1000, false, false, false, 0 },
+        { "reason", 5, 6, AUTOSCALE_FORECAST, 1000, false, false, false, 0 },
+        { "reason", 5, 6, AUTOSCALE_BLIND, 1000, false, false, false, 0 },
+        { "reason", 5, 6, AUTOSCALE_AT_MAX, 1000, false, false, false, 0 },
+        { "reason", 5, 6, AUTOSCALE_AT_MIN, 1000, false, false, false, 0 },
     };
     struct autoscale_policy p = policy();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -71,6 +76,9 @@ static void each_can_be_broken(void **state) {
             moment(cases[i].after_s, cases[i].running, cases[i].instances, cases[i].reason);
         second.blind = cases[i].blind;
         second.disturbed = cases[i].disturbed;
+        if (cases[i].announced_rps > 0) {
+            second.announced_rps = cases[i].announced_rps;
+        }
         if (cases[i].unknown) {
             second.demand_rps = NAN;
         }

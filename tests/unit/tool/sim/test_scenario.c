@@ -52,6 +52,22 @@ static void a_month_has_campaigns_crowds_and_faults_in_order(void **state) {
     scenario_fini(&s);
 }
 
+static void the_first_campaign_comes_in_the_first_hour(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct scenario s;
+        assert_true(scenario_init(&s, seed, 1, 100, NULL, NULL));
+        int64_t first_s = (s.calendar.events[0].start_ms - SCENARIO_START_MS) / 1000;
+        assert_true(first_s > 0 && first_s < 3600 && s.calendar.events[0].multiplier > 1);
+        for (size_t i = 0; i < s.surge_count; i++) {
+            const struct scenario_surge *surge = &s.surges[i];
+            assert_false(scenario_is_calm(&s, surge->start_s + surge->rise_s + 1));
+        }
+        assert_true(s.surge_count == 0 || scenario_is_calm(&s, -1));
+        scenario_fini(&s);
+    }
+}
+
 static bool parse(const char *text, struct scenario *s, struct error *err) {
     *s = (struct scenario){ .days = 1 };
     return scenario_parse_faults(s, slice_from(text), "faults.csv", err);
@@ -99,6 +115,7 @@ static void faults_that_are_wrong_name_their_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_days),
+        cmocka_unit_test(the_first_campaign_comes_in_the_first_hour),
         cmocka_unit_test(a_month_has_campaigns_crowds_and_faults_in_order),
         cmocka_unit_test(faults_of_a_file),
         cmocka_unit_test(faults_that_are_wrong_name_their_place),
