@@ -17,7 +17,9 @@ export interface Service {
   demand_rps: Maybe; served_rps: Maybe; refused_rps: Maybe; failed_rps: Maybe;
   retries_rps: Maybe; retries_refused_rps: Maybe; hedges_rps: Maybe; hedges_won_rps: Maybe;
   forecast_rps: Maybe; forecast_rps_low: Maybe; forecast_rps_high: Maybe;
-  capacity_rps: Maybe; instance_capacity_rps: Maybe;
+  called_rps: Maybe; capacity_rps: Maybe; instance_capacity_rps: Maybe;
+  instance_capacity: { low_rps: Maybe; likely_rps: Maybe; high_rps: Maybe; source: string | null;
+    lambda_rps: Maybe; sigma: Maybe; kappa: Maybe; objective_ms: Maybe };
   objective_ms: Maybe; objective_share_ratio: Maybe; within_objective_ratio: Maybe;
   latency_ms: Latency; stages: Stage[]; in_flight: number; waiting: number; lead_ms: Maybe;
   instances_min: number; instances_max: number; instances_wanted: number; spares_wanted: number;

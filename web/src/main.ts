@@ -110,6 +110,15 @@ function drawVerdict(now: Status, service: Service | undefined): void {
 
 interface Tile { name: string; value: string; unit?: string; small: string; state?: "warn" | "bad" }
 
+// Plans count on the lower bound.
+function carriesWords(service: Service): string {
+  const { likely_rps: likely, high_rps: high, source } = service.instance_capacity;
+  const most = high !== null && likely !== null && high < 2 * likely ? `, at most ${rate(high)}` : ""; // else it is open
+  return source === "learned" ? `likely ${rate(likely)}${most}` :
+    source === "configured" ? "configured, not loaded yet" :
+      source === "inherited" ? "as the version before" : "not known yet, a guess";
+}
+
 function tiles(service: Service): Tile[] {
   const { demand_rps: demand, capacity_rps: capacity } = service;
   const serving = service.instances.filter((one) => one.state === "serving").length;
@@ -121,6 +130,7 @@ function tiles(service: Service): Tile[] {
     { name: "Capacity", value: rate(capacity), unit: perSecond,
       small: capacity !== null && demand !== null && demand > 0 ? `${(capacity / demand).toFixed(1)} times demand` : "of what serves",
       ...(capacity !== null && demand !== null && demand > capacity ? { state: "warn" as const } : {}) },
+    { name: "One carries", value: rate(service.instance_capacity_rps), unit: perSecond, small: carriesWords(service) },
     { name: "Refused", value: rate(service.refused_rps), unit: perSecond, small: `${service.waiting} waiting`,
       ...((service.refused_rps ?? 0) > 0 ? { state: "warn" as const } : {}) },
     { name: "Failed", value: rate(service.failed_rps), unit: perSecond, small: "seen by visitors",

@@ -69,6 +69,14 @@ struct api_maintenance {
     int64_t since_ms, until_ms;  /* unix; until 0: until it is ended */
 };
 
+/* What one instance carries within the objective, as far as it is known. */
+struct api_capacity {
+    double low_rps, likely_rps, high_rps;
+    char source[16];                 /* "learned", "configured" */
+    double lambda_rps, sigma, kappa; /* of the Universal Scalability Law; NaN: not fitted */
+    double objective_ms;             /* aimed at; above the configured one where that is hopeless */
+};
+
 struct api_service {
     char name[PLAN_NAME_BYTES];
     char fleet[16];                   /* "process", "static" */
@@ -85,7 +93,9 @@ struct api_service {
     /* What is thought of it. */
     double forecast_rps, forecast_rps_low, forecast_rps_high; /* q0.5, q0.1, q0.9 of this moment */
     double capacity_rps; /* of all that serve, within the objective */
-    double instance_capacity_rps;
+    double called_rps;   /* of the demand, what services that call it ask for; NaN: none does */
+    double instance_capacity_rps; /* of one, as plans count on it: the lower bound */
+    struct api_capacity instance_capacity;
     double objective_ms, objective_share_ratio; /* configured */
     double within_objective_ratio;              /* of the last minute's answers; NaN: none */
     double lead_ms;                             /* high quantile of the start-up time */

@@ -69,6 +69,19 @@ static json_t *instances_of(const struct api_view *view, const struct api_servic
     return instances;
 }
 
+static json_t *capacity_json(const struct api_capacity *c) {
+    json_t *json = json_object();
+    json_put(json, "low_rps", json_known(c->low_rps));
+    json_put(json, "likely_rps", json_known(c->likely_rps));
+    json_put(json, "high_rps", json_known(c->high_rps));
+    json_put(json, "source", json_text(c->source));
+    json_put(json, "lambda_rps", json_known(c->lambda_rps));
+    json_put(json, "sigma", json_known(c->sigma));
+    json_put(json, "kappa", json_known(c->kappa));
+    json_put(json, "objective_ms", json_known(c->objective_ms));
+    return json;
+}
+
 json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_t *json = json_object();
     json_put(json, "name", json_text(s->name));
@@ -83,11 +96,13 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "retries_refused_rps", json_known(s->retries_refused_rps));
     json_put(json, "hedges_rps", json_known(s->hedges_rps));
     json_put(json, "hedges_won_rps", json_known(s->hedges_won_rps));
+    json_put(json, "called_rps", json_known(s->called_rps));
     json_put(json, "forecast_rps", json_known(s->forecast_rps));
     json_put(json, "forecast_rps_low", json_known(s->forecast_rps_low));
     json_put(json, "forecast_rps_high", json_known(s->forecast_rps_high));
     json_put(json, "capacity_rps", json_known(s->capacity_rps));
     json_put(json, "instance_capacity_rps", json_known(s->instance_capacity_rps));
+    json_put(json, "instance_capacity", capacity_json(&s->instance_capacity));
     json_put(json, "objective_ms", json_known(s->objective_ms));
     json_put(json, "objective_share_ratio", json_known(s->objective_share_ratio));
     json_put(json, "within_objective_ratio", json_known(s->within_objective_ratio));

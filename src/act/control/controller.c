@@ -570,6 +570,7 @@ static void controller_fini(struct controller *c) {
         (void)loop_turn(c->loop, 0, &err);
     }
     fleet_free(c->fleet);
+    services_keep(c);
     store_close(c->store, STORE_CLOSE_MS);
     access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);

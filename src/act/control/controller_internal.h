@@ -2,6 +2,7 @@
  *
  *   controller.c   loop, timers, signals, start and end
  *   services.c     shop.yaml's services ↔ indices of plan and vitals; learning and remembering
+ *   calls.c        which service calls which
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
@@ -82,8 +83,9 @@ struct controlled {
     char name[PLAN_NAME_BYTES];
     const struct service_config *config; /* in the shop */
     struct foresee foresee;
-    bool foresees; /* foresee was initialised */
-    bool decided;  /* for the first time since we started */
+    struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
+    bool foresees;                                /* foresee was initialised */
+    bool decided;                                 /* for the first time since we started */
     struct remedy_policy remedy;
     struct service_reading last;
     struct service_second second;
@@ -131,6 +133,8 @@ struct controller {
     uint64_t records_dropped_told, records_dropped_told_us;
     struct member members[PLAN_ENDPOINTS_MAX];
     struct controlled services[PLAN_SERVICES_MAX];
+    uint8_t order[PLAN_SERVICES_MAX]; /* of services: callers first */
+    unsigned order_count;
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;
     struct rate_watch rates[PLAN_RATES_MAX];
@@ -149,7 +153,8 @@ struct controller {
     struct watch signals, supervisor_gone;
     int signal_fd, lock_fd;
     int64_t started_ms;
-    uint64_t now_us;        /* of this turn */
+    uint64_t now_us; /* of this turn */
+    uint64_t capacity_kept_us;
     unsigned seconds_heard; /* since the start */
 };
 
@@ -160,7 +165,18 @@ bool controller_reload(struct controller *c);
 /* Puts the shop's services to indices: those that stay keep theirs. */
 void services_apply(struct controller *c);
 void services_second(struct controller *c, int64_t now_ms);
+/* What was learned goes into the store. */
+void services_keep(struct controller *c);
 void services_fini(struct controller *c);
+
+/* calls.c */
+/* After the services have their indices. */
+void calls_apply(struct controller *c);
+void calls_second(struct controller *c);
+/* What its callers asked of the service at each step of the query, as far as the store knows; to be
+ * freed. NULL: nobody calls it. */
+double *calls_read_past(struct controller *c, const char *name,
+                        const struct store_sample_query *query, size_t *steps);
 
 /* members.c */
 struct member *member_of(const struct instance *instance);

@@ -53,6 +53,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
         .calendar = options->calendar,
         .slot_ms = INT64_MIN,
         .demand_rps = NAN,
+        .own_rps = NAN,
         .demand_at_ms = INT64_MIN,
         .quantile = NAN,
         .path_due = true,
@@ -62,6 +63,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
     uplift_init(&f->uplift);
     autoscale_state_init(&f->state);
     capacity_init(&f->capacity, options->objective_ms, options->capacity_rps);
+    versions_init(&f->versions);
     lead_time_init(&f->lead, options->lead_ms);
     struct forecast_options forecast = {
         .step_ms = options->step_ms,
@@ -97,20 +99,24 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
     take_calendar(f, calendar);
 }
 
+double foresee_capacity_rps(const struct foresee *f) {
+    return versions_rps(&f->versions, &f->capacity, f->before_serves);
+}
+
 static size_t path_length(const struct foresee *f, double lead_ms) {
-    size_t steps = path_steps(&f->policy, lead_ms, f->step_ms);
+    size_t steps = path_steps(&f->policy, fmax(lead_ms, f->reach_ms), f->step_ms);
     return steps > f->steps_most ? f->steps_most : steps;
 }
 
-static double lead_ms(const struct foresee *f) {
+double foresee_lead_ms(const struct foresee *f) {
     return lead_time_bound_ms(&f->lead, FORESEE_LEAD_QUANTILE);
 }
 
 static struct trust_input trust_input_of(const struct foresee *f) {
     return (struct trust_input){
         .policy = &f->policy,
-        .capacity_rps = capacity_rps(&f->capacity),
-        .lead_ms = lead_ms(f),
+        .capacity_rps = foresee_capacity_rps(f),
+        .lead_ms = foresee_lead_ms(f),
         .values = f->levels,
         .announced = f->announced,
         .steps = f->path_steps,
@@ -123,7 +129,7 @@ static void look_for_announced(struct foresee *f, int64_t now_ms, const struct u
                                const double *values) {
     struct uplift_begin begin = {
         .quantile = autoscale_quantile(&f->policy, capacity_rps(&f->capacity)),
-        .lead_ms = (int64_t)lead_ms(f),
+        .lead_ms = (int64_t)foresee_lead_ms(f),
     };
     uplift_announced(&f->uplift, now_ms, path, &begin, f->announced);
     for (size_t step = 0; step < path->steps; step++) {
@@ -176,7 +182,7 @@ static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, ordinary)) {
         return;
     }
-    look_ahead(f, end_ms, path_length(f, lead_ms(f)));
+    look_ahead(f, end_ms, path_length(f, foresee_lead_ms(f)));
     if (f->path_steps > 0) {
         struct trust_input input = trust_input_of(f);
         trust_step(&f->trust, &input, rps);
@@ -212,7 +218,7 @@ static int64_t slot_of(const struct foresee *f, int64_t now_ms) {
  * was not measured is not zero. */
 static void close_slot(struct foresee *f) {
     if (f->slot_ms != INT64_MIN && f->slot_seconds * 1000 * 2 >= (double)f->step_ms) {
-        learn_slot(f, f->slot_ms, f->slot_sum / f->slot_seconds);
+        learn_slot(f, f->slot_ms, fmax(f->slot_sum / f->slot_seconds, 0));
     }
     f->slot_sum = 0;
     f->slot_seconds = 0;
@@ -225,11 +231,12 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
         close_slot(f);
         f->slot_ms = slot_ms;
     }
-    f->slot_sum += second->offered_rps * second->seconds;
+    double called_rps = foresee_called_rps(f), own_rps = second->offered_rps - called_rps;
+    f->slot_sum += own_rps * second->seconds; /* below 0 at times: calls that come a moment later */
     f->slot_seconds += second->seconds;
     struct uplift_sample sample = { .end_ms = now_ms,
                                     .seconds = second->seconds,
-                                    .demand_rps = second->offered_rps,
+                                    .demand_rps = fmax(own_rps, 0),
                                     .ordinary_rps = f->ordinary_rps };
     uplift_observe(&f->uplift, &sample);
     if (now_ms - f->slot_ms >= f->step_ms) {
@@ -237,7 +244,9 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
         f->slot_ms = INT64_MIN;
     }
     f->waiting = second->waiting;
-    f->demand_rps = second->offered_rps;
+    f->own_rps = isnan(own_rps) ? own_rps : fmax(own_rps, 0);
+    f->demand_rps = /* the callers' crowd is here before its calls are */
+        isnan(second->offered_rps) ? second->offered_rps : fmax(second->offered_rps, called_rps);
     f->demand_at_ms = now_ms;
 }
 
@@ -245,12 +254,20 @@ void foresee_observe_instance(struct foresee *f, double load_rps, double latency
                               double seconds) {
     struct capacity_sample sample = {
         .load_rps = load_rps,
+        .latency_ms = NAN,
         .latency_ms_p99 = latency_ms_p99,
+        .in_flight = NAN,
         .utilisation_ratio = NAN,
         .seconds = seconds,
     };
-    if (load_rps >= FORESEE_CAPACITY_LOAD_MIN * capacity_rps(&f->capacity)) {
-        capacity_observe(&f->capacity, &sample);
+    capacity_observe(&f->capacity, &sample);
+}
+
+void foresee_observe_version(struct foresee *f, const char *version,
+                             const struct capacity_sample *sample) {
+    struct capacity *capacity = versions_find(&f->versions, &f->capacity, version);
+    if (capacity != NULL) { /* of one version more than two nothing is kept */
+        capacity_observe(capacity, sample);
     }
 }
 
@@ -261,7 +278,7 @@ void foresee_observe_start(struct foresee *f, double took_ms) {
 /* Between two samples the forecast says the same, unless it is to reach further or a campaign is
  * near, which every second corrects. */
 static void refresh(struct foresee *f, int64_t now_ms) {
-    size_t steps = path_length(f, lead_ms(f));
+    size_t steps = path_length(f, foresee_lead_ms(f));
     int64_t ahead_ms = (int64_t)steps * f->step_ms;
     f->path_due |= uplift_touches(&f->uplift, now_ms, now_ms + ahead_ms);
     if (f->forecast == NULL) {
@@ -274,20 +291,25 @@ static void refresh(struct foresee *f, int64_t now_ms) {
 }
 
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting) {
+    capacity_conclude(&f->capacity);
+    capacity_conclude(&f->versions.before);
     refresh(f, now_ms);
+    foresee_sum_calls(f);
     bool known = f->demand_at_ms != INT64_MIN;
     struct autoscale_input input = {
         .now_ms = now_ms,
         .demand_rps = f->demand_rps,
         .demand_age_ms = known ? now_ms - f->demand_at_ms : INT64_MAX,
-        .forecast_rps = f->path_steps > 0 ? f->followed : NULL,
-        .announced_rps = f->announced,
-        .forecast_len = f->path_steps,
-        .forecast_start_ms = f->path_start_ms,
+        .forecast_rps = f->shown.steps == 0 ? NULL
+                        : f->call_count > 0 ? f->shown.provision
+                                            : f->followed,
+        .announced_rps = f->call_count > 0 ? NULL : f->announced,
+        .forecast_len = f->shown.steps,
+        .forecast_start_ms = f->shown.start_ms,
         .forecast_step_ms = f->step_ms,
         .quantile = f->quantile,
-        .capacity_rps = capacity_rps(&f->capacity),
-        .lead_ms = lead_ms(f),
+        .capacity_rps = foresee_capacity_rps(f),
+        .lead_ms = foresee_lead_ms(f),
         .waiting = f->waiting,
         .serving = serving,
         .starting = starting,
@@ -298,9 +320,10 @@ void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_
 }
 
 double foresee_at(const struct foresee *f, int64_t now_ms, unsigned level) {
-    int64_t step = (now_ms - f->path_start_ms) / f->step_ms;
-    if (f->path_steps == 0 || now_ms < f->path_start_ms || step >= (int64_t)f->path_steps) {
-        return f->path_steps > 0 && now_ms < f->path_start_ms ? f->path[level] : NAN;
+    const struct foresee_shown *shown = &f->shown;
+    int64_t step = (now_ms - shown->start_ms) / f->step_ms;
+    if (shown->steps == 0 || now_ms < shown->start_ms || step >= (int64_t)shown->steps) {
+        return shown->steps > 0 && now_ms < shown->start_ms ? shown->path[level] : NAN;
     }
-    return f->path[(size_t)step * FORESEE_LEVELS + level];
+    return shown->path[(size_t)step * FORESEE_LEVELS + level];
 }

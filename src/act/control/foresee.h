@@ -9,9 +9,9 @@
 #include "act/control/sense.h"
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
-#include "decide/autoscale/capacity.h"
 #include "decide/autoscale/lead_time.h"
 #include "decide/autoscale/trust.h"
+#include "decide/autoscale/versions.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/uplift.h"
@@ -20,7 +20,6 @@
 #define FORESEE_LEVELS 3       /* 0.1, 0.5 and 0.9: for people */
 #define FORESEE_SHOW_MS 120000 /* the path goes at least so far, for people to see */
 #define FORESEE_LEAD_QUANTILE 0.9
-#define FORESEE_CAPACITY_LOAD_MIN 0.2 /* of a sample's load to the estimate, to be evidence */
 
 struct foresee_options {
     struct autoscale_policy policy;
@@ -35,12 +34,29 @@ struct foresee_options {
     const struct calendar *calendar; /* NULL: none; must outlive */
 };
 
+struct foresee;
+struct foresee_call { /* of this service by another one */
+    struct foresee *caller;
+    double ratio; /* calls for each of its requests */
+};
+
+/* The whole of what is expected: of its own, and of the services that call it. */
+struct foresee_shown {
+    size_t steps; /* 0: no forecast */
+    int64_t start_ms;
+    double mean[FORESEE_STEPS_MAX];
+    double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
+    double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+};
+
 struct foresee {
     struct autoscale_policy policy;
     struct autoscale_state state;
     struct autoscale_decision decision;
     bool decided;
-    struct capacity capacity;
+    struct capacity capacity; /* of the configured version */
+    struct versions versions;
+    bool before_serves; /* instances of the version before are in rotation */
     struct lead_time lead;
     struct forecast *forecast; /* NULL: the forecaster is not there; decisions stay reactive */
     struct trust trust;        /* how far it is followed */
@@ -52,11 +68,15 @@ struct foresee {
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
     double demand_rps; /* of the last second; NaN: unknown */
+    double own_rps;    /* of that, what its callers do not account for */
     int64_t demand_at_ms;
-    double waiting;    /* requests in the queue, of the last second */
-    double quantile;   /* that is followed; NaN: none */
-    bool path_due;     /* something it depends on has changed */
-    size_t path_steps; /* 0: no forecast */
+    double waiting;                   /* requests in the queue, of the last second */
+    double quantile;                  /* that is followed; NaN: none */
+    bool path_due;                    /* something it depends on has changed */
+    const struct foresee_call *calls; /* of it by others; must outlive */
+    size_t call_count;
+    double reach_ms;   /* of its callees' starts: its path goes so far for them */
+    size_t path_steps; /* of its own demand, as the following; 0: no forecast */
     int64_t path_start_ms;
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
@@ -64,6 +84,7 @@ struct foresee {
     double followed[FORESEE_STEPS_MAX];              /* NaN: the forecast is not followed there */
     double announced[FORESEE_STEPS_MAX];             /* of campaigns that begin; NaN: none does */
     double provision[FORESEE_STEPS_MAX];             /* the higher one of both; for people */
+    struct foresee_shown shown;                      /* what decisions and people see */
     double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
 };
 
@@ -82,15 +103,27 @@ void foresee_change(struct foresee *f, const struct autoscale_policy *policy,
 /* History from before this process: the rate of the slot that starts at slot_ms. In order. */
 void foresee_remember(struct foresee *f, int64_t slot_ms, double rps);
 
-/* One second of offered demand. */
+/* One second of offered demand; its callers' comes first. */
 void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_second *second);
 
-/* What one instance carried and how fast: `load_rps` to it over `seconds`. */
+/* What one instance carried and how fast: `load_rps` to it over `seconds`. Only that is known. */
 void foresee_observe_instance(struct foresee *f, double load_rps, double latency_ms_p99,
                               double seconds);
+/* The same of an instance of that version, of which more is known. */
+void foresee_observe_version(struct foresee *f, const char *version,
+                             const struct capacity_sample *sample);
+/* What one instance is counted on for, now. */
+double foresee_capacity_rps(const struct foresee *f);
 void foresee_observe_start(struct foresee *f, double took_ms);
 
-/* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. */
+double foresee_lead_ms(const struct foresee *f);
+
+/* foresee_calls.c: what its callers ask for now, and all of it together into f->shown. */
+double foresee_called_rps(const struct foresee *f);
+void foresee_sum_calls(struct foresee *f);
+
+/* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. Its callers
+ * come first. */
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting);
 
 /* The forecast of the step that covers `now_ms`, of the level with that index; NaN: none. */

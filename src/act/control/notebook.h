@@ -3,12 +3,13 @@
 #pragma once
 #include "act/shm/plan.h"
 #include "base/error.h"
-#include "decide/autoscale/capacity.h"
 #include "decide/autoscale/lead_time.h"
+#include "decide/autoscale/versions.h"
 
 struct notebook_page {
     char service[PLAN_NAME_BYTES]; /* empty: free */
     struct capacity capacity;
+    struct versions versions;
     struct lead_time lead;
 };
 

@@ -211,9 +211,11 @@ static void tell_decision(struct controller *c, unsigned service) {
     snprintf(evidence, sizeof evidence,
              "{\"why\":\"%s\",\"instances\":%u,\"before\":%u,\"demand_rps\":%s,"
              "\"forecast_rps\":%s,\"quantile\":%s,\"instance_capacity_rps\":%.1f,"
+             "\"instance_capacity\":\"%s\","
              "\"lead_ms\":%.0f,\"wanted_reactive\":%u,\"wanted_forecast\":%u}",
              autoscale_reason_name(d->reason), d->instances, s->told ? s->told_instances : 0,
-             demand, forecast, quantile, d->capacity_rps, d->lead_ms, d->wanted_reactive,
+             demand, forecast, quantile, d->capacity_rps,
+             capacity_source_name(s->foresee.capacity.source), d->lead_ms, d->wanted_reactive,
              d->wanted_forecast);
     struct told told = scale_told(service, "want", s->name);
     told.evidence = evidence;
@@ -230,6 +232,7 @@ void scale_service(struct controller *c, unsigned service) {
     }
     uint32_t spares = s->config->instances.spares, pool = now.warm + now.starting;
     uint32_t coming = pool > spares ? pool - spares : 0; /* the rest are spares to be */
+    s->foresee.before_serves = now.outdated > 0;
     foresee_decide(&s->foresee, clock_unix_ms(), now.serving,
                    coming < now.starting ? coming : now.starting);
     s->decided = true;

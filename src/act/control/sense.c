@@ -134,6 +134,7 @@ void sense_endpoint(const struct vitals *vitals, unsigned slot, uint32_t generat
     out->failures = now->failures - before->failures;
     out->status_5xx = now->status_5xx - before->status_5xx;
     out->answers = now->answers - before->answers;
+    out->latency_us_sum = now->latency_us_sum - before->latency_us_sum;
     histogram_difference(&window, &now->first_byte_us, &before->first_byte_us);
     out->latency_us_p50 = quantile_us(&window, 0.50);
     out->latency_us_p99 = quantile_us(&window, 0.99);

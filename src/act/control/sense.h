@@ -48,6 +48,7 @@ void sense_read_endpoint(const struct vitals *vitals, unsigned slot, uint32_t ge
 /* One endpoint over a window that ends now. */
 struct endpoint_window {
     uint64_t requests, failures, status_5xx, answers;
+    uint64_t latency_us_sum;      /* time to first byte, of the answers */
     uint32_t in_flight, awaiting; /* awaiting: sent whole, and nothing has come back */
     uint32_t oldest_age_ms;       /* of the oldest request that awaits its answer; 0: none */
     uint32_t latency_us_p50, latency_us_p99;

@@ -2,6 +2,7 @@
  * is configured. What was learned of it is remembered, what is known of its past is read in. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 
 #define REMEMBER_SEASONS 5
 #define REMEMBER_ROWS_MAX 18000
+#define FAILING_SHARE 20 /* one in so many answers: then a second says nothing of capacity */
+#define CAPACITY_KEEP_US 60000000 /* how often it goes into the store */
 #define STARTS_REMEMBERED_MS (14LL * 86400 * 1000)
 
 /* ---- what is known of the past ---- */
@@ -18,7 +21,18 @@ struct memory {
     struct foresee *foresee;
     int64_t first_ms; /* of the store's rows; INT64_MAX: none yet */
     size_t rows;
+    const struct store_sample_query *query;
+    double *called_rps; /* by other services, step by step of the query; NULL: by none */
+    size_t called_steps;
 };
+
+/* Of a past rate, what it was asked for by visitors. */
+static double own_rps(const struct memory *memory, const struct store_sample *sample) {
+    int64_t step = (sample->time_ms - memory->query->from_ms) / 1000 / memory->query->step_s;
+    bool called = memory->called_rps != NULL && step >= 0 && step < (int64_t)memory->called_steps;
+    double own = sample->offered_rps - (called ? memory->called_rps[step] : 0);
+    return isnan(own) ? own : fmax(own, 0);
+}
 
 static bool find_first(void *self, const struct store_sample *sample) {
     ((struct memory *)self)->first_ms = sample->time_ms;
@@ -27,7 +41,7 @@ static bool find_first(void *self, const struct store_sample *sample) {
 
 static bool remember_sample(void *self, const struct store_sample *sample) {
     struct memory *memory = self;
-    foresee_remember(memory->foresee, sample->time_ms, sample->offered_rps);
+    foresee_remember(memory->foresee, sample->time_ms, own_rps(memory, sample));
     memory->rows++;
     return true;
 }
@@ -75,7 +89,7 @@ static void remember_file(const struct controller *c, struct memory *memory) {
 /* `first`: the history file, which knows no services, is that of the first one. */
 static void remember(struct controller *c, struct controlled *s, bool first) {
     int64_t now_ms = clock_unix_ms();
-    struct memory memory = { &s->foresee, INT64_MAX, 0 };
+    struct memory memory = { .foresee = &s->foresee, .first_ms = INT64_MAX };
     uint32_t step_s = (uint32_t)(c->shop.demand.step_ms / 1000);
     struct store_sample_query query = {
         .service = slice_from(s->name),
@@ -93,14 +107,55 @@ static void remember(struct controller *c, struct controlled *s, bool first) {
     if (c->store == NULL) {
         return;
     }
+    memory.query = &query;
+    memory.called_rps = calls_read_past(c, s->name, &query, &memory.called_steps);
     bool read = store_read_samples(c->store, &query, remember_sample, &memory, &err) &&
                 store_read_instances(c->store, slice_from(s->name), now_ms - STARTS_REMEMBERED_MS,
                                      now_ms, remember_start, &memory, &err);
+    free(memory.called_rps);
     if (!read && err.kind != ERROR_NOT_FOUND) { /* a store that is still to be made has no past */
         log_warn("past_not_read", "service=%s error=\"%s\" action=go_on_without", s->name,
                  err.text);
     }
     log_info("past_read", "service=%s steps=%zu", s->name, memory.rows);
+}
+
+/* ---- what was learned of capacity ---- */
+
+_Static_assert(CAPACITY_MEMORY_BYTES <= STORE_EVIDENCE_BYTES, "the store takes it whole");
+_Static_assert(PLAN_NAME_BYTES <= VERSION_BYTES, "a version's name fits");
+
+/* Rows come oldest first: the last ones are the version that ran, and the one before it. */
+static bool remember_capacity(void *self, const struct store_capacity *kept) {
+    struct foresee *f = self;
+    versions_select(&f->versions, &f->capacity, kept->version);
+    if (!capacity_restore(&f->capacity, kept->bytes, kept->len)) {
+        log_warn("capacity_not_restored", "service=%s version=%s action=learn_it_anew",
+                 kept->service, kept->version);
+    }
+    return true;
+}
+
+static void remember_capacities(struct controller *c, struct controlled *s) {
+    struct error err = { 0 };
+    if (c->store != NULL && !store_read_capacities(c->store, slice_from(s->name), remember_capacity,
+                                                   &s->foresee, &err)) {
+        log_info("capacity_not_known", "service=%s reason=\"%s\" action=learn_it", s->name,
+                 err.text);
+    }
+}
+
+static void keep_capacity(struct controller *c, const struct controlled *s) {
+    const struct capacity *capacity = &s->foresee.capacity;
+    const struct versions *versions = &s->foresee.versions;
+    struct store_capacity row = { .time_ms = clock_unix_ms() };
+    if (c->store == NULL || versions->name[0] == '\0' || capacity->observed == 0) {
+        return; /* what was restored and not added to is there already */
+    }
+    memcpy(row.service, s->name, sizeof row.service);
+    memcpy(row.version, versions->name, sizeof row.version);
+    row.len = (uint32_t)capacity_save(capacity, row.bytes);
+    store_put_capacity(c->store, &row);
 }
 
 /* ---- applying the configuration ---- */
@@ -164,7 +219,11 @@ static void begin(struct controller *c, struct controlled *s, const struct servi
     const struct notebook_page *page = notebook_find(c->config.notebook, s->name);
     if (page != NULL) {
         s->foresee.capacity = page->capacity;
+        s->foresee.versions = page->versions;
         s->foresee.lead = page->lead;
+        capacity_set_objective(&s->foresee.capacity, options.objective_ms);
+    } else {
+        remember_capacities(c, s);
     }
 }
 
@@ -200,16 +259,29 @@ void services_apply(struct controller *c) {
         } else {
             struct foresee_options options = foresee_options_of(c, config);
             foresee_change(&s->foresee, &options.policy, options.calendar);
+            capacity_set_objective(&s->foresee.capacity, options.objective_ms);
         }
         s->config = config;
         s->remedy = remedy_policy_for((uint32_t)config->objective.latency_ms);
         fleet_set_service(c->fleet, (unsigned)index, config->name, &config->fleet);
+        versions_select(&s->foresee.versions, &s->foresee.capacity,
+                        fleet_version(c->fleet, (unsigned)index));
         if (config->fleet.kind == FLEET_PROCESS && config->fleet.user == NULL && geteuid() == 0) {
             log_warn("instances_run_as_root", "service=%s action=give_it_a_user_in_shop.yaml",
                      config->name);
         }
     }
+    calls_apply(c);
     planner_change(c);
+}
+
+void services_keep(struct controller *c) {
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        if (c->services[i].used) {
+            keep_capacity(c, &c->services[i]);
+        }
+    }
+    c->capacity_kept_us = c->now_us;
 }
 
 void services_fini(struct controller *c) {
@@ -221,6 +293,19 @@ void services_fini(struct controller *c) {
 }
 
 /* ---- each second ---- */
+
+/* How full it is, is known only where the configuration says how many CPUs it has. */
+static struct capacity_sample sample_of(const struct controlled *s, const struct instance *instance,
+                                        const struct endpoint_window *window, double seconds) {
+    return (struct capacity_sample){
+        .load_rps = (double)window->answers / seconds,
+        .latency_ms = (double)window->latency_us_sum / 1000 / (double)window->answers,
+        .latency_ms_p99 = (double)window->latency_us_p99 / 1000,
+        .in_flight = window->awaiting,
+        .utilisation_ratio = instance->cpu_ratio / s->config->unit.cpu,
+        .seconds = seconds,
+    };
+}
 
 static void observe_members(struct controller *c, unsigned index) {
     struct controlled *s = &c->services[index];
@@ -240,9 +325,10 @@ static void observe_members(struct controller *c, unsigned index) {
         }
         m->requests_rps = (double)window.requests / seconds;
         m->errors_rps = (double)(window.failures + window.status_5xx) / seconds;
-        if (m->state == ENDPOINT_SERVING && window.answers > 0) {
-            foresee_observe_instance(&s->foresee, (double)window.answers / seconds,
-                                     (double)window.latency_us_p99 / 1000, seconds);
+        bool failing = window.status_5xx * FAILING_SHARE > window.answers; /* and quick at it */
+        if (m->state == ENDPOINT_SERVING && window.answers > 0 && !failing) {
+            struct capacity_sample sample = sample_of(s, m->instance, &window, seconds);
+            foresee_observe_version(&s->foresee, m->instance->version, &sample);
         }
     }
 }
@@ -266,7 +352,7 @@ static void write_sample(struct controller *c, const struct controlled *s, unsig
         .latency_ms_p99 = s->second.answers > 0 ? s->second.latency_us_p99 / 1000.0 : NAN,
         .forecast_rps = foresee_at(&s->foresee, now_ms, 1),
         .capacity_rps =
-            capacity_rps(&s->foresee.capacity) * members_count(c, index, ENDPOINT_SERVING),
+            foresee_capacity_rps(&s->foresee) * members_count(c, index, ENDPOINT_SERVING),
     };
     memcpy(sample.service, s->name, sizeof sample.service);
     if (c->store != NULL) {
@@ -278,16 +364,16 @@ static void note(struct controller *c, const struct controlled *s) {
     struct notebook_page *page = notebook_take(c->config.notebook, s->name);
     if (page != NULL) {
         page->capacity = s->foresee.capacity;
+        page->versions = s->foresee.versions;
         page->lead = s->foresee.lead;
     }
 }
 
 void services_second(struct controller *c, int64_t now_ms) {
-    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+    calls_second(c);
+    for (unsigned k = 0; k < c->order_count; k++) {
+        unsigned i = c->order[k];
         struct controlled *s = &c->services[i];
-        if (!s->used) {
-            continue;
-        }
         uint32_t objective_us = (uint32_t)(s->config->objective.latency_ms * 1000);
         s->has_second =
             sense_service(c->config.vitals, i, objective_us, c->now_us, &s->last, &s->second);
@@ -299,5 +385,8 @@ void services_second(struct controller *c, int64_t now_ms) {
         observe_members(c, i);
         note(c, s);
         scale_service(c, i);
+    }
+    if (c->now_us - c->capacity_kept_us >= CAPACITY_KEEP_US) {
+        services_keep(c);
     }
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "act/control/calls_config.h"
 #include "act/shm/plan.h"
 #include "act/shm/rate_table.h"
 #include "record/store/store.h"
@@ -71,6 +72,9 @@ static const struct config_field service_fields[] = {
       .help = "a second attempt for slow reads" },
     { "limits", CONFIG_BLOCK, SERVICE(circuit), .table = &circuit_config_table,
       .help = "how much may go to it at once" },
+    { "calls", CONFIG_PAIRS, SERVICE(calls), .count_offset = SERVICE(call_count),
+      .help = "services that it calls, and how often for each of its requests: what it will be "
+              "asked for is planned there, too" },
 };
 static const struct config_table service_table =
     CONFIG_TABLE(struct service_config, service_fields);
@@ -242,6 +246,7 @@ static void check_shop(const struct config_place *place, void *item) {
     check_unlimited(place, shop);
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
+    calls_config_check(place, shop);
     rate_config_check_names(place, shop->rates, shop->rate_count);
     check_routes(place, shop);
     if (config_place_has(place, "jobs")) {

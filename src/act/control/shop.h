@@ -38,6 +38,8 @@ struct service_config {
     struct retry_config retry;
     struct hedge_config hedge;
     struct circuit_config circuit;
+    const struct config_pair *calls; /* of other services, for each request (calls_config.h) */
+    size_t call_count;
 };
 
 struct job_config { /* read and checked; carried out by a later version */

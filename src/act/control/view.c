@@ -56,15 +56,33 @@ static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api
     out->forecast_rps = foresee_at(f, now_ms, 1);
     out->forecast_rps_high = foresee_at(f, now_ms, 2);
     out->forecast = (struct api_forecast){
-        .start_ms = f->path_start_ms,
+        .start_ms = f->shown.start_ms,
         .step_ms = f->step_ms,
-        .steps = f->path_steps,
-        .mean = f->mean,
-        .quantiles = f->path,
+        .steps = f->shown.steps,
+        .mean = f->shown.mean,
+        .quantiles = f->shown.path,
         .quantile_stride = FORESEE_LEVELS,
-        .provision = f->provision,
+        .provision = f->shown.provision,
         .provision_quantile = f->quantile,
     };
+}
+
+static void fill_capacity(const struct controlled *s, unsigned serving, struct api_service *out) {
+    const struct capacity *capacity = &s->foresee.capacity;
+    struct capacity_range range = capacity_range(capacity);
+    out->instance_capacity_rps = foresee_capacity_rps(&s->foresee);
+    out->capacity_rps = out->instance_capacity_rps * serving;
+    out->instance_capacity = (struct api_capacity){
+        .low_rps = range.low_rps,
+        .likely_rps = range.likely_rps,
+        .high_rps = range.high_rps,
+        .lambda_rps = capacity->lambda_rps,
+        .sigma = capacity->sigma,
+        .kappa = capacity->kappa,
+        .objective_ms = capacity->objective_used_ms,
+    };
+    snprintf(out->instance_capacity.source, sizeof out->instance_capacity.source, "%s",
+             capacity_source_name(capacity->source));
 }
 
 static void fill_service(const struct controller *c, unsigned index, int64_t now_ms,
@@ -82,8 +100,8 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     snprintf(out->trouble, sizeof out->trouble, "%s", fleet_trouble(c->fleet, index));
     fill_demand(s, out);
     fill_forecast(s, now_ms, out);
-    out->instance_capacity_rps = capacity_rps(&s->foresee.capacity);
-    out->capacity_rps = out->instance_capacity_rps * serving;
+    fill_capacity(s, serving, out);
+    out->called_rps = s->foresee.call_count > 0 ? foresee_called_rps(&s->foresee) : NAN;
     out->objective_ms = (double)config->objective.latency_ms;
     out->objective_share_ratio = config->objective.share_ratio;
     out->lead_ms = lead_time_quantile_ms(&s->foresee.lead, FORESEE_LEAD_QUANTILE);

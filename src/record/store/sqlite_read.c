@@ -167,6 +167,44 @@ bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, in
     return each_row(s, statement, instance_row, &rows, err);
 }
 
+/* ---- capacities ---- */
+
+struct capacity_rows {
+    store_each_capacity *each;
+    void *self;
+};
+
+/* A row that Tidegate did not write is passed over. */
+static bool capacity_row(sqlite3_stmt *statement, void *self) {
+    const struct capacity_rows *rows = self;
+    struct store_capacity capacity = { .time_ms = sqlite3_column_int64(statement, 2) };
+    int len = sqlite3_column_bytes(statement, 3);
+    bool whole = sqlite_take_text(statement, 0, capacity.service, sizeof capacity.service) &&
+                 sqlite_take_text(statement, 1, capacity.version, sizeof capacity.version) &&
+                 len > 0 && len <= (int)sizeof capacity.bytes;
+    if (whole) {
+        capacity.len = (uint32_t)len;
+        memcpy(capacity.bytes, sqlite3_column_blob(statement, 3), capacity.len);
+    }
+    return !whole || rows->each(rows->self, &capacity);
+}
+
+bool sqlite_read_capacities(void *self, struct slice service, store_each_capacity *each,
+                            void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    sqlite3_stmt *statement =
+        sqlite_prepare(s,
+                       "SELECT service, version, time_ms, evidence FROM capacities"
+                       " WHERE service = ?1 ORDER BY time_ms, version",
+                       err);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_slice(statement, 1, service);
+    struct capacity_rows rows = { .each = each, .self = each_self };
+    return each_row(s, statement, capacity_row, &rows, err);
+}
+
 /* ---- tokens ---- */
 
 struct token_rows {

@@ -32,6 +32,9 @@ static const char *const migrations[] = {
     "  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL,"
     "  created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+    "CREATE TABLE capacities ("
+    "  service TEXT NOT NULL, version TEXT NOT NULL, time_ms INTEGER NOT NULL,"
+    "  evidence BLOB NOT NULL, PRIMARY KEY (service, version)) STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof migrations[0]))
 

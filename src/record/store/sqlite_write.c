@@ -5,7 +5,8 @@
 #include "record/store/chain.h"
 #include "record/store/sqlite_internal.h"
 
-#define RETENTION_ROWS 500 /* deleted in one step: a few milliseconds */
+#define RETENTION_ROWS 500  /* deleted in one step: a few milliseconds */
+#define CAPACITY_VERSIONS 4 /* of a service, kept */
 #define MINUTE_MS 60000
 #define MINUTE_GRACE_MS 15000   /* seconds may come so much later */
 #define MINUTE_SECONDS_MIN "30" /* of a minute with fewer nothing is said */
@@ -71,6 +72,30 @@ static bool write_token(struct sqlite_store *s, const struct store_token_change 
         sqlite3_bind_int64(row, 7, token->used_ms);
     }
     return sqlite_run(s, row, err);
+}
+
+/* Versions that nobody runs any more go after a while. */
+static bool write_capacity(struct sqlite_store *s, const struct store_capacity *capacity,
+                           struct error *err) {
+    sqlite3_stmt *row = sqlite_statement(
+        s, STATEMENT_CAPACITY, "INSERT OR REPLACE INTO capacities VALUES (?, ?, ?, ?)", err);
+    sqlite3_stmt *old =
+        row == NULL ? NULL
+                    : sqlite_statement(s, STATEMENT_CAPACITIES_OLD,
+                                       "DELETE FROM capacities WHERE service = ?1 AND version NOT "
+                                       "IN (SELECT version FROM capacities WHERE service = ?1"
+                                       " ORDER BY time_ms DESC LIMIT ?2)",
+                                       err);
+    if (old == NULL) {
+        return false;
+    }
+    sqlite_bind_words(row, 1, capacity->service);
+    sqlite_bind_words(row, 2, capacity->version);
+    sqlite3_bind_int64(row, 3, capacity->time_ms);
+    sqlite3_bind_blob(row, 4, capacity->bytes, (int)capacity->len, SQLITE_STATIC);
+    sqlite_bind_words(old, 1, capacity->service);
+    sqlite3_bind_int(old, 2, CAPACITY_VERSIONS);
+    return sqlite_run(s, row, err) && sqlite_run(s, old, err);
 }
 
 /* ---- the chain ---- */
@@ -198,6 +223,8 @@ static bool write_event(struct sqlite_store *s, const struct store_event *event,
         return write_instance(s, &event->instance, err);
     case STORE_EVENT_TOKEN:
         return write_token(s, &event->token, err);
+    case STORE_EVENT_CAPACITY:
+        return write_capacity(s, &event->capacity, err);
     }
     return true;
 }

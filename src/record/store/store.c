@@ -245,6 +245,11 @@ void store_put_instance(struct store *s, const struct store_instance *instance) 
     store_queue_event(&s->queue, &event);
 }
 
+void store_put_capacity(struct store *s, const struct store_capacity *capacity) {
+    struct store_event event = { .kind = STORE_EVENT_CAPACITY, .capacity = *capacity };
+    store_queue_event(&s->queue, &event);
+}
+
 bool store_put_token(struct store *s, const struct store_token *token, bool gone) {
     struct store_event event = { .kind = STORE_EVENT_TOKEN,
                                  .token = { .token = *token, .gone = gone } };
@@ -300,6 +305,12 @@ bool store_read_instances(struct store *s, struct slice service, int64_t from_ms
                           store_each_instance *each, void *self, struct error *err) {
     return begin_read(s, err) && end_read(s, s->backend->read_instances(s->reader, service, from_ms,
                                                                         to_ms, each, self, err));
+}
+
+bool store_read_capacities(struct store *s, struct slice service, store_each_capacity *each,
+                           void *self, struct error *err) {
+    return begin_read(s, err) &&
+           end_read(s, s->backend->read_capacities(s->reader, service, each, self, err));
 }
 
 bool store_read_tokens(struct store *s, store_each_token *each, void *self, struct error *err) {

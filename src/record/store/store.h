@@ -47,6 +47,16 @@ struct store_instance {
     int32_t exit_status;                      /* wait(2) status; -1: not ended, or not ours */
 };
 
+#define STORE_EVIDENCE_BYTES 2048
+
+/* What was learned of the capacity of one version of a service; the bytes are its owner's. */
+struct store_capacity {
+    char service[STORE_NAME_BYTES], version[STORE_NAME_BYTES];
+    int64_t time_ms; /* unix, when it was written */
+    uint32_t len;    /* of bytes */
+    uint8_t bytes[STORE_EVIDENCE_BYTES];
+};
+
 #define STORE_TOKEN_ID_BYTES 9
 #define STORE_HASH_BYTES 32
 
@@ -99,6 +109,10 @@ void store_append_healed(struct store *s, int64_t id, double noticed_ms, double 
 /* The instance as it is now; the same (service, id, started_ms) again replaces the row. */
 void store_put_instance(struct store *s, const struct store_instance *instance);
 
+/* As it is now; the same (service, version) again replaces the row. Of each service the newest few
+ * versions are kept. */
+void store_put_capacity(struct store *s, const struct store_capacity *capacity);
+
 /* The token as it is now; the same id again replaces the row. `gone`: the row goes. False when the
  * queue is full: nothing will be written. */
 bool store_put_token(struct store *s, const struct store_token *token, bool gone);
@@ -132,6 +146,11 @@ bool store_read_decisions(struct store *s, const struct store_decision_query *qu
 bool store_read_instances(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
                           bool (*each)(void *self, const struct store_instance *instance),
                           void *self, struct error *err);
+
+/* Of the service, oldest first. */
+bool store_read_capacities(struct store *s, struct slice service,
+                           bool (*each)(void *self, const struct store_capacity *capacity),
+                           void *self, struct error *err);
 
 /* All of them, oldest first. */
 bool store_read_tokens(struct store *s, bool (*each)(void *self, const struct store_token *token),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "../../tls_fixture.h"
+#include "act/control/calls_config.h"
 #include "act/control/shop.h"
 #include "base/buffer.h"
 #include "base/rand.h"
@@ -200,6 +201,24 @@ static void spreads_over_files(void **state) {
     assert_non_null(shop_service(&f->shop, SLICE("search")));
 }
 
+#define CALLS(services)                                                                            \
+    "listen: [ { address: \":1\" } ]\nservices: { " services                                       \
+    " }\nroutes: [ { path: /, respond: { status: 200 } } ]\n"
+
+static void takes_calls(void **state) {
+    struct fixture *f = *state;
+    assert_true(load(f, "listen: [ { address: \":1\" } ]\nservices:\n"
+                        "  front: { command: [x], calls: { stock: 0.5, prices: 2 } }\n"
+                        "  prices: { command: [x], calls: { stock: 3 } }\n"
+                        "  stock: { command: [x] }\n"
+                        "routes: [ { path: /, service: front } ]\n"));
+    const struct service_config *front = shop_service(&f->shop, SLICE("front"));
+    double ratio = 0;
+    assert_int_equal(front->call_count, 2);
+    assert_string_equal(front->calls[0].name, "stock");
+    assert_true(calls_ratio(front->calls[0].value, &ratio) && ratio == 0.5);
+}
+
 static void says_what_is_wrong(void **state) {
     static const struct {
         const char *text, *report;
@@ -256,6 +275,18 @@ static void says_what_is_wrong(void **state) {
           "services: { shop: { command: [x], unit: { price: 0.1 USD } } }\n"
           "routes: [ { path: /, service: shop } ]\ndemand: { margin: 0.1 EUR }\n",
           "4:19: margin: expected USD as in " },
+        { CALLS("a: { command: [x], calls: { bb: 1 } }, bc: { command: [x] }"),
+          "2:39: calls: there is no 'bb': did you mean 'bc'?" },
+        { CALLS("a: { command: [x], calls: { b: 0 } }, b: { command: [x] }"),
+          "2:39: calls: expected calls for each request, above 0 and at most 1000, for b, found "
+          "'0'" },
+        { CALLS("a: { command: [x], calls: { b: 1001 } }, b: { command: [x] }"), "2:39: calls: " },
+        { CALLS("a: { command: [x], calls: { b: nan } }, b: { command: [x] }"), "2:39: calls: " },
+        { CALLS("a: { command: [x], calls: { a: 1 } }"),
+          "2:39: calls: expected no cycle, found a -> a: a plan for one would scale itself" },
+        { CALLS("o: { command: [x], calls: { a: 1 } }, a: { command: [x], calls: { b: 1 } }, "
+                "b: { command: [x], calls: { c: 2, a: 0.5 } }, c: { command: [x] }"),
+          "2:77: calls: expected no cycle, found a -> b -> a: a plan for one would scale itself" },
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -489,6 +520,7 @@ int main(void) {
         TEST(takes_the_example),
         TEST(takes_the_design),
         TEST(spreads_over_files),
+        TEST(takes_calls),
         TEST(says_what_is_wrong),
         TEST(warns_about_a_route_that_is_never_used),
         TEST(bounds_services_and_routes),

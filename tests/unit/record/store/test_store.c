@@ -297,6 +297,45 @@ static void a_full_disk_is_survived(void **state) {
     store_close(s, 1000);
 }
 
+struct capacities {
+    unsigned count;
+    struct store_capacity last;
+};
+
+static bool take_capacity(void *self, const struct store_capacity *capacity) {
+    struct capacities *seen = self;
+    seen->count++;
+    seen->last = *capacity;
+    return true;
+}
+
+static void capacities_are_kept_the_newest_versions_of_each_service(void **state) {
+    (void)state;
+    struct store *s = must_open();
+    struct store_capacity row = { .service = "shop", .len = 3, .bytes = { 1, 0, 255 } };
+    for (int i = 0; i < 9; i++) {
+        snprintf(row.version, sizeof row.version, "v%d", i);
+        row.time_ms = 1000 + i;
+        store_put_capacity(s, &row);
+    }
+    strcpy(row.service, "other");
+    store_put_capacity(s, &row);
+    strcpy(row.service, "shop");
+    row.time_ms = 2000;
+    row.bytes[1] = 7;
+    store_put_capacity(s, &row);
+    assert_true(written(s, 11, 5000));
+    struct error err = { 0 };
+    struct capacities seen = { 0 };
+    assert_true(store_read_capacities(s, SLICE("shop"), take_capacity, &seen, &err));
+    store_close(s, 1000);
+    assert_int_equal(seen.count, 4);
+    assert_string_equal(seen.last.version, "v8");
+    assert_int_equal(seen.last.len, 3);
+    assert_int_equal(seen.last.bytes[1], 7);
+    assert_int_equal(seen.last.bytes[2], 255);
+}
+
 static void queue_drops_old_samples_and_new_events(void **state) {
     (void)state;
     struct store_queue q;
@@ -536,6 +575,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(ids_go_on_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_instance_is_one_row, setup, teardown),
         cmocka_unit_test_setup_teardown(minutes_and_retention, setup, teardown),
+        cmocka_unit_test_setup_teardown(capacities_are_kept_the_newest_versions_of_each_service,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_locked_database_blocks_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_survived, setup, teardown),
         cmocka_unit_test(queue_drops_old_samples_and_new_events),
