@@ -12,6 +12,7 @@
 #include "decide/autoscale/capacity.h"
 #include "decide/autoscale/lead_time.h"
 #include "decide/autoscale/trust.h"
+#include "decide/forecast/accuracy.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/uplift.h"
@@ -62,7 +63,8 @@ struct foresee {
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
     double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
-    double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
+    struct accuracy accuracy; /* of what was said one planning horizon before */
+    double ordinary_rps;      /* median forecast of this step without campaigns; NaN: none */
 };
 
 /* How many steps of the forecast decisions look at; at least FORESEE_SHOW_MS of them, for people.
@@ -90,6 +92,9 @@ void foresee_observe_start(struct foresee *f, double took_ms);
 
 /* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. */
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting);
+
+/* How far ahead an order of now has to look, in whole steps: what the accuracy is about. */
+size_t foresee_horizon_steps(const struct foresee *f);
 
 /* The forecast of the step that covers `now_ms`, of the level with that index; NaN: none. */
 double foresee_at(const struct foresee *f, int64_t now_ms, unsigned level);
