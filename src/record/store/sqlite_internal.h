@@ -15,6 +15,7 @@ enum sqlite_statement {
     STATEMENT_INSTANCE,
     STATEMENT_TOKEN,
     STATEMENT_TOKEN_GONE,
+    STATEMENT_LEDGER,
     STATEMENT_LAST_LINK,
     STATEMENT_LINK,
     STATEMENT_COUNT,
@@ -69,5 +70,7 @@ bool sqlite_read_decisions(void *self, const struct store_decision_query *query,
                            store_each_decision *each, void *each_self, struct error *err);
 bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                            store_each_instance *each, void *each_self, struct error *err);
+bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
+                        store_each_ledger_row *each, void *each_self, struct error *err);
 bool sqlite_read_tokens(void *self, store_each_token *each, void *each_self, struct error *err);
 bool sqlite_verify_chain(void *self, struct store_chain *chain, struct error *err);

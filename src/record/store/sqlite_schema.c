@@ -32,6 +32,12 @@ static const char *const migrations[] = {
     "  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL,"
     "  created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+    "CREATE TABLE ledger ("
+    "  service TEXT NOT NULL, hour_ms INTEGER NOT NULL, policy TEXT NOT NULL,"
+    "  seconds REAL, requests REAL, unserved REAL, refused REAL, instance_hours REAL, cost REAL,"
+    "  instances_max INTEGER NOT NULL,"
+    "  PRIMARY KEY (service, hour_ms, policy)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX ledger_by_age ON ledger (hour_ms);",
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof migrations[0]))
 

@@ -27,6 +27,7 @@
 #define STORE_QUERY_ROWS_MAX 20000 /* of one query; more: take a coarser step */
 #define STORE_RETENTION_SECONDS_MS (2LL * 86400 * 1000)   /* of 1 s samples */
 #define STORE_RETENTION_MINUTES_MS (400LL * 86400 * 1000) /* of 1 min samples */
+#define STORE_RETENTION_LEDGER_MS (400LL * 86400 * 1000)
 
 /* One service over one step that starts at time_ms (unix). NaN: not known. A minute has the mean
  * of its seconds, and the highest of their p99. */
@@ -45,6 +46,19 @@ struct store_instance {
     int64_t started_ms, ready_ms, stopped_ms; /* unix; 0: not yet */
     double startup_ms;                        /* NaN: never became ready */
     int32_t exit_status;                      /* wait(2) status; -1: not ended, or not ours */
+};
+
+#define STORE_POLICY_BYTES 16
+/* What one hour of a service cost and dropped under one policy (decide/cost/ledger.h). */
+struct store_ledger_row {
+    char service[STORE_NAME_BYTES], policy[STORE_POLICY_BYTES];
+    int64_t hour_ms; /* unix, of its start */
+    double seconds;  /* of it that were judged */
+    double requests, unserved;
+    double refused; /* really turned away; NaN: the policy is a what-if */
+    double instance_hours;
+    double cost; /* NaN: no price */
+    uint32_t instances_max;
 };
 
 #define STORE_TOKEN_ID_BYTES 9
@@ -99,6 +113,10 @@ void store_append_healed(struct store *s, int64_t id, double noticed_ms, double 
 /* The instance as it is now; the same (service, id, started_ms) again replaces the row. */
 void store_put_instance(struct store *s, const struct store_instance *instance);
 
+/* The hour as it is now; the same (service, hour, policy) again replaces the row. False: as with
+ * store_put_token. */
+bool store_put_ledger(struct store *s, const struct store_ledger_row *row);
+
 /* The token as it is now; the same id again replaces the row. `gone`: the row goes. False when the
  * queue is full: nothing will be written. */
 bool store_put_token(struct store *s, const struct store_token *token, bool gone);
@@ -132,6 +150,12 @@ bool store_read_decisions(struct store *s, const struct store_decision_query *qu
 bool store_read_instances(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
                           bool (*each)(void *self, const struct store_instance *instance),
                           void *self, struct error *err);
+
+/* Rows of hours that begin in [from_ms, to_ms), in order of time, then policy. An empty service:
+ * the sum over all of them, `seconds` and `instances_max` of the one that has most. */
+bool store_read_ledger(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
+                       bool (*each)(void *self, const struct store_ledger_row *row), void *self,
+                       struct error *err);
 
 /* All of them, oldest first. */
 bool store_read_tokens(struct store *s, bool (*each)(void *self, const struct store_token *token),
