@@ -5,6 +5,7 @@
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
+ *   accounts.c     what it cost, and what others would have
  *   heal.c         who is ill: eject, replace
  *   checks.c       requests and probes: what each tells the other
  *   maintenance.c  instances that a person took out
@@ -27,6 +28,7 @@
 #include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
+#include "decide/cost/ledger.h"
 #include "decide/remediation/remedy.h"
 #include "record/store/store.h"
 
@@ -82,6 +84,8 @@ struct controlled {
     const struct service_config *config; /* in the shop */
     struct foresee foresee;
     bool foresees; /* foresee was initialised */
+    struct ledger ledger;
+    bool accounts; /* ledger was initialised */
     bool decided;  /* for the first time since we started */
     struct remedy_policy remedy;
     struct service_reading last;
@@ -198,6 +202,13 @@ void scale_service(struct controller *c, unsigned service);
 /* As many in rotation as were wanted last, from those that are warm; what lacks is started. */
 void scale_fill(struct controller *c, unsigned service);
 bool member_is_outdated(const struct controller *c, const struct member *m);
+
+/* accounts.c */
+/* Its configuration is there, or has changed. */
+void accounts_apply(struct controller *c, struct controlled *s);
+void accounts_second(struct controller *c, unsigned service, int64_t now_ms);
+/* What was seen is judged and written; before the store is closed. */
+void accounts_end(struct controller *c, struct controlled *s);
 
 /* heal.c */
 void heal_tick(struct controller *c);
