@@ -5,8 +5,12 @@
 
 #define TICK_S (LEDGER_TICK_MS / 1000.0)
 #define S_PER_HOUR 3600.0
-#define HPA_TICKS (HPA_SYNC_MS / LEDGER_TICK_MS)
 #define SEEN_LEAST 0.5 /* of a tick, to be judged */
+#define SEEN_WHOLE 0.9 /* what is left of the tick is not enough for a successor to judge it too   \
+                        */
+#define STALE_LEAST_MS (INT64_C(10) * LEDGER_TICK_MS)
+
+enum { HPA_TICKS = HPA_SYNC_MS / LEDGER_TICK_MS };
 
 const char *const ledger_policy_names[LEDGER_POLICIES] = {
     [LEDGER_TIDEGATE] = "tidegate",       [LEDGER_REACTIVE] = "reactive", [LEDGER_HPA] = "hpa",
@@ -19,7 +23,9 @@ void ledger_set_policy(struct ledger *l, const struct autoscale_policy *policy) 
     l->policy = *policy;
     l->policy.reactive = true; /* for the account that decides by it */
     l->policy.interval_ms = LEDGER_TICK_MS;
-    l->policy.stale_ms = fmax((double)policy->stale_ms, 10.0 * LEDGER_TICK_MS);
+    if (l->policy.stale_ms < STALE_LEAST_MS) {
+        l->policy.stale_ms = STALE_LEAST_MS;
+    }
     l->hpa.min = policy->instances_min;
     l->hpa.max = policy->instances_max;
 }
@@ -108,7 +114,9 @@ void ledger_observe(struct ledger *l, const struct ledger_second *s) {
 }
 
 void ledger_end(struct ledger *l) {
-    close_tick(l);
+    if (l->forming.seconds >= SEEN_WHOLE * TICK_S) {
+        close_tick(l);
+    }
     l->ending = true;
 }
 
@@ -219,12 +227,13 @@ static void flow(struct ledger *l, enum ledger_policy policy, double demand_rps)
 /* Those that were really there, and what they would have carried in this world. */
 static void account_tidegate(struct ledger *l, const struct ledger_tick *tick, double demand_rps) {
     struct ledger_account *account = &l->hour.accounts[LEDGER_TIDEGATE];
-    double paid = tick->paid_s / tick->seconds;
-    l->worlds[LEDGER_TIDEGATE].serving = (uint32_t)lround(tick->able_s / tick->seconds);
+    double seconds = tick->seconds, paid = tick->paid_s / seconds;
+    uint32_t whole = (uint32_t)lround(paid);
+    l->worlds[LEDGER_TIDEGATE].serving = (uint32_t)lround(tick->able_s / seconds);
     flow(l, LEDGER_TIDEGATE, demand_rps);
     account->instance_hours += paid * TICK_S / S_PER_HOUR;
     account->unserved += l->worlds[LEDGER_TIDEGATE].totals.unserved;
-    account->instances_max = (uint32_t)fmax(account->instances_max, lround(paid));
+    account->instances_max = whole > account->instances_max ? whole : account->instances_max;
 }
 
 /* Who sizes for the peak has as many all the hour, also before the peak came. */

@@ -202,11 +202,21 @@ static bool ledger_row(sqlite3_stmt *statement, void *self) {
     " instances_max FROM ledger WHERE hour_ms >= ?1 AND hour_ms < ?2 AND service = ?3"             \
     " ORDER BY hour_ms, policy LIMIT ?4"
 
+/* The writer, in its own thread, may not have brought an older database up to date yet. */
+static bool has_ledger(struct sqlite_store *s, struct error *err) {
+    int64_t there;
+    return sqlite_number(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", 0, &there,
+                         err) &&
+           (there > 0 || error_set(err, ERROR_NOT_FOUND, "%s has no ledger yet", s->where));
+}
+
 bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                         store_each_ledger_row *each, void *each_self, struct error *err) {
     struct sqlite_store *s = self;
     sqlite3_stmt *statement =
-        sqlite_prepare(s, service.len == 0 ? LEDGER_OF_ALL : LEDGER_OF_ONE, err);
+        has_ledger(s, err)
+            ? sqlite_prepare(s, service.len == 0 ? LEDGER_OF_ALL : LEDGER_OF_ONE, err)
+            : NULL;
     if (statement == NULL) {
         return false;
     }

@@ -167,6 +167,13 @@ static void an_older_database_is_migrated(void **state) {
         sqlite3_exec(older, "DROP TABLE ledger; PRAGMA user_version=2", NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(older);
+    struct kept none = { .len = 0 };
+    struct error err = { 0 };
+    struct store *reader = store_open_reader(spec, folder, &err);
+    assert_non_null(reader);
+    assert_false(store_read_ledger(reader, SLICE("shop"), 0, START_MS, keep, &none, &err));
+    assert_int_equal(err.kind, ERROR_NOT_FOUND);
+    store_close(reader, 0);
     struct store *s = must_open();
     put(s, row_of("shop", "hpa", START_MS, 5));
     store_close(s, 5000);
