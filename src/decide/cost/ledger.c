@@ -6,9 +6,9 @@
 #define TICK_S (LEDGER_TICK_MS / 1000.0)
 #define S_PER_HOUR 3600.0
 #define SEEN_LEAST 0.5 /* of a tick, to be judged */
-#define SEEN_WHOLE 0.9 /* what is left of the tick is not enough for a successor to judge it too   \
-                        */
-#define STALE_LEAST_MS (INT64_C(10) * LEDGER_TICK_MS)
+#define SEEN_WHOLE                                                                                 \
+    0.9 /* what is left of the tick is not enough for a successor to judge it too                  \
+         */
 
 enum { HPA_TICKS = HPA_SYNC_MS / LEDGER_TICK_MS };
 
@@ -22,10 +22,6 @@ const char *const ledger_policy_names[LEDGER_POLICIES] = {
 void ledger_set_policy(struct ledger *l, const struct autoscale_policy *policy) {
     l->policy = *policy;
     l->policy.reactive = true; /* for the account that decides by it */
-    l->policy.interval_ms = LEDGER_TICK_MS;
-    if (l->policy.stale_ms < STALE_LEAST_MS) {
-        l->policy.stale_ms = STALE_LEAST_MS;
-    }
     l->hpa.min = policy->instances_min;
     l->hpa.max = policy->instances_max;
 }
@@ -109,6 +105,9 @@ void ledger_observe(struct ledger *l, const struct ledger_second *s) {
     tick->refused += (float)(s->refused_rps * s->seconds);
     tick->paid_s += (float)(s->paid * s->seconds);
     tick->able_s += (float)(s->able * s->seconds);
+    if (tick->heard < LEDGER_SECONDS_MAX) {
+        tick->demand_rps[tick->heard++] = (float)s->offered_rps;
+    }
     tick->unit_rps = (float)s->unit_rps;
     tick->startup_ms = (uint32_t)fmax(fmin(s->startup_ms, LEDGER_STARTUP_MAX_MS), 0);
 }
@@ -161,17 +160,17 @@ static void begin(struct ledger *l, uint32_t instances) {
     l->utilisation_sum = 0;
     l->ticks_synced = 0;
     l->demand_rps = NAN;
+    l->before.heard = 0;
 }
 
-/* Spares are configured, not predicted: Tidegate without forecast has them too. */
+/* Spares are configured, not predicted: Tidegate without forecast has them too. It hears each
+ * second of the tick before: the noise of a second's arrivals makes instances, and the controller
+ * hears it as well. */
 static uint32_t steer_reactive(struct ledger *l, const struct ledger_tick *tick) {
     const struct world *w = &l->worlds[LEDGER_REACTIVE];
     uint32_t spares = l->policy.spares, there = w->serving + w->starting;
     uint32_t warm = spares < w->serving ? spares : w->serving;
     struct autoscale_input input = {
-        .now_ms = tick->start_ms,
-        .demand_rps = l->demand_rps,
-        .demand_age_ms = isnan(l->demand_rps) ? INT64_MAX : 0,
         .waiting = w->backlog,
         .forecast_step_ms = LEDGER_TICK_MS,
         .quantile = NAN,
@@ -180,9 +179,14 @@ static uint32_t steer_reactive(struct ledger *l, const struct ledger_tick *tick)
         .serving = w->serving - warm,
         .starting = w->starting,
     };
-    struct autoscale_decision d = autoscale_decide(&l->policy, &input, &l->reactive);
-    uint32_t running = there - warm;
-    return spares + (d.instances > running ? running + d.start_now : d.instances);
+    uint32_t running = there - warm, wanted = there;
+    for (uint32_t i = 0; i < l->before.heard; i++) {
+        input.now_ms = l->before.start_ms + (i + 1) * INT64_C(1000);
+        input.demand_rps = l->before.demand_rps[i];
+        struct autoscale_decision d = autoscale_decide(&l->policy, &input, &l->reactive);
+        wanted = spares + (d.instances > running ? running + d.start_now : d.instances);
+    }
+    return wanted;
 }
 
 static uint32_t steer_hpa(struct ledger *l) {
@@ -269,6 +273,7 @@ static void judge(struct ledger *l, const struct ledger_tick *tick, uint32_t mos
     account_tidegate(l, tick, demand_rps);
     account_static(l, demand_rps);
     l->demand_rps = demand_rps;
+    l->before = *tick;
 }
 
 enum ledger_step ledger_step(struct ledger *l, struct ledger_hour *done) {

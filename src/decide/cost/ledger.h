@@ -2,7 +2,8 @@
  * helm: Tidegate without forecast, a stock Kubernetes HPA, a static fleet sized for the peak, and
  * perfect foresight. All of them live through the same arrivals with the same start-up time and the
  * same capacity of an instance, in the world of `backtest` (autoscale/world.h) and by its rules:
- * ticks of LEDGER_TICK_MS; a policy knows the ticks before; paid from the order on. Tidegate's own
+ * ticks of LEDGER_TICK_MS; a policy knows the ticks before; paid from the order on. The account
+ * without forecast hears each second of them, as the controller does. Tidegate's own
  * account has the instances that were really paid, and by the same world what those that could
  * serve would have left unserved; what was really turned away is beside it.
  *
@@ -24,9 +25,10 @@
 #define LEDGER_TICK_MS 5000
 #define LEDGER_HOUR_MS 3600000
 #define LEDGER_PATIENCE_MS 2000
-#define LEDGER_STARTUP_MAX_MS 3600000 /* a longer one counts as this */
-#define LEDGER_GAP_MS 60000           /* longer unseen: the what-if fleets begin anew */
-#define LEDGER_PEAK_HOURS 168         /* a static fleet is sized for the highest of these */
+#define LEDGER_STARTUP_MAX_MS 1800000                  /* a longer one counts as this */
+#define LEDGER_SECONDS_MAX (LEDGER_TICK_MS / 1000 + 1) /* that are heard of a tick */
+#define LEDGER_GAP_MS 60000   /* longer unseen: the what-if fleets begin anew */
+#define LEDGER_PEAK_HOURS 168 /* a static fleet is sized for the highest of these */
 #define LEDGER_TICKS_MAX (LEDGER_STARTUP_MAX_MS / LEDGER_TICK_MS + 2)
 
 enum ledger_policy {
@@ -68,12 +70,15 @@ struct ledger_tick {
     float seconds, requests, refused, unit_rps; /* seconds: those that were seen */
     float paid_s, able_s;                       /* instance-seconds */
     uint32_t needed, startup_ms;
+    uint32_t heard;
+    float demand_rps[LEDGER_SECONDS_MAX]; /* second by second, `heard` of them */
 };
 
 struct ledger {
     struct autoscale_policy policy;
     struct world worlds[LEDGER_POLICIES];
     struct autoscale_state reactive;
+    struct ledger_tick before; /* that was judged last; heard 0: none, or too long ago */
     struct hpa hpa;
     double utilisation_sum; /* since the last sync */
     unsigned ticks_synced;

@@ -236,6 +236,22 @@ static void spares_are_in_the_reactive_account(void **state) {
     assert_near(b.hours[0].accounts[LEDGER_HPA].instance_hours, 2, "hpa");
 }
 
+/* Five and twenty-five by turns: a tick's mean is at most 17, what the controller hears is 25. */
+static void the_account_without_forecast_hears_each_second(void **state) {
+    (void)state;
+    static struct book b;
+    struct autoscale_policy policy = policy_of(1, 20);
+    open_book(&b, &policy);
+    for (unsigned i = 0; i < 3600; i++) {
+        struct ledger_second second = calm;
+        second.offered_rps = i % 2 == 0 ? 5 : 25;
+        live(&b, NOON_MS + (int64_t)i * 1000, 1, second);
+    }
+    close_book(&b);
+    assert_true(b.hours[0].accounts[LEDGER_REACTIVE].instance_hours > 2.9);
+    assert_near(b.hours[0].accounts[LEDGER_ORACLE].instance_hours, 2, "oracle");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_hour_by_hand),
@@ -245,6 +261,7 @@ int main(void) {
         cmocka_unit_test(what_nobody_saw_is_not_judged),
         cmocka_unit_test(nothing_is_judged_before_a_start_up_has_passed),
         cmocka_unit_test(spares_are_in_the_reactive_account),
+        cmocka_unit_test(the_account_without_forecast_hears_each_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
