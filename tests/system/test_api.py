@@ -78,12 +78,14 @@ def document_of(one):
 GOOD = ["/api/v1/status", "/api/v1/services", "/api/v1/services/storefront", "/api/v1/instances",
         "/api/v1/instances/{instance}", "/api/v1/demand", "/api/v1/demand?service=storefront&step=2",
         "/api/v1/demand?service=storefront&from={hour_ago}&step=60", "/api/v1/latency?service=storefront",
-        "/api/v1/forecast?service=storefront", "/api/v1/decisions", "/api/v1/decisions?limit=1&kind=scale",
+        "/api/v1/forecast?service=storefront",
+        "/api/v1/ledger", "/api/v1/ledger?service=storefront&from={hour_ago}", "/api/v1/decisions", "/api/v1/decisions?limit=1&kind=scale",
         "/api/v1/decisions?before=1", "/api/v1/campaigns", "/api/v1/maintenance", "/api/v1/session", "/api/v1/openapi.json", "/metrics",
         "/healthz"]
 BAD = {"/api/v1/services/nobody": 404, "/api/v1/instances/nobody-1": 404, "/api/v1/forecast": 400,
        "/api/v1/demand?step=0": 400, "/api/v1/demand?from=yesterday": 400, "/api/v1/demand?service=nobody": 404,
-       "/api/v1/decisions?limit=0": 400, "/api/v1/decisions?colour=red": 400, "/api/v1/latency?service=%zz": 400}
+       "/api/v1/decisions?limit=0": 400, "/api/v1/decisions?colour=red": 400, "/api/v1/latency?service=%zz": 400,
+       "/api/v1/ledger?service=nobody": 404, "/api/v1/ledger?from=0": 400, "/api/v1/ledger?to=0": 400}
 
 
 def test_every_answer_is_in_the_document(one):

@@ -38,14 +38,22 @@ export interface RateLimit {
   name: string; by: string; rate_rps: number; burst: number; dry_run: boolean;
   allowed: number; refused: number; allowed_rps: number; refused_rps: number;
 }
-export interface LedgerRow { policy: string; instance_hours: Maybe; cost: Maybe; unserved_requests: Maybe }
+export interface LedgerAccount { policy: string; instance_hours: Maybe; cost: Maybe; unserved_requests: Maybe; instances_max: number }
+export interface Ledger {
+  service: string | null; from: string; to: string; currency: string | null;
+  seconds: number; requests: number; refused_requests: Maybe; policies: LedgerAccount[];
+  prediction: { verdict: "paid" | "did_not_pay" | "depends" | "too_early"; text: string };
+}
+export interface Accuracy {
+  since: string | null; steps: number; ahead_ms: number; mase: Maybe; wape: Maybe;
+  "coverage_q0.1_q0.9": Maybe; "coverage_q0.95": Maybe;
+}
 export interface Status {
   release: string; time: string; started: string | null; supervisor: number; controller: number; workers: number[];
   plan: number; draining: boolean; currency: string | null;
   verdict: { state: "ok" | "attention" | "trouble"; text: string };
   store: Store | null; services: Service[]; campaigns: Campaign[];
   rate_limits: RateLimit[]; rate_limit_table: { keys: number; used_ratio: number };
-  ledger: { since: string | null; policies: LedgerRow[] };
 }
 export interface Demand {
   service: string | null; step_s: number; times_ms: number[];
@@ -59,6 +67,7 @@ export interface LatencyHistory {
 export interface Forecast {
   service: string; step_ms: number; times_ms: number[]; mean: Maybe[]; "q0.1": Maybe[]; "q0.5": Maybe[];
   "q0.9": Maybe[]; provision: Maybe[]; provision_quantile: Maybe;
+  accuracy: Accuracy;
 }
 export interface Decision {
   id: number; time: string; kind: string | null; service: string | null; subject: string | null; action: string | null;
@@ -110,6 +119,8 @@ const of = (service: string): string => `service=${encodeURIComponent(service)}`
 export const askDemand = (service: string): Promise<Demand> => ask(`/api/v1/demand?${of(service)}&step=1`);
 export const askLatency = (service: string): Promise<LatencyHistory> => ask(`/api/v1/latency?${of(service)}`);
 export const askForecast = (service: string): Promise<Forecast> => ask(`/api/v1/forecast?${of(service)}`);
+export const askLedger = (service: string, from: Date): Promise<Ledger> =>
+  ask(`/api/v1/ledger?${of(service)}&from=${from.getTime() / 1000}`);
 export const askDecisions = async (before: number, limit: number): Promise<Decision[]> =>
   (await ask<{ decisions: Decision[] }>(`/api/v1/decisions?limit=${limit}${before > 0 ? `&before=${before}` : ""}`)).decisions;
 

@@ -5,14 +5,16 @@ import { drawCampaigns, factorWords } from "./campaigns";
 import { DemandChart, LatencyChart } from "./charts";
 import { changedWords, DecisionLog } from "./decisions";
 import { byId, keyed, make, setAttribute, setText } from "./dom";
-import { bytes, count, milliseconds, money, percent, rate, span } from "./format";
+import { bytes, count, milliseconds, percent, rate, span } from "./format";
 import { drawInstances } from "./instances";
+import { accuracyWords, chooseLedger, refreshLedger } from "./ledger";
 import { look, startLogin } from "./login";
 import { drawRates } from "./rates";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
 import "./style.css";
 
 const FORECAST_EVERY_MS = 5000;
+const LEDGER_EVERY_MS = 15000;
 const SILENT_MS = 3500; // without a tick for so long, the numbers are called old
 
 const demandChart = new DemandChart(), latencyChart = new LatencyChart(), log = new DecisionLog();
@@ -30,6 +32,7 @@ async function choose(name: string): Promise<void> {
   const next = show(name);
   shown = next;
   location.hash = new URLSearchParams({ service: name }).toString();
+  chooseLedger(name);
   const [demand, latency, forecast] = await Promise.allSettled([askDemand(name), askLatency(name), askForecast(name)]);
   if (demand.status === "fulfilled") fillDemand(next, demand.value);
   if (latency.status === "fulfilled") fillLatency(next, latency.value);
@@ -174,26 +177,6 @@ function drawStages(service: Service): void {
   });
 }
 
-// ---- the ledger ----
-
-const POLICIES: Record<string, string> = {
-  tidegate: "Tidegate, as it was", hpa: "A stock HPA", reactive: "A reactive autoscaler", static_peak: "As many as the peak needs, always",
-  oracle: "A perfect oracle",
-};
-
-function drawLedger(now: Status): void {
-  byId("ledger-panel").hidden = now.ledger.policies.length === 0;
-  setText(byId("ledger-since"), now.ledger.since === null ? "" : `over the last ${span(Date.parse(now.time) - Date.parse(now.ledger.since))}`);
-  keyed(byId("ledger"), now.ledger.policies, (row) => row.policy,
-    (row) => make("tr", {}, make("th", { scope: "row" }, POLICIES[row.policy] ?? row.policy), make("td", {}), make("td", {}), make("td", {})),
-    (element, row) => {
-      const cells = element.querySelectorAll("td");
-      const values = [row.instance_hours === null ? "–" : row.instance_hours.toFixed(2), money(row.cost, now.currency),
-        row.unserved_requests === null ? "–" : count(Math.round(row.unserved_requests), "request")];
-      cells.forEach((cell, i) => setText(cell, values[i] ?? ""));
-    });
-}
-
 // ---- all of it ----
 
 function draw(): void {
@@ -203,7 +186,6 @@ function draw(): void {
   drawFacts(now);
   drawPicker(now.services);
   drawVerdict(now, service);
-  drawLedger(now);
   drawRates(now);
   drawCampaigns(now.campaigns);
   setAttribute(byId("main"), "data-phase", service === undefined ? "empty" : "ready");
@@ -211,6 +193,7 @@ function draw(): void {
   drawTiles(service);
   drawStages(service);
   drawInstances(service, nowS * 1000);
+  setText(byId("accuracy"), accuracyWords(shown.forecast?.accuracy));
   demandChart.update(shown, [...campaigns.values()], nowS);
   const trail = shown.latency.get(stage);
   if (trail !== undefined) latencyChart.update(trail, stage, service.objective_ms, nowS);
@@ -264,6 +247,7 @@ setInterval(() => {
   if (target === null || document.hidden) return;
   askForecast(target.service).then((forecast) => { target.forecast = forecast; }, () => { target.forecast = null; });
 }, FORECAST_EVERY_MS);
+setInterval(() => { if (!document.hidden) void refreshLedger(); }, LEDGER_EVERY_MS);
 
 const listener = {
   tick,

@@ -78,6 +78,18 @@ static json_t *quantile_column(const struct api_forecast *f, size_t level) {
     return column(f->quantiles + level, f->quantile_stride, f->steps);
 }
 
+static json_t *accuracy_json(const struct api_accuracy *a) {
+    json_t *json = json_object();
+    json_put(json, "since", json_time(a->since_ms));
+    json_put(json, "steps", json_integer((json_int_t)a->steps));
+    json_put(json, "ahead_ms", json_integer(a->ahead_ms));
+    json_put(json, "mase", json_known(a->mase));
+    json_put(json, "wape", json_known(a->wape));
+    json_put(json, "coverage_q0.1_q0.9", json_known(a->in_band));
+    json_put(json, "coverage_q0.95", json_known(a->under_bound));
+    return json;
+}
+
 void handle_forecast(struct api_connection *c) {
     const struct api_service *service;
     if (!read_service(c, &service)) {
@@ -97,6 +109,7 @@ void handle_forecast(struct api_connection *c) {
     json_put(json, "q0.9", quantile_column(f, 2));
     json_put(json, "provision", column(f->provision, 1, f->steps));
     json_put(json, "provision_quantile", json_known(f->provision_quantile));
+    json_put(json, "accuracy", accuracy_json(&f->accuracy));
     json_put(json, "campaigns", view_campaigns(c->api->view));
     answer_json(c, 200, json);
 }

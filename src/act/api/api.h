@@ -35,7 +35,6 @@
 #define API_CAMPAIGNS_MAX 64
 #define API_CAMPAIGN_ID_BYTES 96
 #define API_CAMPAIGN_NAME_BYTES 128
-#define API_LEDGER_MAX 8
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
 #define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
@@ -46,6 +45,15 @@ struct api_stage {
     double offered_rps, served_rps;
     double latency_ms_p50, latency_ms_p95,
         latency_ms_p99; /* of the last second; NaN: none served */
+};
+
+/* What was said of steps that have come since; NaN: nothing to say it from. */
+struct api_accuracy {
+    int64_t since_ms; /* unix; 0: of none */
+    int64_t ahead_ms; /* how long before it was said */
+    size_t steps;
+    double mase, wape;
+    double in_band, under_bound; /* shares within q0.1 to q0.9, and below q0.95 */
 };
 
 struct api_forecast {
@@ -59,6 +67,7 @@ struct api_forecast {
     const double *quantiles;
     size_t quantile_stride;
     double provision_quantile;
+    struct api_accuracy accuracy; /* of the past week */
 };
 
 /* An instance that a person has taken out of rotation. */
@@ -141,12 +150,6 @@ struct api_campaign {
     } expected;
 };
 
-/* What a policy would have cost and dropped since `ledger_since_ms`; the first row is what was. */
-struct api_ledger_row {
-    char policy[PLAN_NAME_BYTES]; /* "tidegate", "hpa", "static_peak", "oracle" */
-    double instance_hours, cost, unserved_requests;
-};
-
 /* The access log; the counters of this controller. */
 struct api_access_log {
     bool on, failing;
@@ -181,16 +184,15 @@ struct api_view {
     bool sandboxed;         /* it is configured */
     uint32_t sandbox_parts; /* in force in every worker that runs: 1 << enum guard_part */
     bool draining;
-    char currency[8]; /* "EUR"; empty: no price known */
-    uint32_t service_count, instance_count, campaign_count, ledger_count, certificate_count;
+    char currency[8];          /* "EUR"; empty: no price known */
+    double margin_per_request; /* NaN: not known */
+    uint32_t service_count, instance_count, campaign_count, certificate_count;
     uint32_t maintenance_count;
-    int64_t ledger_since_ms;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_maintenance maintenance[API_MAINTENANCE_MAX];
-    struct api_campaign campaigns[API_CAMPAIGNS_MAX]; /* running or to come, by start */
-    struct api_ledger_row ledger[API_LEDGER_MAX];
+    struct api_campaign campaigns[API_CAMPAIGNS_MAX];          /* running or to come, by start */
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
     uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
     double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */

@@ -190,8 +190,8 @@ void events_decision(struct api *api, const struct decision *d);
 /* The handlers, one a row of the table in routes.c. */
 typedef void api_handler(struct api_connection *c);
 api_handler handle_status, handle_services, handle_service, handle_instances, handle_instance,
-    handle_demand, handle_latency, handle_forecast, handle_decisions, handle_campaigns,
-    handle_events, handle_openapi, handle_metrics, handle_health, handle_dashboard, handle_reload,
-    handle_drain, handle_instance_drain, handle_maintenance_list, handle_maintenance_start,
-    handle_maintenance_end, handle_campaign_put, handle_campaign_remove, handle_session,
-    handle_tokens, handle_token_create, handle_token_revoke;
+    handle_demand, handle_latency, handle_forecast, handle_ledger, handle_decisions,
+    handle_campaigns, handle_events, handle_openapi, handle_metrics, handle_health,
+    handle_dashboard, handle_reload, handle_drain, handle_instance_drain, handle_maintenance_list,
+    handle_maintenance_start, handle_maintenance_end, handle_campaign_put, handle_campaign_remove,
+    handle_session, handle_tokens, handle_token_create, handle_token_revoke;

@@ -22,6 +22,7 @@ static const struct {
     { "/api/v1/demand", HTTP_GET, ROLE_VIEWER, handle_demand, NULL },
     { "/api/v1/latency", HTTP_GET, ROLE_VIEWER, handle_latency, NULL },
     { "/api/v1/forecast", HTTP_GET, ROLE_VIEWER, handle_forecast, NULL },
+    { "/api/v1/ledger", HTTP_GET, ROLE_VIEWER, handle_ledger, NULL },
     { "/api/v1/decisions", HTTP_GET, ROLE_VIEWER, handle_decisions, NULL },
     { "/api/v1/campaigns", HTTP_GET, ROLE_VIEWER, handle_campaigns, NULL },
     { "/api/v1/campaigns", HTTP_POST, ROLE_OPERATOR, handle_campaign_put, "put_campaign" },

@@ -138,22 +138,6 @@ static json_t *store_json(struct store *store) {
     return json;
 }
 
-static json_t *ledger_json(const struct api_view *view) {
-    json_t *rows = json_array(), *ledger = json_object();
-    for (uint32_t i = 0; i < view->ledger_count; i++) {
-        const struct api_ledger_row *row = &view->ledger[i];
-        json_t *json = json_object();
-        json_put(json, "policy", json_text(row->policy));
-        json_put(json, "instance_hours", json_known(row->instance_hours));
-        json_put(json, "cost", json_known(row->cost));
-        json_put(json, "unserved_requests", json_known(row->unserved_requests));
-        json_array_append_new(rows, json);
-    }
-    json_put(ledger, "since", json_time(view->ledger_since_ms));
-    json_put(ledger, "policies", rows);
-    return ledger;
-}
-
 static json_t *services_json(const struct api_view *view) {
     json_t *services = json_array();
     for (uint32_t i = 0; i < view->service_count; i++) {
@@ -227,7 +211,6 @@ json_t *view_status(struct api *api) {
     json_put(json, "rate_limits", rates_json(view));
     json_put(json, "rate_limit_table", rate_table_json(view));
     json_put(json, "campaigns", view_campaigns(view));
-    json_put(json, "ledger", ledger_json(view));
     return json;
 }
 

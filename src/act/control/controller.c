@@ -569,6 +569,9 @@ static void controller_fini(struct controller *c) {
         api_free(c->api);
         (void)loop_turn(c->loop, 0, &err);
     }
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        accounts_end(c, &c->services[i]);
+    }
     fleet_free(c->fleet);
     services_keep(c);
     store_close(c->store, STORE_CLOSE_MS);

@@ -6,6 +6,7 @@
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
+ *   accounts.c     what it cost, and what others would have
  *   heal.c         who is ill: eject, replace
  *   checks.c       requests and probes: what each tells the other
  *   maintenance.c  instances that a person took out
@@ -29,6 +30,7 @@
 #include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
+#include "decide/cost/ledger.h"
 #include "decide/remediation/remedy.h"
 #include "record/store/store.h"
 
@@ -85,7 +87,9 @@ struct controlled {
     struct foresee foresee;
     struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
     bool foresees;                                /* foresee was initialised */
-    bool decided;                                 /* for the first time since we started */
+    struct ledger ledger;
+    bool accounts; /* ledger was initialised */
+    bool decided;  /* for the first time since we started */
     struct remedy_policy remedy;
     struct service_reading last;
     struct service_second second;
@@ -216,6 +220,13 @@ void scale_service(struct controller *c, unsigned service);
 /* As many in rotation as were wanted last, from those that are warm; what lacks is started. */
 void scale_fill(struct controller *c, unsigned service);
 bool member_is_outdated(const struct controller *c, const struct member *m);
+
+/* accounts.c */
+/* Its configuration is there, or has changed. */
+void accounts_apply(struct controller *c, struct controlled *s);
+void accounts_second(struct controller *c, unsigned service, int64_t now_ms);
+/* What was seen is judged and written; before the store is closed. */
+void accounts_end(struct controller *c, struct controlled *s);
 
 /* heal.c */
 void heal_tick(struct controller *c);

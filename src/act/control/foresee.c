@@ -9,6 +9,7 @@
 #define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
 #define MEDIAN 1 /* of those for people */
+#define BOUND 3  /* of trust_levels: 0.95 */
 static const double asked_levels[ASKED] = { 0.1, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98, 0.99 };
 static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
@@ -75,6 +76,7 @@ bool foresee_init(struct foresee *f, const struct foresee_options *options, stru
         return true; /* nobody would ask it */
     }
     int64_t season_ms = options->season_count > 0 ? options->season_ms[0] : options->step_ms;
+    accuracy_init(&f->accuracy, options->step_ms, season_ms);
     f->forecast = trust_init(&f->trust, options->step_ms, season_ms, err)
                       ? forecast_new(&forecast, err)
                       : NULL;
@@ -176,14 +178,37 @@ static void follow(struct foresee *f) {
     }
 }
 
+size_t foresee_horizon_steps(const struct foresee *f) {
+    return (size_t)(autoscale_horizon_ms(&f->policy, foresee_lead_ms(f), f->step_ms) / f->step_ms);
+}
+
+/* What is said now of the step that decides an order of now, to be judged when it has come. */
+static void note_said(struct foresee *f) {
+    size_t ahead = foresee_horizon_steps(f);
+    if (ahead >= f->path_steps) {
+        return;
+    }
+    const double *people = &f->path[ahead * FORESEE_LEVELS];
+    struct accuracy_said said = {
+        .start_ms = f->path_start_ms + (int64_t)ahead * f->step_ms,
+        .low = (float)people[0],
+        .median = (float)people[MEDIAN],
+        .high = (float)people[2],
+        .bound = (float)f->levels[ahead * TRUST_LEVELS + BOUND],
+    };
+    accuracy_said(&f->accuracy, &said);
+}
+
 static void learn_slot(struct foresee *f, int64_t slot_ms, double rps) {
     int64_t end_ms = slot_ms + f->step_ms;
     double ordinary = uplift_ordinary(&f->uplift, slot_ms, end_ms, rps);
     if (f->forecast == NULL || !forecast_observe(f->forecast, slot_ms, ordinary)) {
         return;
     }
+    accuracy_came(&f->accuracy, slot_ms, rps);
     look_ahead(f, end_ms, path_length(f, foresee_lead_ms(f)));
     if (f->path_steps > 0) {
+        note_said(f);
         struct trust_input input = trust_input_of(f);
         trust_step(&f->trust, &input, rps);
         follow(f);

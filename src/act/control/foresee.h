@@ -12,6 +12,7 @@
 #include "decide/autoscale/lead_time.h"
 #include "decide/autoscale/trust.h"
 #include "decide/autoscale/versions.h"
+#include "decide/forecast/accuracy.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/uplift.h"
@@ -85,7 +86,8 @@ struct foresee {
     double announced[FORESEE_STEPS_MAX];             /* of campaigns that begin; NaN: none does */
     double provision[FORESEE_STEPS_MAX];             /* the higher one of both; for people */
     struct foresee_shown shown;                      /* what decisions and people see */
-    double ordinary_rps; /* median forecast of this step without campaigns; NaN: none */
+    struct accuracy accuracy; /* of what was said one planning horizon before */
+    double ordinary_rps;      /* median forecast of this step without campaigns; NaN: none */
 };
 
 /* How many steps of the forecast decisions look at; at least FORESEE_SHOW_MS of them, for people.
@@ -125,6 +127,9 @@ void foresee_sum_calls(struct foresee *f);
 /* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. Its callers
  * come first. */
 void foresee_decide(struct foresee *f, int64_t now_ms, uint32_t serving, uint32_t starting);
+
+/* How far ahead an order of now has to look, in whole steps: what the accuracy is about. */
+size_t foresee_horizon_steps(const struct foresee *f);
 
 /* The forecast of the step that covers `now_ms`, of the level with that index; NaN: none. */
 double foresee_at(const struct foresee *f, int64_t now_ms, unsigned level);

@@ -235,6 +235,7 @@ static void end(struct controller *c, unsigned index) {
         }
     }
     fleet_set_service(c->fleet, index, NULL, NULL);
+    accounts_end(c, s);
     foresee_fini(&s->foresee);
     *s = (struct controlled){ .used = false };
 }
@@ -262,6 +263,7 @@ void services_apply(struct controller *c) {
             capacity_set_objective(&s->foresee.capacity, options.objective_ms);
         }
         s->config = config;
+        accounts_apply(c, s);
         s->remedy = remedy_policy_for((uint32_t)config->objective.latency_ms);
         fleet_set_service(c->fleet, (unsigned)index, config->name, &config->fleet);
         versions_select(&s->foresee.versions, &s->foresee.capacity,
@@ -381,6 +383,7 @@ void services_second(struct controller *c, int64_t now_ms) {
             foresee_observe(&s->foresee, now_ms, &s->second);
             observe_objective(s);
             write_sample(c, s, i, now_ms);
+            accounts_second(c, i, now_ms);
         }
         observe_members(c, i);
         note(c, s);

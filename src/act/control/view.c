@@ -52,6 +52,7 @@ static void fill_demand(const struct controlled *s, struct api_service *out) {
 
 static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api_service *out) {
     const struct foresee *f = &s->foresee;
+    struct accuracy_score score = accuracy_score(&f->accuracy);
     out->forecast_rps_low = foresee_at(f, now_ms, 0);
     out->forecast_rps = foresee_at(f, now_ms, 1);
     out->forecast_rps_high = foresee_at(f, now_ms, 2);
@@ -64,6 +65,13 @@ static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api
         .quantile_stride = FORESEE_LEVELS,
         .provision = f->shown.provision,
         .provision_quantile = f->quantile,
+        .accuracy = { .since_ms = score.since_ms,
+                      .ahead_ms = (int64_t)foresee_horizon_steps(f) * f->step_ms,
+                      .steps = score.steps,
+                      .mase = score.mase,
+                      .wape = score.wape,
+                      .in_band = score.in_band,
+                      .under_bound = score.under_bound },
     };
 }
 
@@ -299,6 +307,7 @@ void view_fill(struct controller *c, int64_t now_ms) {
         view->workers[i] = (pid_t)atomic_load(&w->pid);
         view->sandbox_parts &= view->workers[i] == 0 ? GUARD_ALL : atomic_load(&w->guard);
     }
+    view->margin_per_request = c->shop.demand.margin_per_request;
     view->service_count = 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         fill_service(c, i, now_ms, &view->services[i]);

@@ -17,6 +17,7 @@ enum sqlite_statement {
     STATEMENT_TOKEN_GONE,
     STATEMENT_CAPACITY,
     STATEMENT_CAPACITIES_OLD,
+    STATEMENT_LEDGER,
     STATEMENT_LAST_LINK,
     STATEMENT_LINK,
     STATEMENT_COUNT,
@@ -73,5 +74,7 @@ bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, in
                            store_each_instance *each, void *each_self, struct error *err);
 bool sqlite_read_capacities(void *self, struct slice service, store_each_capacity *each,
                             void *each_self, struct error *err);
+bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
+                        store_each_ledger_row *each, void *each_self, struct error *err);
 bool sqlite_read_tokens(void *self, store_each_token *each, void *each_self, struct error *err);
 bool sqlite_verify_chain(void *self, struct store_chain *chain, struct error *err);

@@ -205,6 +205,67 @@ bool sqlite_read_capacities(void *self, struct slice service, store_each_capacit
     return each_row(s, statement, capacity_row, &rows, err);
 }
 
+/* ---- the ledger ---- */
+
+struct ledger_rows {
+    store_each_ledger_row *each;
+    void *self;
+};
+
+static bool ledger_row(sqlite3_stmt *statement, void *self) {
+    const struct ledger_rows *rows = self;
+    struct store_ledger_row row = {
+        .hour_ms = sqlite3_column_int64(statement, 1),
+        .seconds = sqlite_take_number(statement, 3),
+        .requests = sqlite_take_number(statement, 4),
+        .unserved = sqlite_take_number(statement, 5),
+        .refused = sqlite_take_number(statement, 6),
+        .instance_hours = sqlite_take_number(statement, 7),
+        .cost = sqlite_take_number(statement, 8),
+        .instances_max = (uint32_t)sqlite3_column_int64(statement, 9),
+    };
+    bool whole = sqlite_take_text(statement, 0, row.service, sizeof row.service) &&
+                 sqlite_take_text(statement, 2, row.policy, sizeof row.policy);
+    return !whole || rows->each(rows->self, &row); /* another's policy has a longer name */
+}
+
+/* A sum with one unknown cost is unknown. */
+#define LEDGER_OF_ALL                                                                              \
+    "SELECT '', hour_ms, policy, max(seconds), sum(requests), sum(unserved), sum(refused),"        \
+    " sum(instance_hours), CASE WHEN count(*) = count(cost) THEN sum(cost) END,"                   \
+    " max(instances_max) FROM ledger WHERE hour_ms >= ?1 AND hour_ms < ?2 AND ?3 = ''"             \
+    " GROUP BY hour_ms, policy ORDER BY hour_ms, policy LIMIT ?4"
+#define LEDGER_OF_ONE                                                                              \
+    "SELECT service, hour_ms, policy, seconds, requests, unserved, refused, instance_hours, cost," \
+    " instances_max FROM ledger WHERE hour_ms >= ?1 AND hour_ms < ?2 AND service = ?3"             \
+    " ORDER BY hour_ms, policy LIMIT ?4"
+
+/* The writer, in its own thread, may not have brought an older database up to date yet. */
+static bool has_ledger(struct sqlite_store *s, struct error *err) {
+    int64_t there;
+    return sqlite_number(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", 0, &there,
+                         err) &&
+           (there > 0 || error_set(err, ERROR_NOT_FOUND, "%s has no ledger yet", s->where));
+}
+
+bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
+                        store_each_ledger_row *each, void *each_self, struct error *err) {
+    struct sqlite_store *s = self;
+    sqlite3_stmt *statement =
+        has_ledger(s, err)
+            ? sqlite_prepare(s, service.len == 0 ? LEDGER_OF_ALL : LEDGER_OF_ONE, err)
+            : NULL;
+    if (statement == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, from_ms);
+    sqlite3_bind_int64(statement, 2, to_ms);
+    bind_slice(statement, 3, service);
+    sqlite3_bind_int64(statement, 4, STORE_QUERY_ROWS_MAX);
+    struct ledger_rows rows = { .each = each, .self = each_self };
+    return each_row(s, statement, ledger_row, &rows, err);
+}
+
 /* ---- tokens ---- */
 
 struct token_rows {

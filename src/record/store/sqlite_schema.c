@@ -35,6 +35,12 @@ static const char *const migrations[] = {
     "CREATE TABLE capacities ("
     "  service TEXT NOT NULL, version TEXT NOT NULL, time_ms INTEGER NOT NULL,"
     "  evidence BLOB NOT NULL, PRIMARY KEY (service, version)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE ledger ("
+    "  service TEXT NOT NULL, hour_ms INTEGER NOT NULL, policy TEXT NOT NULL,"
+    "  seconds REAL, requests REAL, unserved REAL, refused REAL, instance_hours REAL, cost REAL,"
+    "  instances_max INTEGER NOT NULL,"
+    "  PRIMARY KEY (service, hour_ms, policy)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX ledger_by_age ON ledger (hour_ms);",
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof migrations[0]))
 

@@ -98,6 +98,26 @@ static bool write_capacity(struct sqlite_store *s, const struct store_capacity *
     return sqlite_run(s, row, err) && sqlite_run(s, old, err);
 }
 
+static bool write_ledger_row(struct sqlite_store *s, const struct store_ledger_row *given,
+                             struct error *err) {
+    sqlite3_stmt *row = sqlite_statement(
+        s, STATEMENT_LEDGER, "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        err);
+    if (row == NULL) {
+        return false;
+    }
+    sqlite_bind_words(row, 1, given->service);
+    sqlite3_bind_int64(row, 2, given->hour_ms);
+    sqlite_bind_words(row, 3, given->policy);
+    const double numbers[] = { given->seconds, given->requests,       given->unserved,
+                               given->refused, given->instance_hours, given->cost };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sqlite_bind_number(row, (int)i + 4, numbers[i]);
+    }
+    sqlite3_bind_int64(row, 10, given->instances_max);
+    return sqlite_run(s, row, err);
+}
+
 /* ---- the chain ---- */
 
 struct link {
@@ -225,6 +245,8 @@ static bool write_event(struct sqlite_store *s, const struct store_event *event,
         return write_token(s, &event->token, err);
     case STORE_EVENT_CAPACITY:
         return write_capacity(s, &event->capacity, err);
+    case STORE_EVENT_LEDGER:
+        return write_ledger_row(s, &event->ledger, err);
     }
     return true;
 }
@@ -337,10 +359,23 @@ static bool forget(struct sqlite_store *s, int64_t step_s, int64_t before_ms, bo
     return true;
 }
 
+static bool forget_ledger(struct sqlite_store *s, int64_t before_ms, bool *more,
+                          struct error *err) {
+    if (!run_with_times(s,
+                        "DELETE FROM ledger WHERE (service, hour_ms, policy) IN (SELECT service, "
+                        "hour_ms, policy FROM ledger WHERE hour_ms < ?1 LIMIT ?2)",
+                        before_ms, RETENTION_ROWS, err)) {
+        return false;
+    }
+    *more = *more || sqlite3_changes(s->db) == RETENTION_ROWS;
+    return true;
+}
+
 bool sqlite_maintain(void *self, int64_t now_ms, bool *more, struct error *err) {
     struct sqlite_store *s = self;
     *more = false;
     return roll_minutes(s, now_ms, more, err) &&
            forget(s, 1, now_ms - STORE_RETENTION_SECONDS_MS, more, err) &&
-           forget(s, 60, now_ms - STORE_RETENTION_MINUTES_MS, more, err);
+           forget(s, 60, now_ms - STORE_RETENTION_MINUTES_MS, more, err) &&
+           forget_ledger(s, now_ms - STORE_RETENTION_LEDGER_MS, more, err);
 }

@@ -256,6 +256,11 @@ bool store_put_token(struct store *s, const struct store_token *token, bool gone
     return store_queue_event(&s->queue, &event);
 }
 
+bool store_put_ledger(struct store *s, const struct store_ledger_row *row) {
+    struct store_event event = { .kind = STORE_EVENT_LEDGER, .ledger = *row };
+    return store_queue_event(&s->queue, &event);
+}
+
 struct store_health store_health(struct store *s) {
     pthread_mutex_lock(&s->health_lock);
     struct store_health health = s->health;
@@ -311,6 +316,12 @@ bool store_read_capacities(struct store *s, struct slice service, store_each_cap
                            void *self, struct error *err) {
     return begin_read(s, err) &&
            end_read(s, s->backend->read_capacities(s->reader, service, each, self, err));
+}
+
+bool store_read_ledger(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
+                       store_each_ledger_row *each, void *self, struct error *err) {
+    return begin_read(s, err) && end_read(s, s->backend->read_ledger(s->reader, service, from_ms,
+                                                                     to_ms, each, self, err));
 }
 
 bool store_read_tokens(struct store *s, store_each_token *each, void *self, struct error *err) {

@@ -27,6 +27,7 @@
 #define STORE_QUERY_ROWS_MAX 20000 /* of one query; more: take a coarser step */
 #define STORE_RETENTION_SECONDS_MS (2LL * 86400 * 1000)   /* of 1 s samples */
 #define STORE_RETENTION_MINUTES_MS (400LL * 86400 * 1000) /* of 1 min samples */
+#define STORE_RETENTION_LEDGER_MS (400LL * 86400 * 1000)
 
 /* One service over one step that starts at time_ms (unix). NaN: not known. A minute has the mean
  * of its seconds, and the highest of their p99. */
@@ -57,6 +58,19 @@ struct store_capacity {
     uint8_t bytes[STORE_EVIDENCE_BYTES];
 };
 
+#define STORE_POLICY_BYTES 16
+/* What one hour of a service cost and dropped under one policy (decide/cost/ledger.h). */
+struct store_ledger_row {
+    char service[STORE_NAME_BYTES], policy[STORE_POLICY_BYTES];
+    int64_t hour_ms; /* unix, of its start */
+    double seconds;  /* of it that were judged */
+    double requests, unserved;
+    double refused; /* really turned away; NaN: the policy is a what-if */
+    double instance_hours;
+    double cost; /* NaN: no price */
+    uint32_t instances_max;
+};
+
 #define STORE_TOKEN_ID_BYTES 9
 #define STORE_HASH_BYTES 32
 
@@ -80,19 +94,19 @@ struct store_health {
 
 struct store;
 
-/* Opens "sqlite:PATH" (a relative path is meant from `folder`), creating file and folder when they
- * are missing, and brings its schema up to date. ERROR_INVALID: the spec is not understood, or the
- * file is not ours, not a database or of a newer version; nothing is changed then. A locked or full
- * one is no error: the store starts, says so in its health and goes on trying.
- * Its thread is started here: open it in the process that uses it (after fork). */
+/* Opens "sqlite:PATH" (a relative path is meant from `folder`), creating file and folder when
+ * they are missing, and brings its schema up to date. ERROR_INVALID: the spec is not
+ * understood, or the file is not ours, not a database or of a newer version; nothing is changed
+ * then. A locked or full one is no error: the store starts, says so in its health and goes on
+ * trying. Its thread is started here: open it in the process that uses it (after fork). */
 struct store *store_open(struct slice spec, const char *folder, struct error *err);
-/* As store_open, for reading only (command line): no thread, nothing is created. ERROR_NOT_FOUND
- * without a file, ERROR_BUSY when it is locked. */
+/* As store_open, for reading only (command line): no thread, nothing is created.
+ * ERROR_NOT_FOUND without a file, ERROR_BUSY when it is locked. */
 struct store *store_open_reader(struct slice spec, const char *folder, struct error *err);
 /* Whether the spec is understood; touches nothing: for `tidegate check`. */
 bool store_check_spec(struct slice spec, struct error *err);
-/* Whether `run` may start with it: what store_open would refuse, and the database's own integrity
- * check when it is not larger than STORE_CHECK_BYTES_MAX. A missing file is fine. */
+/* Whether `run` may start with it: what store_open would refuse, and the database's own
+ * integrity check when it is not larger than STORE_CHECK_BYTES_MAX. A missing file is fine. */
 bool store_check(struct slice spec, const char *folder, struct error *err);
 /* Writes what is queued, for at most `patience_ms`, then ends the thread. NULL is fine. */
 void store_close(struct store *s, uint32_t patience_ms);
@@ -103,18 +117,21 @@ void store_close(struct store *s, uint32_t patience_ms);
 void store_append_sample(struct store *s, const struct store_sample *sample);
 /* Gives the decision its id (also returned) and queues it. */
 int64_t store_append_decision(struct store *s, const struct decision *decision);
-/* The fault behind decision `id` is over: it healed after healed_ms. Part of the chain as a row of
- * its own, so that what was written is never changed. */
+/* The fault behind decision `id` is over: it healed after healed_ms. Part of the chain as a row
+ * of its own, so that what was written is never changed. */
 void store_append_healed(struct store *s, int64_t id, double noticed_ms, double healed_ms);
 /* The instance as it is now; the same (service, id, started_ms) again replaces the row. */
 void store_put_instance(struct store *s, const struct store_instance *instance);
 
-/* As it is now; the same (service, version) again replaces the row. Of each service the newest few
- * versions are kept. */
+/* As it is now; the same (service, version) again replaces the row. Of each service the newest
+ * few versions are kept. */
 void store_put_capacity(struct store *s, const struct store_capacity *capacity);
+/* The hour as it is now; the same (service, hour, policy) again replaces the row. False: as
+ * with store_put_token. */
+bool store_put_ledger(struct store *s, const struct store_ledger_row *row);
 
-/* The token as it is now; the same id again replaces the row. `gone`: the row goes. False when the
- * queue is full: nothing will be written. */
+/* The token as it is now; the same id again replaces the row. `gone`: the row goes. False when
+ * the queue is full: nothing will be written. */
 bool store_put_token(struct store *s, const struct store_token *token, bool gone);
 
 struct store_health store_health(struct store *s);
@@ -142,7 +159,8 @@ bool store_read_decisions(struct store *s, const struct store_decision_query *qu
                           bool (*each)(void *self, const struct decision *decision), void *self,
                           struct error *err);
 
-/* Instances that started in [from_ms, to_ms) or still run, oldest first: learned start-up times. */
+/* Instances that started in [from_ms, to_ms) or still run, oldest first: learned start-up
+ * times. */
 bool store_read_instances(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
                           bool (*each)(void *self, const struct store_instance *instance),
                           void *self, struct error *err);
@@ -151,6 +169,11 @@ bool store_read_instances(struct store *s, struct slice service, int64_t from_ms
 bool store_read_capacities(struct store *s, struct slice service,
                            bool (*each)(void *self, const struct store_capacity *capacity),
                            void *self, struct error *err);
+/* Rows of hours that begin in [from_ms, to_ms), in order of time, then policy. An empty
+ * service: the sum over all of them, `seconds` and `instances_max` of the one that has most. */
+bool store_read_ledger(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,
+                       bool (*each)(void *self, const struct store_ledger_row *row), void *self,
+                       struct error *err);
 
 /* All of them, oldest first. */
 bool store_read_tokens(struct store *s, bool (*each)(void *self, const struct store_token *token),

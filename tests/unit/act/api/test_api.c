@@ -57,7 +57,8 @@ static bool instance_output(void *self, struct slice id, struct buffer *out) {
 }
 
 static void fill_view(void) {
-    static const double path[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, mean[2] = { 2.5, 6.5 };
+    static const double path[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, mean[2] = { 2.5, 6.5 },
+                        provision[2] = { 4, 8 };
     view = calloc(1, sizeof *view);
     view->now_ms = NOW_MS;
     view->supervisor = 10;
@@ -81,7 +82,15 @@ static void fill_view(void) {
                                          .mean = mean,
                                          .quantiles = path,
                                          .quantile_stride = 4,
-                                         .provision_quantile = 0.93 };
+                                         .provision = provision,
+                                         .provision_quantile = 0.93,
+                                         .accuracy = { .since_ms = 1800000000000,
+                                                       .ahead_ms = 90000,
+                                                       .steps = 42,
+                                                       .mase = 0.75,
+                                                       .wape = 0.125,
+                                                       .in_band = NAN,
+                                                       .under_bound = 0.5 } };
     struct api_instance *i = &view->instances[0];
     strcpy(i->id, "storefront-1");
     i->service = 1;
@@ -253,7 +262,9 @@ static void answers(void **state) {
         { "/api/v1/forecast", 400, { "service is missing" } },
         { "/api/v1/forecast?service=storefront",
           200,
-          { "\"q0.1\":[1.0,5.0]", "\"provision\":[4.0,8.0]", "\"mean\":[2.5,6.5]" } },
+          { "\"q0.1\":[1.0,5.0]", "\"provision\":[4.0,8.0]",
+            "\"steps\":42,\"ahead_ms\":90000,\"mase\":0.75,\"wape\":0.125,"
+            "\"coverage_q0.1_q0.9\":null,\"coverage_q0.95\":0.5" } },
         { "/api/v1/decisions?limit=5", 200, { "{\"decisions\":[]}" } },
         { "/api/v1/decisions?limit=5000", 400, { "expected 1 to 1000" } },
         { "/api/v1/decisions?color=red", 400, { "expected limit, service, kind, after, before" } },
