@@ -9,7 +9,7 @@
 #define SCALE_LEAST_RATIO 0.02 /* below this share of the usual scale an error says nothing */
 #define ERROR_MOST 50.0
 #define ERRORS_ENOUGH 20
-#define RATE 0.001
+#define RATE 0.004
 #define RATE_AHEAD 12.0
 #define LEVEL_MOST 0.998
 #define CENTER_POWER 12

@@ -28,8 +28,8 @@ double spread_scale_at(const struct spread_scale *s, int64_t slot, double foreca
 
 #define SPREAD_LEVELS 4 /* at which coverage is watched */
 
-/* Where the middle is: what the forecast has been off by lately, over the last quarter of the span,
- * half of it, all of it, or not at all; weighed by what the error would have been. */
+/* Where the middle is: what the forecast has been off by lately, over the last twelfth, quarter
+ * or half of the span, all of it, or not at all; weighed by what the errors would have been. */
 #define SPREAD_CENTERS 5
 struct spread_center {
     float at[SPREAD_CENTERS]; /* medians of the errors; the first is 0 */
