@@ -182,7 +182,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 static float median_of_last(const struct spread *s, size_t count) {
-    float last[SPREAD_ERRORS];
+    float last[SPREAD_ERRORS] = { 0 };
     count = count < s->len ? count : s->len;
     for (size_t i = 0; i < count; i++) {
         last[i] = s->errors[(s->next + SPREAD_ERRORS - 1 - i) % SPREAD_ERRORS];
