@@ -7,7 +7,6 @@
 #include "decide/forecast/blend.h"
 #include "decide/forecast/boost.h"
 #include "decide/forecast/combination.h"
-#include "decide/forecast/linear.h"
 #include "decide/forecast/spread.h"
 
 #define RUNGS_MAX 24            /* of the ladder of horizons */
@@ -17,9 +16,6 @@
 #define PLEDGES_A_SEASON 50     /* at most: scoring what was said costs more than a sample */
 #define BLEND_SEASONS 42        /* … and how much trees helped */
 #define BLEND_SEASONS_ENOUGH 3
-#define LINE_SEASONS 42 /* … and what the lines have learned */
-#define LINE_SEASONS_ENOUGH 3
-#define SOLVE_PLEDGES 8   /* a line is found anew after so many */
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
@@ -28,7 +24,8 @@
  * effects, of the trees, must not flatter it. With the calendar's effects, without given
  * multipliers. */
 struct pledge {
-    float first, trees, line, said; /* the members' mean, its corrections, their blend; NaN: none */
+    float first, second,
+        said; /* the members' mean, what trees make of it, their blend; NaN: none */
 };
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
@@ -36,8 +33,7 @@ struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
-    struct linear *linear;
-    struct blend blend; /* of the combination and its corrections */
+    struct blend blend; /* of the combination and its correction by trees */
     struct spread spread;
     struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
     uint32_t pledge_count;
@@ -55,7 +51,6 @@ struct forecast {
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
     uint32_t reweigh_steps, pledge_steps;
     struct pledge *pledges; /* of all rungs */
-    struct linear *lines;   /* likewise */
     struct spread_scale scale;
     struct effects effects;
     struct known known;
@@ -137,7 +132,7 @@ static bool allocate_pledges(struct forecast *f) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        f->pledges[i] = (struct pledge){ NAN, NAN, NAN, NAN };
+        f->pledges[i] = (struct pledge){ NAN, NAN, NAN };
     }
     struct pledge *next = f->pledges;
     for (size_t i = 0; i < f->rung_count; i++) {
@@ -147,22 +142,12 @@ static bool allocate_pledges(struct forecast *f) {
     return true;
 }
 
-static bool allocate_lines(struct forecast *f) {
-    double pledges = (double)f->season_steps / f->pledge_steps; /* in a season */
-    f->lines = malloc(f->rung_count * sizeof *f->lines);
-    for (size_t i = 0; f->lines != NULL && i < f->rung_count; i++) {
-        f->rungs[i].linear = &f->lines[i];
-        linear_init(&f->lines[i], LINE_SEASONS * pledges, LINE_SEASONS_ENOUGH * pledges);
-    }
-    return f->lines != NULL;
-}
-
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
     f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
     uint32_t interval =
         f->options.horizon_steps > f->season_steps ? f->options.horizon_steps : f->season_steps;
-    if (f->origins == NULL || !allocate_pledges(f) || !allocate_lines(f) ||
-        !history_init(&f->history, keep) || !boost_init(&f->boost, interval)) {
+    if (f->origins == NULL || !allocate_pledges(f) || !history_init(&f->history, keep) ||
+        !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
     return true;
@@ -203,7 +188,6 @@ void forecast_free(struct forecast *f) {
         boost_fini(&f->boost);
         free(f->origins);
         free(f->pledges);
-        free(f->lines);
         free(f);
     }
 }
@@ -275,46 +259,6 @@ static struct features_input features_of(const struct forecast *f, int64_t slot,
     };
 }
 
-/* False when nothing usual is known to measure by. */
-static bool fill_line(const struct forecast *f, int64_t slot, uint32_t ahead,
-                      const double *forecasts, double base, struct linear_features *out) {
-    double level = features_level(&f->members, &f->history, slot - ahead);
-    if (isnan(level) || isnan(base)) {
-        return false;
-    }
-    linear_fill(&(struct linear_input){ .members = &f->members,
-                                        .history = &f->history,
-                                        .forecasts = forecasts,
-                                        .base = base,
-                                        .level = level,
-                                        .slot = slot,
-                                        .ahead = ahead },
-                out);
-    return true;
-}
-
-/* All that is said of one slot, in the unit of the members. */
-struct opinion {
-    struct blend_forecasts of;
-    struct linear_features line; /* for the line of another rung */
-    bool line_known;
-};
-
-static void take_line(struct opinion *o, const struct rung *r) {
-    o->of.line = o->line_known ? linear_correct(r->linear, &o->line, o->of.first) : (double)NAN;
-}
-
-static void form_opinion(const struct forecast *f, const struct features_input *in,
-                         const double *forecasts, double first, struct opinion *o) {
-    o->of = (struct blend_forecasts){ first, NAN, NAN };
-    if (boost_model(&f->boost) != NULL) {
-        struct correction c;
-        prepare_correction(f, in, first, &c);
-        o->of.trees = corrected(f, in, &c);
-    }
-    o->line_known = fill_line(f, in->slot, in->ahead, forecasts, first, &o->line);
-}
-
 /* Rungs take turns. */
 static bool pledges_at(const struct forecast *f, size_t rung, int64_t origin_slot) {
     return (uint64_t)(origin_slot + (int64_t)rung) % f->pledge_steps == 0;
@@ -336,14 +280,15 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
     members_predict(&f->members, &profiles, origin_of(f, origin_slot), r->fade, forecasts);
     known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &known);
-    double first = combination_forecast(&r->combination, &f->members, forecasts);
-    struct features_input in = features_of(f, slot, r->ahead, &profiles, known.learned);
-    struct opinion o;
-    form_opinion(f, &in, forecasts, first, &o);
-    take_line(&o, r);
-    *p = (struct pledge){ (float)(first * known.learned), (float)(o.of.trees * known.learned),
-                          (float)(o.of.line * known.learned),
-                          (float)(blend_mix(&r->blend, &o.of) * known.learned) };
+    double first = combination_forecast(&r->combination, &f->members, forecasts), second = NAN;
+    if (boost_model(&f->boost) != NULL && !isnan(first)) {
+        struct features_input in = features_of(f, slot, r->ahead, &profiles, known.learned);
+        struct correction c;
+        prepare_correction(f, &in, first, &c);
+        second = corrected(f, &in, &c);
+    }
+    *p = (struct pledge){ (float)(first * known.learned), (float)(second * known.learned),
+                          (float)(blend_mix(&r->blend, first, second) * known.learned) };
 }
 
 struct sample {
@@ -360,10 +305,7 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
     if (isnan(said)) {
         return;
     }
-    blend_observe(&r->blend,
-                  &(struct blend_forecasts){ (double)p->first * given, (double)p->trees * given,
-                                             (double)p->line * given },
-                  s->value);
+    blend_observe(&r->blend, (double)p->first * given, (double)p->second * given, s->value);
     double scale = spread_scale_at(&f->scale, s->slot, said);
     if (rung == f->effect_rung) {
         double q90 = said + spread_quantile(&r->spread, 0.9) * scale;
@@ -390,19 +332,6 @@ static void learn_correction(struct forecast *f, const struct rung *r, const str
     }
 }
 
-static void learn_line(const struct forecast *f, const struct rung *r, const struct sample *s,
-                       const double *forecasts, double said) {
-    double factor = s->known.given * s->known.learned;
-    struct linear_features x;
-    if (factor < FACTOR_UNINFORMATIVE || !fill_line(f, s->slot, r->ahead, forecasts, said, &x)) {
-        return;
-    }
-    linear_observe(r->linear, &x, said, s->value / factor);
-    if ((uint64_t)s->slot / f->pledge_steps % SOLVE_PLEDGES == 0) {
-        linear_solve(r->linear);
-    }
-}
-
 /* Scores one rung's members with a value that they forecast `ahead` steps ago. */
 static void score_rung(struct forecast *f, size_t rung, const struct profile_values *profiles,
                        const double *forecasts, const struct sample *s) {
@@ -412,7 +341,6 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
     if (pledges_at(f, rung, s->slot - r->ahead)) {
         judge_pledge(f, rung, s);
-        learn_line(f, r, s, forecasts, said);
     }
     if (boost_wants(&f->boost, s->slot, r->ahead)) {
         learn_correction(f, r, s, profiles, said);
@@ -544,13 +472,15 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
         return fmax(f->members.recent_fast, 0);
     }
     struct features_input in = features_of(f, slot, ahead, &profiles, learned);
-    struct opinion o;
-    form_opinion(f, &in, forecasts, point, &o);
-    take_line(&o, low_rung);
-    low = blend_mix(&low_rung->blend, &o.of);
-    take_line(&o, high_rung);
-    high = blend_mix(&high_rung->blend, &o.of);
-    return low + at->part * (high - low);
+    if (boost_model(&f->boost) != NULL) {
+        struct correction c;
+        prepare_correction(f, &in, point, &c);
+        double second = corrected(f, &in, &c);
+        low = blend_mix(&low_rung->blend, point, second);
+        high = blend_mix(&high_rung->blend, point, second);
+        point = low + at->part * (high - low);
+    }
+    return point;
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,

@@ -1,7 +1,6 @@
 #include "decide/forecast/spread.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SCALE_SEASONS 10.0     /* memory of the scale */
@@ -9,12 +8,9 @@
 #define SCALE_LEAST_RATIO 0.02 /* below this share of the usual scale an error says nothing */
 #define ERROR_MOST 50.0
 #define ERRORS_ENOUGH 20
-#define RATE 0.004
+#define RATE 0.001
 #define RATE_AHEAD 12.0
 #define LEVEL_MOST 0.998
-#define CENTER_POWER 12
-#define CENTERS_A_SPAN 64 /* how often they are found anew */
-#define CENTER_SPANS 2.0  /* memory of the centers' losses */
 #define MISSES_IN_A_ROW 4 /* of 1 in 20: once in 160,000 rows by chance */
 #define OPENED_KEEP 0.97F
 #define OPENED_LEAST 0.05F
@@ -60,8 +56,6 @@ void spread_init(struct spread *s, uint32_t span_steps, double ahead, bool short
     /* Errors of overlapping forecasts are one error seen often: what is far ahead adapts slower. */
     *s = (struct spread){ .stride = span_steps / SPREAD_ERRORS + 1,
                           .short_lead = short_lead,
-                          .center.keep = (float)(1 - 1 / fmax(CENTER_SPANS * span_steps, 8)),
-                          .span = span_steps,
                           .rate = (float)(RATE * fmin(1, RATE_AHEAD / ahead)) };
 }
 
@@ -110,10 +104,8 @@ double spread_quantile(const struct spread *s, double q) {
         return normal;
     }
     double trust = s->len >= ERRORS_ENOUGH ? 1 : (double)s->len / ERRORS_ENOUGH;
-    double moved = trust * (double)s->center.mixed;
     double opened = q > 0.5 ? (double)s->over : q < 0.5 ? -(double)s->under : 0;
-    return trust * empirical_quantile(s, adapted_level(s, q)) + (1 - trust) * normal + opened +
-           moved;
+    return trust * empirical_quantile(s, adapted_level(s, q)) + (1 - trust) * normal + opened;
 }
 
 static void adapt(struct spread *s, const struct spread_sample *sample) {
@@ -176,52 +168,11 @@ static void keep_error(struct spread *s, float error) {
     s->len++;
 }
 
-static int by_size(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-static float median_of_last(const struct spread *s, size_t count) {
-    float last[SPREAD_ERRORS] = { 0 };
-    count = count < s->len ? count : s->len;
-    for (size_t i = 0; i < count; i++) {
-        last[i] = s->errors[(s->next + SPREAD_ERRORS - 1 - i) % SPREAD_ERRORS];
-    }
-    qsort(last, count, sizeof *last, by_size);
-    return (last[(count - 1) / 2] + last[count / 2]) / 2;
-}
-
-static void score_centers(struct spread *s, const struct spread_sample *sample) {
-    struct spread_center *c = &s->center;
-    float least = INFINITY, sum = 0, weights = 0;
-    for (size_t i = 0; i < SPREAD_CENTERS; i++) {
-        double said = sample->forecast + (double)c->at[i] * sample->scale;
-        said = sample->whole ? round(said) : said;
-        c->loss[i] = c->loss[i] * c->keep + (float)fabs(sample->value - said);
-        least = fminf(least, c->loss[i]);
-    }
-    for (size_t i = 0; i < SPREAD_CENTERS; i++) {
-        float weight = powf((least + 1e-12F) / (c->loss[i] + 1e-12F), CENTER_POWER);
-        sum += weight * c->at[i];
-        weights += weight;
-    }
-    c->mixed = sum / weights - c->at[SPREAD_CENTERS - 1];
-}
-
-static void find_centers(struct spread *s) {
-    size_t all = s->span / s->stride;
-    s->center.at[1] = median_of_last(s, all / 12 > 3 ? all / 12 : 3);
-    s->center.at[2] = median_of_last(s, all / 4 > 5 ? all / 4 : 5);
-    s->center.at[3] = median_of_last(s, all / 2 > 7 ? all / 2 : 7);
-    s->center.at[4] = (float)empirical_quantile(s, 0.5);
-}
-
 void spread_observe(struct spread *s, const struct spread_sample *sample) {
     if (!(sample->scale > SCALE_LEAST_RATIO * sample->scale_usual)) {
         return;
     }
     if (s->len >= ERRORS_ENOUGH) {
-        score_centers(s, sample);
         adapt(s, sample);
         if (s->short_lead) {
             watch_level(s, sample);
@@ -230,8 +181,5 @@ void spread_observe(struct spread *s, const struct spread_sample *sample) {
     if (s->skipped++ % s->stride == 0) {
         double error = (sample->value - sample->forecast) / sample->scale;
         keep_error(s, (float)fmin(fmax(error, -ERROR_MOST), ERROR_MOST));
-        if (s->next % (s->span / s->stride / CENTERS_A_SPAN + 1) == 0) {
-            find_centers(s);
-        }
     }
 }

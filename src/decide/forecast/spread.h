@@ -28,23 +28,11 @@ double spread_scale_at(const struct spread_scale *s, int64_t slot, double foreca
 
 #define SPREAD_LEVELS 4 /* at which coverage is watched */
 
-/* Where the middle is: what the forecast has been off by lately, over the last twelfth, quarter
- * or half of the span, all of it, or not at all; weighed by what the errors would have been. */
-#define SPREAD_CENTERS 5
-struct spread_center {
-    float at[SPREAD_CENTERS]; /* medians of the errors; the first is 0 */
-    float loss[SPREAD_CENTERS];
-    float keep;
-    float mixed; /* their weighted mean, less the median of all: everything moves by that */
-};
-
 struct spread {
     float errors[SPREAD_ERRORS]; /* ring, in units of the scale */
     float sorted[SPREAD_ERRORS];
     size_t len, next;
-    uint32_t span;            /* samples that the ring spans */
-    uint32_t stride, skipped; /* every stride-th error is kept */
-    struct spread_center center;
+    uint32_t stride, skipped;   /* every stride-th error is kept: the ring spans weeks */
     float shift[SPREAD_LEVELS]; /* added to the level that is looked up */
     float rate;
     bool short_lead;                    /* a row of misses is news, not one error seen often */

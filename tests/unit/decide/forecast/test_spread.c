@@ -91,32 +91,12 @@ static void quantiles_ascend_whatever_comes(void **state) {
     }
 }
 
-/* The forecast has been 0.6 units too low for the last fifth of what the ring holds: the middle and
- * the band move there, though most of the ring knows nothing of it. */
-static void what_is_off_lately_moves_the_middle(void **state) {
-    (void)state;
-    struct spread s;
-    struct rand r;
-    rand_init(&r, 5);
-    spread_init(&s, 500, 1, false);
-    observe(&s, &r, 1000, 0.3);
-    assert_true(fabs(spread_quantile(&s, 0.5)) < 0.1);
-    double upper = spread_quantile(&s, 0.9);
-    for (int i = 0; i < 125; i++) {
-        struct spread_sample x = sample_of(0.6 + 0.3 * error_of(&r));
-        spread_observe(&s, &x);
-    }
-    assert_true(spread_quantile(&s, 0.5) > 0.3);
-    assert_true(spread_quantile(&s, 0.9) > upper + 0.3);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantiles_are_those_of_the_errors),
         cmocka_unit_test(the_sorted_copy_follows_the_ring),
         cmocka_unit_test(a_level_that_covers_too_little_is_raised),
         cmocka_unit_test(quantiles_ascend_whatever_comes),
-        cmocka_unit_test(what_is_off_lately_moves_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
