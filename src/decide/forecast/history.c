@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARE_SHARE 4 /* room for a quarter more than is kept: dropping it moves 4 values a slot   \
-                       */
+/* Room for a quarter more than is kept: dropping it moves 4 values a slot. */
+#define SPARE_SHARE 4
 
 bool history_init(struct history *h, size_t keep) {
     *h = (struct history){ .keep = keep, .capacity = keep + keep / SPARE_SHARE + 1 };
