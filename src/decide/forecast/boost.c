@@ -10,11 +10,9 @@
 
 bool boost_init(struct boost *b, uint32_t interval_least) {
     *b = (struct boost){ .interval_least = interval_least > 8 ? interval_least : 8 };
-    b->scratch = trees_scratch_new(BOOST_EXAMPLES);
     b->growing = calloc(1, sizeof *b->growing);
     b->grown = calloc(1, sizeof *b->grown);
-    bool ok = examples_init(&b->examples, BOOST_EXAMPLES) && b->scratch != NULL &&
-              b->growing != NULL && b->grown != NULL;
+    bool ok = examples_init(&b->examples, BOOST_EXAMPLES) && b->growing != NULL && b->grown != NULL;
     if (!ok) {
         boost_fini(b);
     }
@@ -65,6 +63,8 @@ void boost_grow(struct boost *b, int64_t slot) {
         b->start_slot = slot + (int64_t)interval;
         b->trees_each = (uint32_t)(2 * TREES_MAX / interval) + 1;
         b->growing->len = 0;
+        b->scratch = trees_scratch_new(BOOST_EXAMPLES);
+        b->trees_each = b->scratch != NULL ? b->trees_each : 0; /* without memory: another time */
     }
     for (uint32_t i = 0; i < b->trees_each && b->growing->len < TREES_MAX; i++) {
         trees_grow(b->growing, &b->examples, b->scratch);
@@ -74,6 +74,8 @@ void boost_grow(struct boost *b, int64_t slot) {
         b->grown = b->growing;
         b->growing = old;
         b->trees_each = 0;
+        free(b->scratch);
+        b->scratch = NULL;
     }
 }
 

@@ -8,7 +8,7 @@
 
 struct boost {
     struct examples examples;
-    struct trees_scratch *scratch;
+    struct trees_scratch *scratch; /* only while a model is growing */
     struct trees *growing, *grown;
     uint32_t interval_least; /* slots between two models; at least the horizon */
     uint32_t trees_each;     /* grown with each slot; 0: none is growing */

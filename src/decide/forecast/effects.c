@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define SHRINK_EVENTS 0.5 /* events that are held to have had no effect */
-#define SHRINK_TIMES 0.5  /* weight of the kind's factor in each time of day, in its slots */
+#define SHRINK_TIMES 1.0  /* weight of the kind's factor in each time of day, in events */
 #define FACTOR_MIN 0.01
 #define FACTOR_MAX 50.0
 #define RARE_RATIO 0.2 /* a kind active more often is ordinary life */
@@ -13,10 +13,6 @@
 void effects_init(struct effects *e, uint32_t day_steps) {
     memset(e, 0, sizeof *e);
     e->day_steps = day_steps > 0 ? day_steps : 1;
-}
-
-static size_t time_bucket(const struct effects *e, uint32_t time) {
-    return (size_t)time * EFFECTS_TIMES / e->day_steps % EFFECTS_TIMES;
 }
 
 static double kind_factor(const struct effect *kind) {
@@ -29,17 +25,16 @@ static double kind_factor(const struct effect *kind) {
     return expected > 0 ? (actual + shrink) / (expected + shrink) : 1;
 }
 
-static double factor_of(const struct effects *e, const struct effect *kind, uint32_t time) {
+static double factor_of(const struct effect *kind, size_t t) {
     if (kind->judged == 0) {
         return 1;
     }
     double whole = kind_factor(kind);
-    size_t t = time_bucket(e, time);
     double total = 0;
     for (size_t i = 0; i < EFFECTS_TIMES; i++) {
         total += kind->expected[i];
     }
-    double shrink = SHRINK_TIMES * total / EFFECTS_TIMES;
+    double shrink = SHRINK_TIMES * total / EFFECTS_TIMES / fmax(kind->events, 1);
     double factor = shrink + kind->expected[t] > 0
                         ? (kind->actual[t] + shrink * whole) / (kind->expected[t] + shrink)
                         : whole;
@@ -51,14 +46,14 @@ static bool useful(const struct effect *kind) {
     return kind->judged > 0 && kind->loss_with <= kind->loss_without;
 }
 
-double effects_factor(const struct effects *e, const struct effects_active *active, uint32_t time) {
+double effects_factor(const struct effects *e, const struct effects_active *active) {
     double best = 1, best_size = 0;
     for (size_t i = 0; i < active->len; i++) {
         const struct effect *kind = &e->of[active->index[i]];
         if (!useful(kind)) {
             continue;
         }
-        double factor = 1 + (factor_of(e, kind, time) - 1) * active->share[i] / 255;
+        double factor = 1 + (factor_of(kind, active->time[i]) - 1) * active->share[i] / 255;
         double size = fabs(log(fmax(factor, FACTOR_MIN)));
         if (size > best_size) {
             best = factor;
@@ -68,8 +63,8 @@ double effects_factor(const struct effects *e, const struct effects_active *acti
     return best;
 }
 
-void effects_observe(struct effects *e, const struct effects_active *active, uint32_t time,
-                     double expected, double value) {
+void effects_observe(struct effects *e, const struct effects_active *active, double expected,
+                     double value) {
     e->slots++;
     for (size_t i = 0; i < active->len; i++) {
         struct effect *kind = &e->of[active->index[i]];
@@ -80,12 +75,12 @@ void effects_observe(struct effects *e, const struct effects_active *active, uin
         if (isnan(expected)) {
             continue; /* it was active; what it did nobody can say */
         }
+        size_t t = active->time[i];
         if (kind->judged > 0) {
-            double factor = 1 + (factor_of(e, kind, time) - 1) * share;
+            double factor = 1 + (factor_of(kind, t) - 1) * share;
             kind->loss_with = kind->loss_with * LOSS_KEEP + fabs(value - expected * factor);
             kind->loss_without = kind->loss_without * LOSS_KEEP + fabs(value - expected);
         }
-        size_t t = time_bucket(e, time);
         kind->actual[t] += fmax(value - expected * (1 - share), 0);
         kind->expected[t] += expected * share;
         kind->judged++;

@@ -83,10 +83,22 @@ static uint8_t *fill_amounts(const struct features_input *in, double level, uint
     return out;
 }
 
+/* Busy days now and where the profiles look: the difference is what they can't know. */
+static void fill_busy(const struct features_input *in, uint8_t *out) {
+    *out++ = to_byte(1 + 250 * sqrt(known_busy(in->known, in->slot_ms)));
+    for (size_t s = 0; s < in->members->season_count; s++) {
+        int64_t season = in->members->season_steps[s];
+        int64_t lag = (in->ahead + season - 1) / season * season;
+        int64_t then = in->slot_ms - lag * in->known->step_ms;
+        *out++ = to_byte(1 + 250 * sqrt(known_busy(in->known, then)));
+    }
+}
+
 static void fill_known(const struct features_input *in, uint8_t *out) {
     const struct known *k = in->known;
     double nearness[FEATURES_KINDS];
     if (k->calendar != NULL) {
+        fill_busy(in, out + FEATURES_KINDS + 4 * FEATURES_REGRESSORS);
         known_nearness(k, in->slot_ms, nearness, FEATURES_KINDS);
         for (size_t i = 0; i < FEATURES_KINDS; i++) {
             out[i] = to_byte(BYTE_MIDDLE + 16 * nearness[i]);

@@ -6,7 +6,7 @@
 #include "decide/forecast/known.h"
 #include "decide/forecast/members.h"
 
-#define FEATURES 64
+#define FEATURES 68
 #define FEATURES_KINDS 12     /* of the calendar */
 #define FEATURES_REGRESSORS 5 /* four features each */
 

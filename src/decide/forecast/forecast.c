@@ -374,7 +374,7 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
             score_rung(f, i, &profiles, forecasts, s);
         }
     }
-    effects_observe(&f->effects, &s->known.active, s->known.time, expected, s->value);
+    effects_observe(&f->effects, &s->known.active, expected, s->value);
 }
 
 static void observe_one(struct forecast *f, int64_t slot, double value) {

@@ -1,17 +1,24 @@
-/* History: the last values of a series by slot number, NaN where missing, with running sums so that
- * the mean of any stretch costs the same. Slots count from the first ever seen; old ones fall off.
- */
+/* History: the last values of a series by slot number, NaN where missing, with running sums at
+ * every HISTORY_BLOCKth slot so that the mean of any stretch costs the same and a slot hardly more
+ * than its value. Slots count from the first ever seen; old ones fall off. */
 #pragma once
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define HISTORY_BLOCK 32
+
+struct history_sum { /* of what is recorded before a block */
+    double sum;
+    uint32_t count;
+};
+
 struct history {
     float *values;
-    double *sums;     /* of recorded values before this slot */
-    uint32_t *counts; /* of them */
-    size_t base;      /* slot number of values[0] */
+    struct history_sum *sums; /* by block */
+    struct history_sum all;   /* of everything in `values` */
+    size_t base;              /* slot number of values[0] */
     size_t len, capacity, keep;
 };
 

@@ -5,6 +5,11 @@
 #include "decide/forecast/calendar_internal.h"
 
 #define NEAR_EVENTS_MAX 64 /* looked at around one slot */
+/* Events up to SHORT_MS have a course of their own, with a time before and after that they touch:
+ * as long as themselves, at most AROUND_MS. Longer ones follow the time of the day. */
+#define SHORT_MS (12 * INT64_C(3600000))
+#define AROUND_MS (2 * INT64_C(3600000))
+#define PHASES_AROUND 2 /* before, and as many after */
 
 void known_init(struct known *k, int64_t step_ms) {
     *k = (struct known){
@@ -14,22 +19,56 @@ void known_init(struct known *k, int64_t step_ms) {
     };
 }
 
-static void add_active(struct effects_active *active, size_t effect, double share) {
+static void add_active(struct effects_active *active, size_t effect, size_t time, double share) {
     if (active->len < EFFECTS_ACTIVE_MAX && share > 0) {
         active->index[active->len] = (uint8_t)effect;
+        active->time[active->len] = (uint8_t)time;
         active->share[active->len++] = (uint8_t)(share * 255);
     }
 }
 
-static void find_events(const struct calendar *c, int64_t from_ms, int64_t to_ms, int64_t lead_ms,
+/* Of `parts`, the one in which `at` lies; the ends take what is beyond. */
+static size_t part_of(int64_t at_ms, int64_t start_ms, int64_t long_ms, size_t parts) {
+    int64_t part = (at_ms - start_ms) * (int64_t)parts / (long_ms > 0 ? long_ms : 1);
+    return at_ms < start_ms ? 0 : part >= (int64_t)parts ? parts - 1 : (size_t)part;
+}
+
+static size_t phase_of(const struct calendar_event *e, int64_t around_ms, int64_t at_ms) {
+    if (at_ms < e->start_ms) {
+        return part_of(at_ms, e->start_ms - around_ms, around_ms, PHASES_AROUND);
+    }
+    if (at_ms >= e->end_ms) {
+        return EFFECTS_TIMES - PHASES_AROUND + part_of(at_ms, e->end_ms, around_ms, PHASES_AROUND);
+    }
+    return PHASES_AROUND +
+           part_of(at_ms, e->start_ms, e->end_ms - e->start_ms, EFFECTS_TIMES - 2 * PHASES_AROUND);
+}
+
+static int64_t around_of(const struct known *k, const struct calendar_event *e) {
+    int64_t long_ms = e->end_ms - e->start_ms;
+    if (long_ms > SHORT_MS || long_ms < k->step_ms) {
+        return 0;
+    }
+    return long_ms < AROUND_MS ? long_ms : AROUND_MS;
+}
+
+static void find_events(const struct known *k, int64_t from_ms, int64_t lead_ms, size_t time,
                         struct effects_active *active) {
-    for (size_t i = calendar_first_touching(c, from_ms); i < c->len; i++) {
+    const struct calendar *c = k->calendar;
+    int64_t to_ms = from_ms + k->step_ms;
+    for (size_t i = calendar_first_touching(c, from_ms - AROUND_MS); i < c->len; i++) {
         const struct calendar_event *e = &c->events[i];
-        if (e->start_ms - lead_ms >= to_ms) {
+        if (e->start_ms - lead_ms - AROUND_MS >= to_ms) {
             break;
         }
         if (isnan(e->multiplier)) {
-            add_active(active, e->kind_index, calendar_share(e, from_ms, to_ms, lead_ms));
+            int64_t around = around_of(k, e);
+            struct calendar_event wide = *e;
+            wide.start_ms -= around;
+            wide.end_ms += around;
+            add_active(active, e->kind_index,
+                       around > 0 ? phase_of(e, around, from_ms + k->step_ms / 2) : time,
+                       calendar_share(&wide, from_ms, to_ms, lead_ms));
         }
     }
 }
@@ -42,13 +81,14 @@ double known_regressor_at(const struct known *k, size_t regressor, int64_t at_ms
 }
 
 /* Small whole numbers are flags: each value has its own effect. */
-static void find_flags(const struct known *k, int64_t from_ms, struct effects_active *active) {
+static void find_flags(const struct known *k, int64_t from_ms, size_t time,
+                       struct effects_active *active) {
     for (size_t i = 0; i < k->regressor_count; i++) {
         double found = known_regressor_at(k, i, from_ms);
         for (int value = 1; value <= KNOWN_REGRESSOR_VALUES; value++) {
             if (fabs(found - value) < 1e-9) {
                 size_t first = CALENDAR_KINDS_MAX + i * KNOWN_REGRESSOR_VALUES;
-                add_active(active, first + (size_t)value - 1, 1);
+                add_active(active, first + (size_t)value - 1, time, 1);
             }
         }
     }
@@ -59,13 +99,14 @@ void known_look(const struct known *k, const struct effects *effects, int64_t fr
     int64_t to_ms = from_ms + k->step_ms;
     int64_t of_day_ms = (from_ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY;
     out->active.len = 0;
-    out->time = (uint32_t)(of_day_ms / k->step_ms) % k->day_steps;
+    size_t step = (size_t)(of_day_ms / k->step_ms) % k->day_steps;
+    size_t time = step * EFFECTS_TIMES / k->day_steps;
     out->given = calendar_multiplier(k->calendar, from_ms, to_ms, lead_ms);
     if (k->calendar != NULL) {
-        find_events(k->calendar, from_ms, to_ms, lead_ms, &out->active);
+        find_events(k, from_ms, lead_ms, time, &out->active);
     }
-    find_flags(k, from_ms, &out->active);
-    out->learned = effects_factor(effects, &out->active, out->time);
+    find_flags(k, from_ms, time, &out->active);
+    out->learned = effects_factor(effects, &out->active);
 }
 
 static double distance_of(const struct calendar_event *e, int64_t from_ms, int64_t to_ms) {
@@ -98,6 +139,26 @@ void known_nearness(const struct known *k, int64_t from_ms, double *out, size_t 
             }
         }
     }
+}
+
+double known_busy(const struct known *k, int64_t from_ms) {
+    const struct calendar *c = k->calendar;
+    int64_t from = from_ms - MS_PER_DAY / 2, to = from_ms + MS_PER_DAY / 2;
+    double busy = 0;
+    if (c == NULL || k->step_ms >= MS_PER_DAY) {
+        return 0;
+    }
+    size_t first = calendar_first_touching(c, from);
+    for (size_t i = first; i < c->len && i < first + NEAR_EVENTS_MAX; i++) {
+        const struct calendar_event *e = &c->events[i];
+        if (e->start_ms >= to) {
+            break;
+        }
+        if (isnan(e->multiplier) && e->end_ms - e->start_ms <= SHORT_MS) {
+            busy += calendar_share(e, from, to, 0);
+        }
+    }
+    return busy;
 }
 
 double known_regressor_nearness(const struct known *k, size_t regressor, int64_t at_ms) {

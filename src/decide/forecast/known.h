@@ -28,7 +28,6 @@ void known_init(struct known *k, int64_t step_ms);
 
 struct known_slot {
     struct effects_active active;
-    uint32_t time;  /* place in the day */
     double given;   /* product of the multipliers that were given */
     double learned; /* factor of the kinds without one */
 };
@@ -39,6 +38,10 @@ void known_look(const struct known *k, const struct effects *effects, int64_t fr
 /* For the first `len` kinds of the calendar: how far the nearest event without a multiplier is, in
  * log2(1 + hours): negative while it is ahead, 0 while it lasts, NAN beyond KNOWN_NEAR_DAYS. */
 void known_nearness(const struct known *k, int64_t from_ms, double *out, size_t len);
+
+/* How much of the day around a slot short events (of hours) without a multiplier take up, added up:
+ * whether it is a busy day. 0 at steps of a day. */
+double known_busy(const struct known *k, int64_t from_ms);
 
 /* The column's value at a time; 0 where it has none. */
 double known_regressor_at(const struct known *k, size_t regressor, int64_t at_ms);

@@ -55,7 +55,7 @@ static void an_interaction_is_learned(void **state) {
     struct examples e;
     fill(&e, 1500, false);
     struct trees none = { .len = 0 }, *t = grow(&e, TREES_MAX);
-    assert_true(mean_error(t, &e) < 0.4 * mean_error(&none, &e));
+    assert_true(mean_error(t, &e) < 0.5 * mean_error(&none, &e));
     free(t);
     examples_fini(&e);
 }
