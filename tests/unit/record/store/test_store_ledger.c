@@ -163,9 +163,10 @@ static void an_older_database_is_migrated(void **state) {
     sqlite3 *older;
     store_close(must_open(), 1000);
     assert_int_equal(sqlite3_open(path, &older), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_exec(older, "DROP TABLE ledger; PRAGMA user_version=2", NULL, NULL, NULL),
-        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(older,
+                                  "DROP TABLE ledger; DROP TABLE capacities; PRAGMA user_version=2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(older);
     struct kept none = { .len = 0 };
     struct error err = { 0 };
