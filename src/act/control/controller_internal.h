@@ -1,6 +1,7 @@
 /* Inside of the controller: its state, and what its files share.
  *
  *   controller.c   loop, timers, signals, start and end
+ *   reload.c       the configuration read again
  *   services.c     shop.yaml's services ↔ indices of plan and vitals; learning and remembering
  *   calls.c        which service calls which
  *   members.c      instances ↔ slots of the plan, their states
@@ -162,8 +163,15 @@ struct controller {
     unsigned seconds_heard; /* since the start */
 };
 
-/* controller.c */
+/* reload.c */
 bool controller_reload(struct controller *c);
+/* For the API: whether a reload would be taken, and then the supervisor is told; `text` says what
+ * is wrong, or waits for the next start. `self` is the controller. */
+bool reload_check(void *self, struct buffer *text);
+/* Certificates as the configuration names them; health checks speak by them. */
+void reload_certificates(struct controller *c);
+/* Certificates that were replaced on disk. */
+void reload_second(struct controller *c, int64_t now_ms);
 
 /* services.c */
 /* Puts the shop's services to indices: those that stay keep theirs. */
