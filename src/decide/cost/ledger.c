@@ -290,8 +290,9 @@ enum ledger_step ledger_step(struct ledger *l, struct ledger_hour *done) {
             return LEDGER_HOUR_ENDED;
         }
     }
-    int64_t since_ms = tick.start_ms - l->judged_ms;
-    if (l->judged_ms == INT64_MIN || since_ms <= 0 || since_ms > LEDGER_GAP_MS) {
+    bool follows = l->judged_ms != INT64_MIN && tick.start_ms > l->judged_ms &&
+                   tick.start_ms - l->judged_ms <= LEDGER_GAP_MS;
+    if (!follows) {
         begin(l, most);
     }
     judge(l, &tick, most);
