@@ -108,7 +108,8 @@ def test_round_robin_keeps_to_the_weights(tmp_path):
     endpoint = {"a": "{{ address: \"{0.address}\", weight: 3 }}", "b": "\"{0.address}\"",
                 "c": "{{ address: \"{0.address}\", weight: 2 }}"}
     with Shop(tmp_path, 3, "round_robin", endpoint=endpoint) as shop:
-        assert shop.spread(60) == {"a": 30, "b": 10, "c": 20}
+        seen = shop.spread(60)      # each worker keeps to them for itself, of as many as came to it
+        assert all(abs(seen[name] - wanted) <= 3 for name, wanted in {"a": 30, "b": 10, "c": 20}.items()), seen
 
 
 def test_the_status_says_which_policy(tmp_path):

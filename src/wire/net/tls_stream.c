@@ -311,9 +311,10 @@ struct slice tls_receive(struct socket *socket, struct slice data) {
         memcpy(plain, data.data, len);
     }
     if (!socket->closing && !socket->failed) {
-        size_t before = len;
+        size_t before = len, pending_before = socket->pending_bytes;
         len = decrypt(tls, plain, len);
-        if (len == before && socket->pending_bytes > UNASKED_PENDING_BYTES_MAX &&
+        bool answered = socket->pending_bytes > pending_before; /* to no data: to key updates */
+        if (len == before && answered && socket->pending_bytes > UNASKED_PENDING_BYTES_MAX &&
             tls->state == TLS_OPEN) {
             broken(tls);
         }
