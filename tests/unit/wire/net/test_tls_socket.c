@@ -217,6 +217,29 @@ static void a_peer_that_does_not_read_makes_no_block_for_each_byte(void **state)
     client_end(&c);
 }
 
+/* While much waits to be read, as an answer does; that is no peer that only makes us answer. */
+static void a_record_may_come_in_pieces_whatever_waits(void **state) {
+    struct fixture *f = *state;
+    struct client c;
+    char record[64];
+    client_begin(&c, TLS1_3_VERSION, NULL);
+    shake_hands(f, &c, SIZE_MAX);
+    pump(f, &c, SIZE_MAX);
+    while (f->probe->socket.pending_bytes < 200000) {
+        assert_true(socket_send_slice(&f->probe->socket, slice_of((char[4096]){ 0 }, 4096)));
+        turns(f, 1);
+    }
+    assert_int_equal(SSL_write(c.ssl, "hello", 5), 5);
+    int len = BIO_read(c.out, record, sizeof record);
+    for (int i = 0; i < len; i++) {
+        assert_int_equal(write(f->peer, record + i, 1), 1);
+        turns(f, 1);
+    }
+    expect_got(f, "hello");
+    assert_int_equal(f->probe->failed_errno, 0);
+    client_end(&c);
+}
+
 static void a_new_key_when_the_client_asks(void **state) {
     struct fixture *f = *state;
     struct client c;
@@ -298,6 +321,7 @@ int main(void) {
         CASE(a_ticket_resumes_byte_by_byte),
         CASE(large_answers_and_small_ones_keep_their_order),
         CASE(a_peer_that_does_not_read_makes_no_block_for_each_byte),
+        CASE(a_record_may_come_in_pieces_whatever_waits),
         CASE(a_new_key_when_the_client_asks),
         CASE(a_forged_record_is_told_and_ends_it),
         CASE(an_end_is_told_both_ways),
