@@ -164,7 +164,7 @@ def main():
                 results.append(backtest(options.program, case, pathlib.Path(folder)))
                 print(f"{case.question}: {case.name}: " + ", ".join(
                     f"{p} {r.get('of_oracle', r['of_ideal']):.3f} {100 * r['unserved_share']:.4f} %"
-                    for p, r in results[-1]["policies"].items()), flush=True)
+                    for p, r in results[-1]["policies"].items()) + f"; {results[-1]['cpu_s']:.1f} s of CPU", flush=True)
     if options.only is None:
         (HERE / "result.json").write_text(json.dumps(results, indent=1) + "\n")
         years = [f"A year of minutes: {r['case']}: {r['cpu_s']:.1f} s of CPU, {r['wall_s']:.1f} s." for r in results

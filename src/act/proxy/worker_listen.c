@@ -142,8 +142,6 @@ bool worker_listen_start(struct worker *w, struct error *err) {
 }
 
 void worker_listen_fini(struct worker *w) {
-    for (unsigned i = 0; i < WORKER_LISTENERS_MAX; i++) {
-        listener_stop(&w->listeners[i]);
-    }
+    worker_listen_stop(w);
     loop_unwatch(w->loop, &w->control);
 }
