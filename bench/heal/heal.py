@@ -74,6 +74,14 @@ def table(question, rows):
     return "\n".join(lines) + "\n"
 
 
+def write(options, result, text):
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+    if options.markdown:
+        pathlib.Path(options.markdown).write_text(
+            f"{result['time']}; median of {options.rounds} rounds (in brackets the worst).\n\n{text}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("questions", nargs="*", metavar="QUESTION",
@@ -97,14 +105,10 @@ def main():
             rows, samples = measure(bench, name, QUESTIONS[name], peers, options.rounds)
             result[name] = {"rows": rows, "samples": samples}
             text += table(QUESTIONS[name], rows) + "\n"
+            write(options, result, text)        # after each question: what was measured stays when the next is interrupted
     finally:
         bench.close()
     print(text, end="")
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
-    if options.markdown:
-        pathlib.Path(options.markdown).write_text(
-            f"{result['time']}; median of {options.rounds} rounds (in brackets the worst).\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -138,6 +138,16 @@ def test_an_instance_that_fails_gets_hardly_any(tmp_path):
         assert statuses[500] <= 12 and statuses[200] + statuses[500] == 300
 
 
+def test_visitors_who_read_do_not_feel_an_instance_that_begins_to_fail(tmp_path):
+    with Shop(tmp_path, 4, "round_robin") as shop:
+        shop.spread(60)
+        shop.backends[1].status = 500
+        before = len(shop.backends[1].requests)
+        statuses = collections.Counter(shop.tidegate.get(f"/{i}").status for i in range(200))
+        assert len(shop.backends[1].requests) - before >= 3  # as many as it takes to put it out
+        assert statuses[500] <= 1
+
+
 # ---- affinity ----
 
 @pytest.mark.parametrize("hash_, path, headers", [

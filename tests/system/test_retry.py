@@ -33,6 +33,16 @@ def answering(status, fields=""):
     return counted(script)
 
 
+def pages(statuses):
+    """Answers 200, or what is said of a path."""
+    def script(one):
+        while True:
+            request = one.read_request()
+            one.service.requests.append(request)
+            one.answer("page", statuses.get(request.target, "200 OK"))
+    return counted(script)
+
+
 def counted(script):
     service = Service(lambda one: None)
 
@@ -107,6 +117,20 @@ def test_500_is_retried_where_the_configuration_says_so():
             assert 500 in statuses and proxy.vitals()["retries"] == 0
         with Proxy(bad.port, good.port, limits={"retry_on": S500}) as proxy:
             assert all(proxy.get().status == 200 for _ in range(10))
+
+
+def test_500_of_the_application_is_sent_twice_at_most_and_once_where_it_is_common():
+    with pages({"/broken": "500 Oops"}) as a, pages({"/broken": "500 Oops"}) as b, \
+            Proxy(a.port, b.port) as proxy, proxy.connect() as client:
+        def broken():
+            return [r for r in (*a.requests, *b.requests) if r.target == "/broken"]
+        assert all(client.get("/well").status == 200 for _ in range(300))
+        assert client.get("/broken").status == 500 and len(broken()) <= 2
+        for _ in range(100):    # now it is the service that fails
+            assert client.get("/broken").status == 500
+        seen = proxy.vitals()["retried"]["status"]
+        assert all(client.get("/broken").status == 500 for _ in range(20))
+        assert proxy.vitals()["retried"]["status"] == seen
 
 
 def test_the_answer_goes_through_when_there_is_nobody_else_or_the_service_says_when():

@@ -311,6 +311,15 @@ bool evidence_is_on_trial(const struct endpoint *e) {
     return SHARED_GET(e->shared->ejected_until_us) != 0;
 }
 
+bool evidence_is_outlier(const struct service *s, uint16_t endpoint) {
+    struct outlier_window peers;
+    if (endpoint == NO_ENDPOINT) {
+        return false;
+    }
+    (void)evidence_peers(s, &s->worker->endpoints[endpoint], &peers);
+    return outlier_peers_are_well(&peers);
+}
+
 uint32_t evidence_cold_steps(const struct worker *w, unsigned service) {
     const struct service *s = &w->services[service];
     for (uint32_t i = 0; i < s->serving_count; i++) {

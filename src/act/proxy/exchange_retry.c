@@ -34,22 +34,22 @@ static bool says_when(const struct http_head *head) {
            http_head_find_name(head, SLICE("grpc-retry-pushback-ms")) != NULL;
 }
 
-/* Whether it goes out once more; then it is counted. `head`: of the answer that came, or NULL. */
-static bool takes_retry_after(struct exchange *x, enum retry_cause cause, uint16_t status,
-                              const struct http_head *head) {
-    struct retry_facts facts = {
+static struct retry_facts facts_of(const struct exchange *x, enum retry_cause cause) {
+    return (struct retry_facts){
         .cause = cause,
-        .status = status,
         .repeatable = exchange_is_repeatable(x),
         .lost = x->body_overflowed,
         .answer_begun = x->response_begun,
-        .says_when = head != NULL && says_when(head),
         .attempts = tries(x),
         .left_us = exchange_left_us(x),
         .expected_us = expected_us(x),
     };
+}
+
+/* Whether it goes out once more; then it is counted. */
+static bool takes_retry_by(struct exchange *x, const struct retry_facts *facts) {
     struct vitals_service *v = x->service->vitals;
-    enum retry_verdict verdict = retry_decide(&x->service->plan.retry, &facts);
+    enum retry_verdict verdict = retry_decide(&x->service->plan.retry, facts);
     if (verdict == RETRY_LATE) {
         vitals_add(&v->retries_late, 1);
     }
@@ -58,12 +58,13 @@ static bool takes_retry_after(struct exchange *x, enum retry_cause cause, uint16
         return false;
     }
     x->record.flags |= RECORD_RETRIED;
-    vitals_add(&v->retried[cause], 1);
+    vitals_add(&v->retried[facts->cause], 1);
     return true;
 }
 
 static bool takes_retry(struct exchange *x, enum retry_cause cause) {
-    return takes_retry_after(x, cause, 0, NULL);
+    struct retry_facts facts = facts_of(x, cause);
+    return takes_retry_by(x, &facts);
 }
 
 static const char *text_of(enum record_reason reason) {
@@ -149,10 +150,14 @@ void attempt_on_failed(struct attempt *a, enum record_reason reason) {
 
 bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_head *head) {
     struct exchange *x = a->exchange;
-    if ((x->service->plan.retry.on & retry_on_status(status)) == 0) {
+    struct retry_facts facts = facts_of(x, RETRY_STATUS);
+    facts.status = status;
+    facts.says_when = says_when(head);
+    facts.outlier = status == 500 && evidence_is_outlier(x->service, a->endpoint);
+    if (!retry_is_wanted(&x->service->plan.retry, &facts)) {
         return false;
     }
-    if (!x->racing && !takes_retry_after(x, RETRY_STATUS, status, head)) {
+    if (!x->racing && !takes_retry_by(x, &facts)) {
         return false;
     }
     attempt_leave(a, false);

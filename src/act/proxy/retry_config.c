@@ -11,7 +11,7 @@ static const struct {
     { { "connect", 7 }, RETRY_ON_CONNECT }, { { "reset", 5 }, RETRY_ON_RESET },
     { { "timeout", 7 }, RETRY_ON_TIMEOUT }, { { "500", 3 }, RETRY_ON_500 },
     { { "502", 3 }, RETRY_ON_502 },         { { "503", 3 }, RETRY_ON_503 },
-    { { "504", 3 }, RETRY_ON_504 },
+    { { "504", 3 }, RETRY_ON_504 },         { { "outlier", 7 }, RETRY_ON_OUTLIER },
 };
 
 static uint32_t bit_of(struct slice name) {
@@ -29,8 +29,8 @@ static void check_retry(const struct config_place *place, void *item) {
         if (bit_of(r->on[i]) == 0) {
             struct config_place at = config_place_item(place, "on", i);
             config_place_error(&at, NULL,
-                               "on: expected connect, reset, timeout, 500, 502, 503 or 504, found "
-                               "'%.*s'",
+                               "on: expected connect, reset, timeout, outlier, 500, 502, 503 or "
+                               "504, found '%.*s'",
                                SLICE_ARG(r->on[i]));
         }
     }
@@ -38,10 +38,11 @@ static void check_retry(const struct config_place *place, void *item) {
 
 static const struct config_field retry_fields[] = {
     { "on", CONFIG_SLICE, RETRY(on), .many = true, .count_offset = RETRY(on_count),
-      .fallback = "connect, reset, timeout, 502, 503, 504",
+      .fallback = "connect, reset, timeout, outlier, 502, 503, 504",
       .help = "after what a request goes to another instance: `connect` (nothing was sent, or the "
-              "service says that it has not begun), `reset`, `timeout`, or the answer 500, 502, "
-              "503, 504; all but `connect` only where twice does no more than once" },
+              "service says that it has not begun), `reset`, `timeout`, `outlier` (a 500 of an instance whose "
+              "peers answer well; once), or the answer 500, 502, 503, 504; all but `connect` only "
+              "where twice does no more than once" },
     { "attempts", CONFIG_COUNT, RETRY(attempts), .fallback = "0", .max = 9,
       .help = "sendings of one request, the first included; 1: no retries; 0: limits.retries and "
               "the first" },

@@ -50,6 +50,11 @@ static double mean_log(const struct outlier_window *w) {
     return good > 0 ? w->logs / good : NAN;
 }
 
+bool outlier_peers_are_well(const struct outlier_window *peers) {
+    return peers->answers >= OUTLIER_ANSWERS_LEAST &&
+           peers->failures <= OUTLIER_WELL_RATIO * peers->answers;
+}
+
 double outlier_latency_us(const struct outlier_window *w) {
     double mean = mean_log(w);
     return isnan(mean) ? 0 : exp2(mean);

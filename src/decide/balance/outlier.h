@@ -22,6 +22,7 @@
 #define OUTLIER_ERRORS_LEAST 5
 #define OUTLIER_ERRORS_SIGMA 5.0
 #define OUTLIER_ERRORS_ABOVE 0.1 /* of its answers, more than its peers */
+#define OUTLIER_WELL_RATIO 0.01  /* who fails less is well */
 #define OUTLIER_SLOW_SIGMA 5.0
 #define OUTLIER_SLOW_RATIO 3.0
 #define OUTLIER_SLOW_ABOVE_US 10000
@@ -62,6 +63,9 @@ struct outlier_peers {
     uint64_t answers, failures; /* of all */
     double median, deviation;   /* of log2(us); NaN: fewer than three can be compared */
 };
+
+/* Whether a failure is probably the endpoint's own: `peers` is the window of all others. */
+bool outlier_peers_are_well(const struct outlier_window *peers);
 
 /* `room` holds `count` doubles for the call. */
 struct outlier_peers outlier_peers(const struct outlier_window *windows, size_t count,

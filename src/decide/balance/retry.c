@@ -17,7 +17,7 @@ const char *retry_cause_name(enum retry_cause cause) {
     return causes[cause].name;
 }
 
-uint32_t retry_on_status(uint16_t status) {
+static uint32_t on_status(uint16_t status) {
     switch (status) {
     case 500:
         return RETRY_ON_500;
@@ -32,12 +32,25 @@ uint32_t retry_on_status(uint16_t status) {
     }
 }
 
+/* A 500 is the application's, and comes again wherever it is sent; unless it is one endpoint's. A
+ * second one says that it was the application's. */
+static uint32_t on_of(const struct retry_facts *f) {
+    if (f->cause != RETRY_STATUS) {
+        return causes[f->cause].on;
+    }
+    bool strange = f->status == 500 && f->outlier && f->attempts == 1;
+    return on_status(f->status) | (strange ? RETRY_ON_OUTLIER : 0);
+}
+
+bool retry_is_wanted(const struct retry_policy *p, const struct retry_facts *f) {
+    return (p->on & on_of(f)) != 0;
+}
+
 enum retry_verdict retry_decide(const struct retry_policy *p, const struct retry_facts *f) {
-    uint32_t on = f->cause == RETRY_STATUS ? retry_on_status(f->status) : causes[f->cause].on;
     if (f->answer_begun || f->lost || (causes[f->cause].begun && !f->repeatable)) {
         return RETRY_UNSAFE;
     }
-    if ((p->on & on) == 0 || f->says_when) {
+    if (!retry_is_wanted(p, f) || f->says_when) {
         return RETRY_NOT_WANTED;
     }
     if (f->left_us <= f->expected_us) {

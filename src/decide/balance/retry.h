@@ -30,6 +30,7 @@ enum {
     RETRY_ON_502 = 1 << 4,
     RETRY_ON_503 = 1 << 5,
     RETRY_ON_504 = 1 << 6,
+    RETRY_ON_OUTLIER = 1 << 7, /* a 500 that the endpoint's peers do not give: once */
 };
 
 struct retry_policy {
@@ -44,6 +45,7 @@ struct retry_facts {
     bool lost;            /* we do not have all that was sent of it any more */
     bool answer_begun;    /* the client has the final head; 100 and 103 are no answer */
     bool says_when;       /* the answer has Retry-After: the whole service asks for a pause */
+    bool outlier;         /* the endpoint's peers answer well: it is probably its own failure */
     uint32_t attempts;    /* so far */
     uint64_t left_us;     /* until the request's deadline; UINT64_MAX: it has none */
     uint64_t expected_us; /* of an answer; 0: not known */
@@ -60,6 +62,6 @@ enum retry_verdict {
 
 enum retry_verdict retry_decide(const struct retry_policy *policy, const struct retry_facts *facts);
 
-/* The bit of a status; 0: of one that is never retried. */
-uint32_t retry_on_status(uint16_t status);
+/* Whether the policy retries what ended so; the rest of the facts aside. */
+bool retry_is_wanted(const struct retry_policy *policy, const struct retry_facts *facts);
 const char *retry_cause_name(enum retry_cause cause);

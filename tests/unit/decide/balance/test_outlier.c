@@ -132,6 +132,15 @@ static void peers_that_differ_hide_who_is_a_little_slow(void **state) {
     }
 }
 
+static void peers_are_well_who_hardly_fail(void **state) {
+    (void)state;
+    struct outlier_window well = window_with(99, 1, 1000), ill = window_with(98, 2, 1000),
+                          few = window_with(9, 0, 1000);
+    assert_true(outlier_peers_are_well(&well));
+    assert_false(outlier_peers_are_well(&ill));
+    assert_false(outlier_peers_are_well(&few));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_window_is_the_last_second),
@@ -139,6 +148,7 @@ int main(void) {
         cmocka_unit_test(a_full_bucket_stays_full),
         cmocka_unit_test(finds_outliers),
         cmocka_unit_test(peers_that_differ_hide_who_is_a_little_slow),
+        cmocka_unit_test(peers_are_well_who_hardly_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
