@@ -292,6 +292,17 @@ def test_a_cold_instance_warms_up_on_few_requests():
     assert [one["endpoint"] for one in warm] == [3] and warm[0]["in_a_row"] >= 15
 
 
+def test_a_cold_instance_whose_answers_hedges_take_off_gets_no_more_for_its_silence():
+    with Origins(3, delay_ms=10) as origins, Origin(delay_ms=10, cold=1000) as cold:
+        with origins.proxy() as proxy, Visitors(proxy, 200):
+            wait_warm(proxy, 300)
+            proxy.publish(f"endpoint 127.0.0.1:{cold.port}")
+            began = time.monotonic()
+            v = proxy.wait(lambda v: endpoint(v, 3)["requests"] >= 8, 60)
+            assert time.monotonic() - began > 4     # one a second (WARMTH_SEEN_US)
+            assert v["hedges_won"] > 0
+
+
 def test_a_new_instance_as_fast_as_its_peers_has_its_share_at_once():
     with Origins(3, delay_ms=10) as origins, Origin(delay_ms=10) as new:
         with origins.proxy() as proxy, Visitors(proxy, 200):

@@ -255,6 +255,15 @@ void endpoint_failed(struct worker *w, const struct attempt *a) {
     }
 }
 
+/* One that is cold is slow to answer, and hedges leave none of its answers: its silence is nothing to
+ * look into (hang_is_suspected would send it more) unless somebody goes on waiting there. */
+static void forgive_silence(const struct worker *w, const struct attempt *a, struct endpoint *e) {
+    if (vitals_endpoint_awaiting(w->vitals, a->endpoint, e->generation) <= 1) {
+        SHARED_SET(e->shared->unanswered, 0);
+        SHARED_SET(e->shared->marked, 0);
+    }
+}
+
 /* Since the endpoint's last answer such times add up: the sum is the least that its mean can be
  * when nothing has come (the estimate by maximum likelihood of exponential times of which all are
  * censored, taken for one event). So one that hangs soon looks as slow as it is. */
@@ -274,6 +283,7 @@ void endpoint_called_off(struct worker *w, const struct attempt *a) {
     }
     if (SHARED_GET(shared->cold_steps) > 0) {
         warm_up(a, e, COLD_FAILED_US); /* slower than another one, as a cold one is */
+        forgive_silence(w, a, e);
     }
     evidence_watch(w);
 }

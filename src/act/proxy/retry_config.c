@@ -40,7 +40,8 @@ static const struct config_field retry_fields[] = {
     { "on", CONFIG_SLICE, RETRY(on), .many = true, .count_offset = RETRY(on_count),
       .fallback = "connect, reset, timeout, outlier, 502, 503, 504",
       .help = "after what a request goes to another instance: `connect` (nothing was sent, or the "
-              "service says that it has not begun), `reset`, `timeout`, `outlier` (a 500 of an instance whose "
+              "service says that it has not begun), `reset`, `timeout`, `outlier` (a 500 of an "
+              "instance whose "
               "peers answer well; once), or the answer 500, 502, 503, 504; all but `connect` only "
               "where twice does no more than once" },
     { "attempts", CONFIG_COUNT, RETRY(attempts), .fallback = "0", .max = 9,

@@ -59,7 +59,8 @@ static void the_defaults(void **state) {
     for (int i = 0; i < 2; i++) {
         struct plan_service s = plan(texts[i], texts[i], texts[i]);
         assert_int_equal(s.retry.on, RETRY_ON_CONNECT | RETRY_ON_RESET | RETRY_ON_TIMEOUT |
-                                         RETRY_ON_OUTLIER | RETRY_ON_502 | RETRY_ON_503 | RETRY_ON_504);
+                                         RETRY_ON_OUTLIER | RETRY_ON_502 | RETRY_ON_503 |
+                                         RETRY_ON_504);
         assert_int_equal(s.retry.attempts, 3);
         assert_int_equal(s.retry_try_ms, 0);
         assert_true(s.retry_ratio == 0.1 && s.retry_floor_rps == 10);
