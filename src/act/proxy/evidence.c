@@ -255,8 +255,8 @@ void endpoint_failed(struct worker *w, const struct attempt *a) {
     }
 }
 
-/* One that is cold is slow to answer, and hedges leave none of its answers: its silence is nothing to
- * look into (hang_is_suspected would send it more) unless somebody goes on waiting there. */
+/* One that is cold is slow to answer, and hedges leave none of its answers: its silence is nothing
+ * to look into (hang_is_suspected would send it more) unless somebody goes on waiting there. */
 static void forgive_silence(const struct worker *w, const struct attempt *a, struct endpoint *e) {
     if (vitals_endpoint_awaiting(w->vitals, a->endpoint, e->generation) <= 1) {
         SHARED_SET(e->shared->unanswered, 0);
