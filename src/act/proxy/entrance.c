@@ -276,6 +276,13 @@ static void find_local(struct entrance *e) {
     }
 }
 
+/* By a reset: nothing of it stays, neither here nor in the kernel. */
+static void refuse(int fd) {
+    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close(fd);
+}
+
 void entrance_accept(struct worker *w, unsigned listener, int fd, const struct address *peer) {
     const struct front *front = &w->fronts[listener];
     if (front->tls && front->server == NULL) {
@@ -288,7 +295,7 @@ void entrance_accept(struct worker *w, unsigned listener, int fd, const struct a
     bool may = enter(w, &who, peer);
     struct entrance *e = may ? connection_new(w) : NULL;
     if (e == NULL) {
-        close(fd);
+        refuse(fd);
         leave(w, who.client);
         return;
     }

@@ -9,7 +9,7 @@
 #define GROUP 0
 #define PAGE_BYTES 4096
 #define PIECES_COUNT 8 /* buffers used up piece by piece: */
-#define PIECES_BYTES 65536
+#define PIECES_BYTES 32768
 #define WHOLE_COUNT 128 /* each for one receive: */
 #define WHOLE_BYTES 16384
 #define REGISTER_INCREMENTAL 2         /* IOU_PBUF_RING_INC, newer than our liburing */
