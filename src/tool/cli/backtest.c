@@ -46,47 +46,6 @@ struct request {
     const char *history_path; /* of the configuration; NULL: none */
 };
 
-enum choice {
-    CONFIG,
-    SERVICE,
-    POLICY,
-    UNIT,
-    STARTUP,
-    MIN,
-    MAX,
-    PRICE,
-    MARGIN,
-    COLUMN,
-    STEP,
-    SEASON,
-    EVENTS,
-    HOLIDAYS,
-    REPORT,
-    JSON,
-    HELP
-};
-
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG },
-    { "service", required_argument, NULL, SERVICE },
-    { "policy", required_argument, NULL, POLICY },
-    { "unit-capacity", required_argument, NULL, UNIT },
-    { "startup", required_argument, NULL, STARTUP },
-    { "min", required_argument, NULL, MIN },
-    { "max", required_argument, NULL, MAX },
-    { "price", required_argument, NULL, PRICE },
-    { "margin", required_argument, NULL, MARGIN },
-    { "column", required_argument, NULL, COLUMN },
-    { "step", required_argument, NULL, STEP },
-    { "season", required_argument, NULL, SEASON },
-    { "events", required_argument, NULL, EVENTS },
-    { "holidays", required_argument, NULL, HOLIDAYS },
-    { "report", required_argument, NULL, REPORT },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
-};
-
 static bool add_policy(struct request *q, const char *text, struct error *err) {
     if (q->policy_count == BACKTEST_POLICIES_MAX) {
         return error_set(err, ERROR_INVALID, "--policy: expected at most %d",
@@ -96,57 +55,48 @@ static bool add_policy(struct request *q, const char *text, struct error *err) {
            error_wrap(err, "--policy");
 }
 
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    static const struct options_range instances_range = { 0, INSTANCES_LIMIT };
-    struct request *q = self;
-    struct backtest_input *in = &q->input;
-    switch ((enum choice)option) {
-    case CONFIG:
-        q->config_path = value;
-        return true;
-    case SERVICE:
-        q->service = value;
-        return true;
-    case POLICY:
-        return add_policy(q, value, err);
-    case UNIT:
-        return options_rate("unit-capacity", value, &in->unit_rps, err);
-    case STARTUP:
-        return options_span("startup", value, &in->startup_ms, err);
-    case MIN:
-        q->min_given = true;
-        return options_count("min", value, instances_range, &in->policy.instances_min, err);
-    case MAX:
-        q->max_given = true;
-        return options_count("max", value, instances_range, &in->policy.instances_max, err);
-    case PRICE:
-        return options_amount("price", value, &in->policy.price_per_hour, err);
-    case MARGIN:
-        return options_amount("margin", value, &in->policy.margin_per_request, err);
-    case COLUMN:
-        q->source.column = value;
-        return true;
-    case STEP:
-        return options_span("step", value, &q->source.step_ms, err);
-    case SEASON:
-        return options_season(value, in->season_ms, &in->season_count, err);
-    case EVENTS:
-        q->source.events_path = value;
-        return true;
-    case HOLIDAYS:
-        q->source.holidays = value;
-        return true;
-    case REPORT:
-        q->report_path = value;
-        return true;
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
+static const struct options_range instances_range = { 0, INSTANCES_LIMIT };
+
+static bool take_policy(void *request, const char *value, struct error *err) {
+    return add_policy(request, value, err);
 }
+
+static bool take_min(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->min_given = true;
+    return options_count("min", value, instances_range, &q->input.policy.instances_min, err);
+}
+
+static bool take_max(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->max_given = true;
+    return options_count("max", value, instances_range, &q->input.policy.instances_max, err);
+}
+
+static bool take_season(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    return options_season(value, q->input.season_ms, &q->input.season_count, err);
+}
+
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config_path) },
+    { "service", OPTION_TEXT, .offset = offsetof(struct request, service) },
+    { "policy", OPTION_OWN, .take = take_policy },
+    { "unit-capacity", OPTION_RATE, .offset = offsetof(struct request, input.unit_rps) },
+    { "startup", OPTION_SPAN, .offset = offsetof(struct request, input.startup_ms) },
+    { "min", OPTION_OWN, .take = take_min },
+    { "max", OPTION_OWN, .take = take_max },
+    { "price", OPTION_AMOUNT, .offset = offsetof(struct request, input.policy.price_per_hour) },
+    { "margin", OPTION_AMOUNT,
+      .offset = offsetof(struct request, input.policy.margin_per_request) },
+    { "column", OPTION_TEXT, .offset = offsetof(struct request, source.column) },
+    { "step", OPTION_SPAN, .offset = offsetof(struct request, source.step_ms) },
+    { "season", OPTION_OWN, .take = take_season },
+    { "events", OPTION_TEXT, .offset = offsetof(struct request, source.events_path) },
+    { "holidays", OPTION_TEXT, .offset = offsetof(struct request, source.holidays) },
+    { "report", OPTION_TEXT, .offset = offsetof(struct request, report_path) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
+};
 
 static bool add_default_policies(struct request *q, struct error *err) {
     static const char *const names[] = { "predictive", "reactive", "hpa", "oracle" };
@@ -159,7 +109,7 @@ static bool add_default_policies(struct request *q, struct error *err) {
 }
 
 static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = { "backtest", options, take_option };
+    static const struct options_table table = OPTIONS_TABLE("backtest", options);
     if (!options_parse(&table, q, argc, argv, err)) {
         return false;
     }
@@ -382,8 +332,7 @@ static bool answer_request(struct request *q, struct error *err) {
 int cli_backtest(int argc, char **argv) {
     struct request request = { 0 };
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
+    if (options_print_help(help, argc, argv)) {
         return EXIT_DONE;
     }
     autoscale_policy_init(&request.input.policy);

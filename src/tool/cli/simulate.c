@@ -38,55 +38,26 @@ struct request {
     bool seed_given, json;
 };
 
-enum choice { CONFIG, SEED, DAYS, FAULTS, SERVICE, UNIT, STARTUP, JSON, HELP };
-
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG },
-    { "seed", required_argument, NULL, SEED },
-    { "days", required_argument, NULL, DAYS },
-    { "faults", required_argument, NULL, FAULTS },
-    { "service", required_argument, NULL, SERVICE },
-    { "unit-capacity", required_argument, NULL, UNIT },
-    { "startup", required_argument, NULL, STARTUP },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
-};
-
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    struct request *q = self;
-    struct simulate_options *o = &q->simulate;
-    switch ((enum choice)option) {
-    case CONFIG:
-        q->config_path = value;
-        return true;
-    case SEED:
-        q->seed_given = true;
-        return options_number("seed", value, &o->seed, err);
-    case DAYS:
-        return options_count("days", value, (struct options_range){ 1, SCENARIO_DAYS_MAX },
-                             &o->days, err);
-    case FAULTS:
-        o->faults_path = value;
-        return true;
-    case SERVICE:
-        q->service = value;
-        return true;
-    case UNIT:
-        return options_rate("unit-capacity", value, &o->unit_rps, err);
-    case STARTUP:
-        return options_span("startup", value, &o->startup_ms, err);
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
+static bool take_seed(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->seed_given = true;
+    return options_number("seed", value, &q->simulate.seed, err);
 }
 
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config_path) },
+    { "seed", OPTION_OWN, .take = take_seed },
+    { "days", OPTION_COUNT, .offset = offsetof(struct request, simulate.days),
+      .range = { 1, SCENARIO_DAYS_MAX } },
+    { "faults", OPTION_TEXT, .offset = offsetof(struct request, simulate.faults_path) },
+    { "service", OPTION_TEXT, .offset = offsetof(struct request, service) },
+    { "unit-capacity", OPTION_RATE, .offset = offsetof(struct request, simulate.unit_rps) },
+    { "startup", OPTION_SPAN, .offset = offsetof(struct request, simulate.startup_ms) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
+};
+
 static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = { "simulate", options, take_option };
+    static const struct options_table table = OPTIONS_TABLE("simulate", options);
     if (!options_parse(&table, q, argc, argv, err)) {
         return false;
     }
@@ -213,8 +184,7 @@ int cli_simulate(int argc, char **argv) {
     struct request request = { .simulate = { .days = 7, .startup_ms = SIMULATE_STARTUP_MS } };
     static struct simulate_result result;
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
+    if (options_print_help(help, argc, argv)) {
         return EXIT_DONE;
     }
     if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &result, &err)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 static const char help[] =
@@ -89,33 +90,31 @@ void status_print(const json_t *status, bool color, FILE *to) {
     }
 }
 
+static const struct option_field options[] = { { "json", OPTION_FLAG, .offset = 0 } };
+static const struct options_table table = OPTIONS_TABLE("status", options);
+
 int cli_status(int argc, char **argv) {
-    const char *config_path = NULL;
     bool json = false;
     struct answer answer;
-    struct error err;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (strcmp(argv[i], "--json") == 0) {
-            json = true;
-        } else if (argv[i][0] == '-' || config_path != NULL) {
-            fputs(help, stderr);
-            return EXIT_USAGE;
-        } else {
-            config_path = argv[i];
-        }
+    struct error err = { 0 };
+    if (options_print_help(help, argc, argv)) {
+        return EXIT_DONE;
     }
+    if (!options_parse(&table, &json, argc, argv, &err)) {
+        return options_failed(table.verb, &err);
+    }
+    if (argc - optind > 1) {
+        fputs(help, stderr);
+        return EXIT_USAGE;
+    }
+    const char *config_path = optind < argc ? argv[optind] : NULL;
     if (!ask(config_path, "GET", "/api/v1/status", &answer, &err)) {
         fprintf(stderr, "tidegate status: %s\n", err.text);
         return EXIT_BROKE;
     }
     bool good = answer.status == 200 && answer.body != NULL;
     if (good && json) {
-        json_dumpf(answer.body, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        putchar('\n');
+        ask_print_json(answer.body);
     } else if (good) {
         status_print(answer.body, false, stdout);
     } else {
