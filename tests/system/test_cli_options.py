@@ -3,8 +3,8 @@ import pytest
 
 from lib.tidegate import run_cli
 
-VERBS = ["audit", "backtest", "campaign", "forecast", "maintenance", "replay", "simulate", "status", "token",
-         "upgrade"]
+VERBS = ["audit", "backtest", "campaign", "check", "forecast", "maintenance", "reload", "replay", "simulate", "status",
+         "token", "top", "upgrade"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -36,9 +36,17 @@ def test_help_is_help_wherever_it_stands(verb):
     (["audit", "list", "--limit", "0"], "--limit: expected a number from 1 to 20000, found '0'"),
     (["token", "create", "--role", "viewer", "--expires", "1ms"], "--expires: expected a time such as 90d, found '1ms'"),
     (["upgrade", "--patience", "1"], "--patience: expected 100ms to 10m, found '1'"),
-    (["upgrade", "one.yaml", "two.yaml"], "expected one shop.yaml at most, found 'two.yaml' as well"),
 ], ids=lambda value: value if isinstance(value, str) else " ".join(value))
 def test_a_value_that_does_not_fit_is_named(arguments, words):
     done = run_cli(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"tidegate {arguments[0]}: {words}\n"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["audit"], ["campaign", "list", "--kind", "mail"], ["check"], ["maintenance", "list", "--wait"], ["reload", "one", "two"],
+    ["status", "one", "two"], ["token", "lend"], ["top", "one", "two"], ["upgrade", "one", "two"]], ids=" ".join)
+def test_who_asks_for_what_is_not_there_is_told_what_is(arguments):
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"usage: tidegate {arguments[0]} ")

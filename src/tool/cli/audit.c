@@ -139,12 +139,9 @@ static int run(struct request *r, int (*verb)(struct request *, struct store *))
 
 int cli_audit(int argc, char **argv) {
     struct request r = { .store = STORE_DEFAULT, .query = { .limit = LIMIT_DEFAULT } };
-    struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
-    if (!options_parse(&table, &r, argc, argv, &err)) {
-        return options_failed(table.verb, &err);
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     if (optind == argc - 1 && strcmp(argv[optind], "list") == 0) {
         return run(&r, list);
@@ -152,6 +149,5 @@ int cli_audit(int argc, char **argv) {
     if (optind == argc - 1 && strcmp(argv[optind], "verify") == 0) {
         return run(&r, verify);
     }
-    fputs(help, stderr);
-    return EXIT_USAGE;
+    return options_misused(&table);
 }

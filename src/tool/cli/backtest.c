@@ -97,6 +97,7 @@ static const struct option_field options[] = {
     { "report", OPTION_TEXT, .offset = offsetof(struct request, report_path) },
     { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
+static const struct options_table table = OPTIONS_TABLE("backtest", options);
 
 static bool add_default_policies(struct request *q, struct error *err) {
     static const char *const names[] = { "predictive", "reactive", "hpa", "oracle" };
@@ -108,11 +109,7 @@ static bool add_default_policies(struct request *q, struct error *err) {
     return true;
 }
 
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = OPTIONS_TABLE("backtest", options);
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static bool take_operands(struct request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
     }
@@ -228,13 +225,9 @@ static bool run_policies(const struct request *q, struct error *err) {
 
 /* What the file says counts where no option says otherwise: options were parsed before. */
 static bool take_configuration(struct request *q, const struct shop *shop, struct error *err) {
-    const struct service_config *service = &shop->services[0];
-    if (q->service != NULL) {
-        service = shop_service(shop, slice_from(q->service));
-        if (service == NULL) {
-            return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
-                             q->config_path);
-        }
+    const struct service_config *service = options_service(shop, q->service, q->config_path, err);
+    if (service == NULL) {
+        return false;
     }
     struct autoscale_policy given = q->input.policy;
     struct autoscale_policy *policy = &q->input.policy;
@@ -268,15 +261,10 @@ static bool answer_recorded(struct request *q, struct error *err);
 /* The shop is kept until the answer is written: its files are named by it. */
 static bool answer_with_configuration(struct request *q, struct error *err) {
     struct shop shop;
-    struct config_report report;
     const struct recorded_options given = q->source;
-    config_report_init(&report);
-    if (!shop_load(q->config_path, &shop, &report)) {
-        config_report_print(&report, stderr);
-        config_report_fini(&report);
-        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    if (!options_load_shop(q->config_path, &shop, err)) {
+        return false;
     }
-    config_report_fini(&report);
     if (q->source.events_path == NULL) {
         q->source.events_path = shop.demand.campaigns;
     }
@@ -332,14 +320,15 @@ static bool answer_request(struct request *q, struct error *err) {
 int cli_backtest(int argc, char **argv) {
     struct request request = { 0 };
     struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
+    int status;
     autoscale_policy_init(&request.input.policy);
     request.input.startup_ms = BACKTEST_STARTUP_MS;
     request.input.patience_ms = BACKTEST_PATIENCE_MS;
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("backtest", &err);
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
+    }
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

@@ -64,11 +64,6 @@ static const struct option_field options[] = {
 };
 static const struct options_table table = OPTIONS_TABLE("campaign", options);
 
-static int usage(void) {
-    fputs(help, stderr);
-    return EXIT_USAGE;
-}
-
 static int ask_or_say(const struct request *r, const char *method, const struct buffer *path,
                       struct answer *answer) {
     struct error err;
@@ -182,7 +177,7 @@ static int ask_remove(const struct request *r, struct slice name, struct answer 
     buffer_init(&path, PATH_BYTES_MAX);
     bool fits = buffer_append_text(&path, "/api/v1/campaigns/") &&
                 ask_append_encoded(&path, name) && buffer_append_byte(&path, '\0');
-    int status = fits ? ask_or_say(r, "DELETE", &path, answer) : usage();
+    int status = fits ? ask_or_say(r, "DELETE", &path, answer) : options_misused(&table);
     buffer_fini(&path);
     return status;
 }
@@ -307,23 +302,20 @@ static bool says_something(const struct wording *w) {
 
 int cli_campaign(int argc, char **argv) {
     struct request r = { .config_path = NULL };
-    struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
-    if (!options_parse(&table, &r, argc, argv, &err)) {
-        return options_failed(table.verb, &err);
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool lists = strcmp(verb, "list") == 0, adds = strcmp(verb, "add") == 0;
     bool moves = adds && r.add.id != NULL && argc - optind == 1;
     if ((argc - optind != (lists ? 1 : 2) && !moves) || (says_something(&r.add) && !adds)) {
-        return usage();
+        return options_misused(&table);
     }
     const char *subject = argc - optind == 2 ? argv[optind + 1] : NULL;
     return lists                         ? list(&r)
            : adds                        ? add(&r, subject)
            : strcmp(verb, "remove") == 0 ? take_back(&r, subject)
            : strcmp(verb, "import") == 0 ? import_file(&r, subject)
-                                         : usage();
+                                         : options_misused(&table);
 }

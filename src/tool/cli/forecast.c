@@ -85,13 +85,9 @@ static const struct option_field options[] = {
     { "plot", OPTION_TEXT, .offset = offsetof(struct forecast_request, plot_path) },
     { "json", OPTION_FLAG, .offset = offsetof(struct forecast_request, json) },
 };
+static const struct options_table table = OPTIONS_TABLE("forecast", options);
 
-static bool parse_arguments(struct forecast_request *q, int argc, char **argv, struct error *err) {
-    *q = (struct forecast_request){ .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
-    static const struct options_table table = OPTIONS_TABLE("forecast", options);
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static bool take_operands(struct forecast_request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
     }
@@ -248,13 +244,14 @@ static bool answer_request(const struct forecast_request *q, struct error *err) 
 }
 
 int cli_forecast(int argc, char **argv) {
-    struct forecast_request request;
+    struct forecast_request request = { .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
     struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("forecast", &err);
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

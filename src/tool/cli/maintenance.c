@@ -42,11 +42,6 @@ static const struct option_field options[] = {
 };
 static const struct options_table table = OPTIONS_TABLE("maintenance", options);
 
-static int usage(void) {
-    fputs(help, stderr);
-    return EXIT_USAGE;
-}
-
 /* ---- the question ---- */
 
 /* False when it is too long. */
@@ -177,25 +172,22 @@ static int list(const struct request *r) {
 
 int cli_maintenance(int argc, char **argv) {
     struct request r = { .config = NULL };
-    struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
-    if (!options_parse(&table, &r, argc, argv, &err)) {
-        return options_failed(table.verb, &err);
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool lists = strcmp(verb, "list") == 0, starts = strcmp(verb, "start") == 0;
     bool of_start = r.duration != NULL || r.reason != NULL || r.force || r.wait;
     if (argc - optind != (lists ? 1 : 2) || (of_start && !starts)) {
-        return usage();
+        return options_misused(&table);
     }
     r.subject = lists ? NULL : argv[optind + 1];
     if (lists) {
         return list(&r);
     }
     if (strchr(r.subject, '/') == NULL || (!starts && strcmp(verb, "end") != 0)) {
-        return usage();
+        return options_misused(&table);
     }
     return starts ? start(&r) : end(&r);
 }

@@ -95,8 +95,8 @@ static bool take(const struct option_field *f, void *request, const char *value,
 
 #define FIRST_FIELD 256 /* none is taken for getopt's ':' or '?' */
 
-bool options_parse(const struct options_table *table, void *request, int argc, char **argv,
-                   struct error *err) {
+static bool parse(const struct options_table *table, void *request, int argc, char **argv,
+                  struct error *err) {
     struct option list[OPTIONS_MAX + 1] = { 0 };
     int found;
     assert(table->len <= OPTIONS_MAX);
@@ -120,19 +120,61 @@ bool options_parse(const struct options_table *table, void *request, int argc, c
     return true;
 }
 
-bool options_print_help(const char *help, int argc, char **argv) {
+static bool wants_help(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
             return true;
         }
     }
     return false;
 }
 
-int options_failed(const char *verb, const struct error *err) {
-    fprintf(stderr, "tidegate %s: %s\n", verb, err->text);
+bool options_take(const struct options_table *table, void *request, int argc, char **argv,
+                  int *status) {
+    struct error err = { 0 };
+    if (wants_help(argc, argv)) {
+        fputs(table->help, stdout);
+        *status = EXIT_DONE;
+        return false;
+    }
+    if (!parse(table, request, argc, argv, &err)) {
+        *status = options_failed(table, &err);
+        return false;
+    }
+    return true;
+}
+
+int options_failed(const struct options_table *table, const struct error *err) {
+    fprintf(stderr, "tidegate %s: %s\n", table->verb, err->text);
     bool missing = err->kind == ERROR_SYSTEM && err->system_errno == ENOENT;
     return err->kind == ERROR_INVALID || err->kind == ERROR_LIMIT || missing ? EXIT_USAGE
                                                                              : EXIT_BROKE;
+}
+
+int options_misused(const struct options_table *table) {
+    fputs(table->help, stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- --config and --service ---- */
+
+bool options_load_shop(const char *config_path, struct shop *shop, struct error *err) {
+    struct config_report report;
+    config_report_init(&report);
+    bool loaded = shop_load(config_path, shop, &report);
+    if (!loaded) {
+        config_report_print(&report, stderr);
+    }
+    config_report_fini(&report);
+    return loaded || error_set(err, ERROR_INVALID, "%s has errors", config_path);
+}
+
+const struct service_config *options_service(const struct shop *shop, const char *name,
+                                             const char *config_path, struct error *err) {
+    const struct service_config *service =
+        name == NULL ? &shop->services[0] : shop_service(shop, slice_from(name));
+    if (service == NULL) {
+        error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", name, config_path);
+    }
+    return service;
 }

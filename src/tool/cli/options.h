@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "act/control/shop.h"
 #include "base/error.h"
 
 #define OPTIONS_MAX 24 /* of one verb */
@@ -35,22 +36,28 @@ struct option_field {
 };
 
 struct options_table {
-    const char *verb;
+    const char *verb, *help;
     const struct option_field *fields;
     size_t len;
 };
 #define OPTIONS_TABLE(verb, fields)                                                                \
-    { (verb), (fields), sizeof(fields) / sizeof(fields)[0] }
+    { (verb), help, (fields), sizeof(fields) / sizeof(fields)[0] }
 
-/* Every option, wherever it stands; the operands are argv[optind] and on. ERROR_INVALID. */
-bool options_parse(const struct options_table *table, void *request, int argc, char **argv,
-                   struct error *err);
-
-/* Whether somebody asked for --help; it is printed then. */
-bool options_print_help(const char *help, int argc, char **argv);
+/* Takes every option, wherever it stands; the operands are argv[optind] and on. False: the verb is
+ * done, with *status: somebody asked for --help, or an option is wrong, and that is said. */
+bool options_take(const struct options_table *table, void *request, int argc, char **argv,
+                  int *status);
 
 /* Says what went wrong; the exit status of DESIGN.md §4 that belongs to it. */
-int options_failed(const char *verb, const struct error *err);
+int options_failed(const struct options_table *table, const struct error *err);
+/* Prints the help, as there is no one thing that is wrong. */
+int options_misused(const struct options_table *table);
+
+/* The configuration of --config; what is wrong with it is printed. ERROR_INVALID. */
+bool options_load_shop(const char *config_path, struct shop *shop, struct error *err);
+/* Its service of that name, the first one for NULL. ERROR_INVALID. */
+const struct service_config *options_service(const struct shop *shop, const char *name,
+                                             const char *config_path, struct error *err);
 
 /* For a `take`: each names its option in the error. */
 bool options_number(const char *option, const char *text, uint64_t *number, struct error *err);

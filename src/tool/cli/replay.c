@@ -91,6 +91,7 @@ static const struct option_field options[] = {
     { "report", OPTION_TEXT, .offset = offsetof(struct request, report_path) },
     { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
+static const struct options_table table = OPTIONS_TABLE("replay", options);
 
 static void request_init(struct request *q) {
     *q = (struct request){
@@ -102,11 +103,7 @@ static void request_init(struct request *q) {
     };
 }
 
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = OPTIONS_TABLE("replay", options);
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static bool take_operands(struct request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one TRACE");
     }
@@ -159,12 +156,13 @@ static bool answer_request(struct request *q, struct error *err) {
 int cli_replay(int argc, char **argv) {
     struct request request;
     struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
+    int status;
     request_init(&request);
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("replay", &err);
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
+    }
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

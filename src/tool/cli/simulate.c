@@ -55,15 +55,7 @@ static const struct option_field options[] = {
     { "startup", OPTION_SPAN, .offset = offsetof(struct request, simulate.startup_ms) },
     { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
-
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = OPTIONS_TABLE("simulate", options);
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
-    return (optind == argc && q->config_path != NULL && q->seed_given) ||
-           error_set(err, ERROR_INVALID, "expected --config FILE and --seed N");
-}
+static const struct options_table table = OPTIONS_TABLE("simulate", options);
 
 /* ---- the answer ---- */
 
@@ -141,14 +133,10 @@ static void print_words(const struct request *q, const struct simulate_result *r
 /* ---- what is simulated ---- */
 
 static bool take_service(struct request *q, const struct shop *shop, struct error *err) {
-    const struct service_config *service = &shop->services[0];
+    const struct service_config *service = options_service(shop, q->service, q->config_path, err);
     struct foresee_options *o = &q->simulate.foresee;
-    if (q->service != NULL) {
-        service = shop_service(shop, slice_from(q->service));
-    }
     if (service == NULL) {
-        return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
-                         q->config_path);
+        return false;
     }
     o->policy =
         instances_policy(&service->instances, &service->unit, shop->demand.margin_per_request);
@@ -165,15 +153,8 @@ static bool take_service(struct request *q, const struct shop *shop, struct erro
 
 static bool answer_request(struct request *q, struct simulate_result *out, struct error *err) {
     struct shop shop;
-    struct config_report report;
-    config_report_init(&report);
-    bool loaded = shop_load(q->config_path, &shop, &report);
-    if (!loaded) {
-        config_report_print(&report, stderr);
-    }
-    config_report_fini(&report);
-    if (!loaded) {
-        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    if (!options_load_shop(q->config_path, &shop, err)) {
+        return false;
     }
     bool ok = take_service(q, &shop, err) && simulate_run(&q->simulate, out, err);
     shop_fini(&shop);
@@ -184,11 +165,16 @@ int cli_simulate(int argc, char **argv) {
     struct request request = { .simulate = { .days = 7, .startup_ms = SIMULATE_STARTUP_MS } };
     static struct simulate_result result;
     struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &result, &err)) {
-        return options_failed("simulate", &err);
+    bool asked = optind == argc && request.config_path != NULL && request.seed_given;
+    if (!asked) {
+        error_set(&err, ERROR_INVALID, "expected --config FILE and --seed N");
+    }
+    if (!asked || !answer_request(&request, &result, &err)) {
+        return options_failed(&table, &err);
     }
     if (request.json) {
         print_json(&request, &result);

@@ -127,12 +127,9 @@ static int revoke(const struct request *r, const char *id) {
 
 int cli_token(int argc, char **argv) {
     struct request r = { 0 };
-    struct error err = { 0 };
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
-    }
-    if (!options_parse(&table, &r, argc, argv, &err)) {
-        return options_failed(table.verb, &err);
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     int words = argc - optind;
     const char *verb = words > 0 ? argv[optind] : "";
@@ -145,6 +142,5 @@ int cli_token(int argc, char **argv) {
     if (words == 2 && strcmp(verb, "revoke") == 0) {
         return revoke(&r, argv[optind + 1]);
     }
-    fputs(help, stderr);
-    return EXIT_USAGE;
+    return options_misused(&table);
 }

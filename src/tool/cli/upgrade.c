@@ -48,16 +48,6 @@ static const struct option_field options[] = {
 };
 static const struct options_table table = OPTIONS_TABLE("upgrade", options);
 
-static bool parse(int argc, char **argv, struct request *r, struct error *err) {
-    if (!options_parse(&table, r, argc, argv, err)) {
-        return false;
-    }
-    r->config_path = optind < argc ? argv[optind] : NULL;
-    return argc - optind <= 1 ||
-           error_set(err, ERROR_INVALID, "expected one shop.yaml at most, found '%s' as well",
-                     argv[optind + 1]);
-}
-
 static int connect_to(const char *path, int64_t patience_ms) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct timeval patience = { .tv_sec = (time_t)((patience_ms + ANSWER_MARGIN_MS) / 1000) };
@@ -117,14 +107,16 @@ static int tell(const char *answer) {
 int cli_upgrade(int argc, char **argv) {
     struct request request = { .patience_ms = PATIENCE_DEFAULT_MS };
     struct state_folder state;
-    struct error err = { 0 };
+    struct error err;
     char binary[PATH_MAX] = "-", answer[512];
-    if (options_print_help(help, argc, argv)) {
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse(argc, argv, &request, &err)) {
-        return options_failed(table.verb, &err);
+    if (argc - optind > 1) {
+        return options_misused(&table);
     }
+    request.config_path = optind < argc ? argv[optind] : NULL;
     if (request.binary != NULL && realpath(request.binary, binary) == NULL) {
         fprintf(stderr, "tidegate upgrade: %s: %s\n", request.binary, strerror(errno));
         return EXIT_USAGE;
