@@ -67,6 +67,7 @@ def test_capacity_is_learned_with_bounds_and_kept_over_a_restart(tidegate, servi
     text = ONE.replace("ENDPOINT", service.address)
     one = tidegate(text.replace("VERSION", "v1"))
     assert shown(one)["instance_capacity"]["source"] == "default", "nobody loaded it yet"
+    assert "capacity_not_read" not in one.log(), "a first start has no past, and that is no trouble"
     load = Load(one.port, 40).start()
     try:
         before = wait_until(lambda: learned(one), 60, "a capacity")
@@ -94,6 +95,13 @@ def test_capacity_is_learned_with_bounds_and_kept_over_a_restart(tidegate, servi
     one.start()
     assert shown(one)["instance_capacity"]["source"] in ("default", "inherited")
     assert "capacity_not_restored" in one.log()
+    # Or out of reach: the same.
+    assert one.stop() == 0
+    with sqlite3.connect(one.folder / "var" / "tidegate.db") as store:
+        store.execute("DROP TABLE capacities")
+    one.start()
+    assert "WARN controller capacity_not_read service=shop" in one.log()
+    assert shown(one)["instance_capacity"]["source"] in ("default", "inherited")
 
 
 def test_a_campaign_announced_for_the_front_scales_the_back_before_the_crowd(tidegate, service):

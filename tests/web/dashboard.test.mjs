@@ -1,74 +1,35 @@
 // The dashboard in Chromium, against a running Tidegate (TIDEGATE names the binary). Run it with
-//   node --test tests/web/        (after npm ci in web/)
+//   node --test tests/web/*.test.mjs        (after npm ci in web/)
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
-import { createRequire } from "node:module";
-import { createServer as listenTcp } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-const root = resolve(fileURLToPath(new URL(".", import.meta.url)), "../..");
-const require = createRequire(join(root, "web/package.json"));
-const { chromium } = require("playwright-core");
-const { AxeBuilder } = require("@axe-core/playwright");
+import { AxeBuilder, BINARY, LOOKS, Stage, assertAccessible, assertNotWider, listening, root, sleep } from "./stage.mjs";
 
-const BINARY = resolve(process.env.TIDEGATE ?? join(root, "build/tidegate"));
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--no-first-run"];
 const PATIENCE_MS = 20000;
+const stage = new Stage({ patienceMs: PATIENCE_MS, ready: 'main[data-phase="ready"]' });
+const { folder, ports } = stage;
+const api = stage.api.bind(stage), until = stage.until.bind(stage), open = stage.open.bind(stage);
+const services = [];
+let failing = false;
 
-let folder, backend, searches, failing = false, tidegate, browser, load, log = "";
-const ports = {};
-
-const listening = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-async function freePort() {
-  const server = listenTcp();
-  const port = await listening(server);
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
-async function until(what, condition) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(50)) {
-    const value = await condition().catch(() => undefined);
-    if (value) return value;
-  }
-  throw new Error(`not within ${PATIENCE_MS} ms: ${what}\n${log}`);
-}
-
-const api = async (path) => (await fetch(`http://127.0.0.1:${ports.admin}${path}`)).json();
-
-function start() {
-  tidegate = spawn(BINARY, ["run", "shop.yaml"], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-  for (const stream of [tidegate.stdout, tidegate.stderr]) stream.on("data", (text) => { log += text; });
+function serve(answer) {
+  services.push(createServer(answer));
+  return listening(services.at(-1));
 }
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidegate-web-"));
-  backend = createServer((request, answer) => { setTimeout(() => answer.end("fine"), 5); });
-  ports.backend = await listening(backend);
-  searches = [false, true].map((mayFail) => createServer((request, answer) => {
+  ports.backend = await serve((request, answer) => { setTimeout(() => answer.end("fine"), 5); });
+  const found = await Promise.all([false, true].map((mayFail) => serve((request, answer) => {
     answer.statusCode = mayFail && failing ? 500 : 200;
     setTimeout(() => answer.end("found"), 2);
-  }));
-  const found = await Promise.all(searches.map(listening));
-  ports.front = await freePort();
-  ports.admin = await freePort();
+  })));
   const campaign = (minutes) => new Date(Date.now() + minutes * 60000).toISOString().replace(/\.\d+/, "");
-  writeFileSync(join(folder, "campaigns.csv"), "start,end,name,kind,multiplier\n" +
-    `${campaign(1)},${campaign(2)},Spring sale,campaign,3\n`);
-  writeFileSync(join(folder, "shop.yaml"), [
-    "listen:", `  - { address: "127.0.0.1:${ports.front}" }`,
-    `admin: { address: "127.0.0.1:${ports.admin}" }`,
-    "workers: 1",
-    "services:",
+  stage.write("campaigns.csv", ["start,end,name,kind,multiplier", `${campaign(1)},${campaign(2)},Spring sale,campaign,3`]);
+  stage.write("shop.yaml", [...await stage.head(), "services:",
     "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
     "    objective: { latency: 250ms, share: 99% }",
     "  search:", "    fleet: static", `    endpoints: [${found.map((port) => `"127.0.0.1:${port}"`).join(", ")}]`,
@@ -76,42 +37,17 @@ before(async () => {
     "routes:", "  - { path: /search, service: search }", "  - { path: /checkout, service: storefront, stage: checkout }",
     "  - { path: /login, service: storefront, rate_limit: login }",
     "  - { path: /, service: storefront, stage: browse }",
-    "demand: { campaigns: campaigns.csv }", ""].join("\n"));
-  start();
-  await until("an instance serves", async () => {
-    const { services } = await api("/api/v1/status");
-    return services[0].instances.some((instance) => instance.state === "serving");
-  });
-  load = setInterval(() => {
-    for (const path of ["/", "/", "/checkout"]) fetch(`http://127.0.0.1:${ports.front}${path}`).then((a) => a.text(), () => undefined);
-  }, 50);
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    "demand: { campaigns: campaigns.csv }"]);
+  await stage.begin(["/", "/", "/checkout"], 50);
 });
 
 after(async () => {
-  clearInterval(load);
-  await browser?.close();
-  if (tidegate !== undefined && tidegate.exitCode === null) {
-    tidegate.kill("SIGTERM");
-    await Promise.race([new Promise((done) => tidegate.once("exit", done)), sleep(10000).then(() => tidegate.kill("SIGKILL"))]);
+  await stage.end();
+  for (const server of services) {
+    server.closeAllConnections();
+    server.close();
   }
-  for (const server of [backend, ...(searches ?? [])]) {
-    server?.closeAllConnections();
-    server?.close();
-  }
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
-
-async function open(options = {}, port = ports.admin) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, ...options });
-  const page = await context.newPage();
-  page.problems = [];
-  page.on("pageerror", (error) => page.problems.push(error.message));
-  page.on("console", (message) => { if (message.type() === "error") page.problems.push(message.text()); });
-  await page.goto(`http://127.0.0.1:${port}/`);
-  await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
-  return page;
-}
 
 test("draws what the API says", async () => {
   const page = await open();
@@ -132,7 +68,7 @@ test("draws what the API says", async () => {
 });
 
 test("shows what rate limits refuse", async () => {
-  for (let i = 0; i < 5; i++) await (await fetch(`http://127.0.0.1:${ports.front}/login`)).text();
+  for (let i = 0; i < 5; i++) await stage.visit("/login");
   const page = await open();
   await page.waitForFunction(() => document.querySelector("#rates tr")?.textContent.startsWith("loginclient") &&
     document.querySelector("#rates td:last-child").textContent === "3", null, { timeout: PATIENCE_MS });
@@ -172,7 +108,7 @@ test("the stage of the latency chart is chosen by keyboard", async () => {
 });
 
 test("decisions carry reasons, and are filtered", async () => {
-  tidegate.kill("SIGHUP"); // a static fleet is never scaled: the reload is what is decided
+  stage.tidegate.kill("SIGHUP"); // a static fleet is never scaled: the reload is what is decided
   const { decisions } = await until("a decision", async () => {
     const found = await api("/api/v1/decisions");
     return found.decisions.length > 0 ? found : undefined;
@@ -190,7 +126,7 @@ test("decisions carry reasons, and are filtered", async () => {
 
 test("what the workers decide by themselves is among the decisions, with its evidence", async () => {
   const search = setInterval(() => {
-    for (let i = 0; i < 5; i++) fetch(`http://127.0.0.1:${ports.front}/search`).then((a) => a.text(), () => undefined);
+    for (let i = 0; i < 5; i++) stage.visit("/search");
   }, 20);
   await sleep(500);
   failing = true;
@@ -208,26 +144,14 @@ test("what the workers decide by themselves is among the decisions, with its evi
   await page.close();
 });
 
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-
-async function assertAccessible(page) {
-  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-  assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`), []);
-}
-
-for (const colorScheme of ["dark", "light"]) {
-  for (const [name, viewport] of [["desktop", { width: 1440, height: 1000 }], ["phone", { width: 360, height: 780 }]]) {
-    test(`accessible and not wider than the screen: ${colorScheme}, ${name}`, async () => {
-      const context = await browser.newContext({ colorScheme, viewport });
-      const page = await context.newPage();
-      await page.goto(`http://127.0.0.1:${ports.admin}/`);
-      await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
-      await page.waitForTimeout(1200);
-      await assertAccessible(page);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
-      await context.close();
-    });
-  }
+for (const [name, look] of LOOKS) {
+  test(`accessible and not wider than the screen: ${name}`, async () => {
+    const page = await open(look);
+    await page.waitForTimeout(1200);
+    await assertAccessible(page);
+    await assertNotWider(page);
+    await page.context().close();
+  });
 }
 
 test("who may only read is told how maintenance is started", async () => {
@@ -384,10 +308,7 @@ async function signIn(page, secret) {
 }
 
 test("without a token it shows and changes nothing; with one it does what the role allows", async () => {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${ports.admin}/`);
-  await page.waitForSelector('main[data-phase="ready"]', { timeout: PATIENCE_MS });
+  const page = await open();
   await page.waitForFunction(() => document.querySelector("#role").textContent !== "…");
   assert.equal(await page.locator("#role").textContent(), "viewer");
   assert.equal(await page.locator("#reload").isVisible(), false);
@@ -426,7 +347,7 @@ test("without a token it shows and changes nothing; with one it does what the ro
   await page.waitForSelector("#sign-in", { state: "visible", timeout: PATIENCE_MS });
   assert.equal(await page.locator("#role").textContent(), "viewer");
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
-  await context.close();
+  await page.context().close();
 });
 
 test("what happened is text, never markup", async () => {

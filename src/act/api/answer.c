@@ -165,6 +165,14 @@ void answer_error(struct api_connection *c, const struct error *err) {
     answer_problem(c, statuses[err->kind], "%s", err->text);
 }
 
+void answer_refusal(struct api_connection *c, const struct error *err) {
+    if (err->kind == ERROR_BUSY) {
+        answer_problem(c, 409, "%s", err->text);
+    } else {
+        answer_error(c, err);
+    }
+}
+
 json_t *json_lines(struct slice text) {
     struct slice line;
     json_t *lines = json_array();

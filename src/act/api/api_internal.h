@@ -123,6 +123,8 @@ void answer_problem(struct api_connection *c, uint16_t status, const char *forma
 void answer_problem_with(struct api_connection *c, uint16_t status,
                          const struct api_header *headers, const char *detail);
 void answer_error(struct api_connection *c, const struct error *err);
+/* Of a change that is not to be: likewise, but busy is a conflict that somebody may resolve. */
+void answer_refusal(struct api_connection *c, const struct error *err);
 /* With "errors": a list of lines, e.g. of a configuration. */
 void answer_problem_lines(struct api_connection *c, uint16_t status, const char *detail,
                           struct slice lines);
@@ -178,6 +180,8 @@ void tokens_load(struct api *api);
 /* jobs.c */
 bool job_start(struct api *api, struct api_connection *c, struct api_job *job,
                void (*run)(struct store_job *, struct store *), void (*finish)(struct api_job *));
+/* Whether the store was in trouble; the connection is answered then. */
+bool job_read_failed(struct api_job *job);
 
 /* demand.c */
 struct history *history_of(struct api *api, struct slice service); /* NULL: never seen */

@@ -49,14 +49,6 @@ void handle_campaigns(struct api_connection *c) {
     answer_json(c, 200, json);
 }
 
-static void refuse(struct api_connection *c, const struct error *err) {
-    if (err->kind == ERROR_BUSY) {
-        answer_problem(c, 409, "%s", err->text);
-    } else {
-        answer_error(c, err);
-    }
-}
-
 enum parameter {
     ID,
     NAME,
@@ -162,7 +154,7 @@ void handle_campaign_put(struct api_connection *c) {
     order.channel = slice_from(p[CHANNEL].text);
     order.audience = slice_from(p[AUDIENCE].text);
     if (!source->put_campaign(source->self, &order, &err)) {
-        refuse(c, &err);
+        answer_refusal(c, &err);
         return;
     }
     answer_campaign(c, id);
@@ -185,7 +177,7 @@ void handle_campaign_remove(struct api_connection *c) {
         .id = slice_from(name), .by = slice_from(by), .multiplier = NAN, .id_out = id
     };
     if (!source->remove_campaign(source->self, &order, &err)) {
-        refuse(c, &err);
+        answer_refusal(c, &err);
         return;
     }
     json_t *json = json_object();

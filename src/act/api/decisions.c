@@ -124,12 +124,7 @@ static void answer_list(struct api_connection *c, json_t *list) {
 
 static void finish_query(struct api_job *job) {
     struct found *found = (struct found *)job;
-    if (job->connection == NULL) {
-        return;
-    }
-    if (!job->read && job->err.kind != ERROR_NOT_FOUND) {
-        job->err.kind = job->err.kind == ERROR_NONE ? ERROR_UNAVAILABLE : job->err.kind;
-        answer_error(job->connection, &job->err);
+    if (job->connection == NULL || job_read_failed(job)) {
         return;
     }
     json_t *list = json_array();

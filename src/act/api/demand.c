@@ -286,14 +286,8 @@ static void answer_from_memory(struct api_connection *c, const struct range *ran
 
 static void finish_demand(struct api_job *job) {
     struct rows *rows = (struct rows *)job;
-    if (job->connection == NULL) {
-        return;
-    }
-    if (job->read || job->err.kind == ERROR_NOT_FOUND) {
+    if (job->connection != NULL && !job_read_failed(job)) {
         answer_json(job->connection, 200, columns_json(&rows->range, rows->rows, rows->len));
-    } else {
-        job->err.kind = job->err.kind == ERROR_NONE ? ERROR_UNAVAILABLE : job->err.kind;
-        answer_error(job->connection, &job->err);
     }
 }
 

@@ -37,3 +37,12 @@ bool job_start(struct api *api, struct api_connection *c, struct api_job *job,
     }
     return true;
 }
+
+bool job_read_failed(struct api_job *job) {
+    if (job->read || job->err.kind == ERROR_NOT_FOUND) {
+        return false; /* nothing was written yet: an empty past */
+    }
+    job->err.kind = job->err.kind == ERROR_NONE ? ERROR_UNAVAILABLE : job->err.kind;
+    answer_error(job->connection, &job->err);
+    return true;
+}

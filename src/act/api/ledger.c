@@ -161,12 +161,7 @@ static json_t *prediction_json(const struct hour *sum, const struct api_view *vi
 
 static void finish_ledger(struct api_job *job) {
     struct question *q = (struct question *)job;
-    if (job->connection == NULL) {
-        return;
-    }
-    if (!job->read && job->err.kind != ERROR_NOT_FOUND) {
-        job->err.kind = job->err.kind == ERROR_NONE ? ERROR_UNAVAILABLE : job->err.kind;
-        answer_error(job->connection, &job->err);
+    if (job->connection == NULL || job_read_failed(job)) {
         return;
     }
     const struct api_view *view = job->api->view;

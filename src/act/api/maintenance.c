@@ -70,14 +70,6 @@ static bool read_names(struct api_connection *c, struct names *names,
     return true;
 }
 
-static void refuse(struct api_connection *c, const struct error *err) {
-    if (err->kind == ERROR_BUSY) {
-        answer_problem(c, 409, "%s", err->text);
-    } else {
-        answer_error(c, err);
-    }
-}
-
 enum parameter { FOR, REASON, FORCE, PARAMETERS };
 
 /* False after an answer. */
@@ -118,7 +110,7 @@ void handle_maintenance_start(struct api_connection *c) {
         return;
     }
     if (!source->start_maintenance(source->self, &order, &err)) {
-        refuse(c, &err);
+        answer_refusal(c, &err);
         return;
     }
     const struct api_view *view = c->api->view;
@@ -146,7 +138,7 @@ void handle_maintenance_end(struct api_connection *c) {
         return;
     }
     if (!source->end_maintenance(source->self, &order, &err)) {
-        refuse(c, &err);
+        answer_refusal(c, &err);
         return;
     }
     json_t *json = json_object();

@@ -64,11 +64,6 @@ bool campaign_book_announce(const struct campaign_book *book, struct calendar *c
 
 /* ---- reading and writing ---- */
 
-static bool take_text(const json_t *object, const char *key, char *out, size_t out_bytes) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL && slice_copy_text(slice_from(text), out, out_bytes);
-}
-
 static bool take_entry(const json_t *object, struct campaign_entry *e) {
     const json_t *multiplier = json_object_get(object, "multiplier");
     e->start_ms = json_integer_value(json_object_get(object, "start_ms"));
@@ -76,12 +71,12 @@ static bool take_entry(const json_t *object, struct campaign_entry *e) {
     e->multiplier = json_is_number(multiplier) ? json_number_value(multiplier) : (double)NAN;
     e->sequence = (uint32_t)json_integer_value(json_object_get(object, "sequence"));
     e->cancelled = json_is_true(json_object_get(object, "cancelled"));
-    return take_text(object, "id", e->id, sizeof e->id) && e->id[0] != '\0' &&
-           take_text(object, "name", e->name, sizeof e->name) &&
-           take_text(object, "kind", e->kind, sizeof e->kind) &&
-           take_text(object, "channel", e->channel, sizeof e->channel) &&
-           take_text(object, "audience", e->audience, sizeof e->audience) &&
-           take_text(object, "by", e->by, sizeof e->by) && e->end_ms > e->start_ms &&
+    return state_file_text(object, "id", e->id, sizeof e->id) && e->id[0] != '\0' &&
+           state_file_text(object, "name", e->name, sizeof e->name) &&
+           state_file_text(object, "kind", e->kind, sizeof e->kind) &&
+           state_file_text(object, "channel", e->channel, sizeof e->channel) &&
+           state_file_text(object, "audience", e->audience, sizeof e->audience) &&
+           state_file_text(object, "by", e->by, sizeof e->by) && e->end_ms > e->start_ms &&
            !(e->multiplier <= 0) && !(e->multiplier > CALENDAR_MULTIPLIER_MAX);
 }
 

@@ -165,15 +165,6 @@ static void order_all(struct supervisor *s, enum worker_order_kind kind, unsigne
     }
 }
 
-static bool is_wanted(const struct shop *shop, const struct address *address) {
-    for (size_t i = 0; i < shop->listen_count; i++) {
-        if (address_equal(&shop->listen[i].address, address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool open_new(struct supervisor *s, const struct shop *fresh, bool is_new[LISTENERS_MAX],
                      struct error *err) {
     for (size_t i = 0; i < fresh->listen_count; i++) {
@@ -206,7 +197,7 @@ bool listening_apply(struct supervisor *s, const struct shop *fresh, struct erro
             log_info("listening", "address=%s workers=%u", text, s->worker_count);
         } else if (is_new[i]) {
             close_slot(s, i, true);
-        } else if (good && !is_wanted(fresh, &s->listen[i])) {
+        } else if (good && !shop_listens_at(fresh, &s->listen[i])) {
             order_all(s, WORKER_UNLISTEN, i);
             close_slot(s, i, true);
             log_info("not_listening", "address=%s action=finish_its_connections", text);

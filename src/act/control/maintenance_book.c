@@ -29,11 +29,6 @@ struct api_maintenance *maintenance_book_take(struct maintenance_book *book) {
 
 /* ---- reading ---- */
 
-static bool take_text(const json_t *object, const char *key, char *out, size_t out_bytes) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL && slice_copy_text(slice_from(text), out, out_bytes);
-}
-
 static bool take_number(const json_t *object, const char *key, int64_t *out) {
     const json_t *number = json_object_get(object, key);
     *out = json_integer_value(number);
@@ -41,10 +36,11 @@ static bool take_number(const json_t *object, const char *key, int64_t *out) {
 }
 
 static bool take_entry(const json_t *object, struct api_maintenance *e) {
-    return take_text(object, "service", e->service, sizeof e->service) && e->service[0] != '\0' &&
-           take_text(object, "instance", e->instance, sizeof e->instance) &&
-           take_text(object, "reason", e->reason, sizeof e->reason) &&
-           take_text(object, "by", e->by, sizeof e->by) &&
+    return state_file_text(object, "service", e->service, sizeof e->service) &&
+           e->service[0] != '\0' &&
+           state_file_text(object, "instance", e->instance, sizeof e->instance) &&
+           state_file_text(object, "reason", e->reason, sizeof e->reason) &&
+           state_file_text(object, "by", e->by, sizeof e->by) &&
            take_number(object, "since_ms", &e->since_ms) &&
            take_number(object, "until_ms", &e->until_ms);
 }

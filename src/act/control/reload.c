@@ -49,15 +49,6 @@ static void warn_of_start_only(const struct controller *c, const struct shop *ne
     }
 }
 
-static bool listens_already(const struct shop *shop, const struct address *address) {
-    for (size_t i = 0; i < shop->listen_count; i++) {
-        if (address_equal(&shop->listen[i].address, address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The supervisor opens new addresses a moment later; who asked hears it here if it won't. */
 static bool check_listeners(const struct controller *c, const struct shop *next,
                             struct buffer *text) {
@@ -66,7 +57,7 @@ static bool check_listeners(const struct controller *c, const struct shop *next,
         struct error err;
         int fd;
         if (listen_is_tls(listen) || listen->address.storage.ss_family == AF_UNIX ||
-            listens_already(&c->shop, &listen->address)) {
+            shop_listens_at(&c->shop, &listen->address)) {
             continue;
         }
         if (!listener_open(&listen->address, &fd, &err)) {

@@ -138,9 +138,10 @@ static bool remember_capacity(void *self, const struct store_capacity *kept) {
 
 static void remember_capacities(struct controller *c, struct controlled *s) {
     struct error err = { 0 };
-    if (c->store != NULL && !store_read_capacities(c->store, slice_from(s->name), remember_capacity,
-                                                   &s->foresee, &err)) {
-        log_info("capacity_not_known", "service=%s reason=\"%s\" action=learn_it", s->name,
+    bool read = c->store == NULL || store_read_capacities(c->store, slice_from(s->name),
+                                                          remember_capacity, &s->foresee, &err);
+    if (!read && err.kind != ERROR_NOT_FOUND) { /* none yet is no trouble */
+        log_warn("capacity_not_read", "service=%s error=\"%s\" action=learn_it_anew", s->name,
                  err.text);
     }
 }

@@ -416,3 +416,12 @@ const struct service_config *shop_service(const struct shop *shop, struct slice 
     }
     return NULL;
 }
+
+bool shop_listens_at(const struct shop *shop, const struct address *address) {
+    for (size_t i = 0; i < shop->listen_count; i++) {
+        if (address_equal(&shop->listen[i].address, address)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -124,3 +124,4 @@ void shop_fini(struct shop *shop);
 bool shop_anonymous_views(const struct shop *shop);
 
 const struct service_config *shop_service(const struct shop *shop, struct slice name);
+bool shop_listens_at(const struct shop *shop, const struct address *address);

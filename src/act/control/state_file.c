@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/slice.h"
+
 static bool path_of(const char *folder, const char *name, const char *suffix, char out[PATH_MAX],
                     struct error *err) {
     int len = snprintf(out, PATH_MAX, "%s/%s%s", folder, name, suffix);
@@ -61,4 +63,9 @@ bool state_file_write(const char *folder, const char *name, json_t *root, struct
         close(folder_fd);
     }
     return written;
+}
+
+bool state_file_text(const json_t *object, const char *key, char *out, size_t out_bytes) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL && slice_copy_text(slice_from(text), out, out_bytes);
 }

@@ -13,3 +13,6 @@
 bool state_file_read(const char *folder, const char *name, json_t **root, struct error *err);
 /* The whole file or nothing; on the disk when it returns. Takes the reference of `root`. */
 bool state_file_write(const char *folder, const char *name, json_t *root, struct error *err);
+
+/* A text of an entry; false: there is none, or it does not fit. */
+bool state_file_text(const json_t *object, const char *key, char *out, size_t out_bytes);

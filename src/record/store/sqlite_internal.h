@@ -60,7 +60,19 @@ enum { SQLITE_DECISION_COLUMN_COUNT = 11 };
 bool sqlite_take_decision(sqlite3_stmt *statement, struct decision *out);
 
 /* sqlite_schema.c */
+
+/* Of the schema: what has come with it, one each. */
+enum sqlite_version {
+    SQLITE_FIRST_VERSION = 1,
+    SQLITE_VERSION_OF_TOKENS,
+    SQLITE_VERSION_OF_CAPACITIES,
+    SQLITE_VERSION_OF_LEDGER,
+    SQLITE_VERSION_NEWEST = SQLITE_VERSION_OF_LEDGER,
+};
 bool sqlite_check_schema(struct sqlite_store *s, bool *empty, struct error *err);
+/* For a reader: the writer, in its own thread, may not have brought an older database up to date
+ * yet. ERROR_NOT_FOUND then: nothing is in it of what `wanted` has brought. */
+bool sqlite_has_version(struct sqlite_store *s, enum sqlite_version wanted, struct error *err);
 bool sqlite_migrate(struct sqlite_store *s, struct error *err);
 
 /* The members of store_backend_sqlite. */

@@ -4,17 +4,55 @@
 
 #include "record/store/sqlite_internal.h"
 
-static void bind_slice(sqlite3_stmt *statement, int index, struct slice text) {
-    sqlite3_bind_text(statement, index, text.len > 0 ? text.data : "", (int)text.len,
-                      SQLITE_STATIC);
+#define READ_VALUES_MAX 6
+
+struct value {
+    int64_t number;
+    struct slice text;
+    bool is_text;
+};
+
+static struct value number(int64_t value) {
+    return (struct value){ .number = value };
 }
 
-/* Steps through the rows until `row` returns false; finalises the statement. */
-static bool each_row(struct sqlite_store *s, sqlite3_stmt *statement,
-                     bool (*row)(sqlite3_stmt *statement, void *self), void *self,
-                     struct error *err) {
+static struct value text(struct slice value) {
+    return (struct value){ .text = value, .is_text = true };
+}
+
+/* One query: what is asked, with what for ?1, ?2, ..., and where its rows go. */
+struct reading {
+    const char *sql;
+    enum sqlite_version since; /* the schema it asks has been there since then */
+    struct value values[READ_VALUES_MAX];
+    bool (*row)(sqlite3_stmt *statement, void *rows); /* false: no more */
+    void *rows;
+};
+
+static void bind_values(sqlite3_stmt *statement, const struct value *values) {
+    int count = sqlite3_bind_parameter_count(statement);
+    assert(count <= READ_VALUES_MAX);
+    for (int i = 0; i < count; i++) {
+        if (values[i].is_text) {
+            struct slice value = values[i].text;
+            sqlite3_bind_text(statement, i + 1, value.len > 0 ? value.data : "", (int)value.len,
+                              SQLITE_STATIC);
+        } else {
+            sqlite3_bind_int64(statement, i + 1, values[i].number);
+        }
+    }
+}
+
+static bool read_rows(struct sqlite_store *s, const struct reading *reading, struct error *err) {
+    sqlite3_stmt *statement =
+        sqlite_has_version(s, reading->since, err) ? sqlite_prepare(s, reading->sql, err) : NULL;
+    if (statement == NULL) {
+        return false;
+    }
+    bind_values(statement, reading->values);
     int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW && row(statement, self)) {
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW &&
+           reading->row(statement, reading->rows)) {
     }
     bool done = code == SQLITE_ROW || code == SQLITE_DONE;
     if (!done) {
@@ -66,21 +104,18 @@ static bool sample_row(sqlite3_stmt *statement, void *self) {
 
 bool sqlite_read_samples(void *self, const struct store_sample_query *query,
                          store_each_sample *each, void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
     assert(query->step_s > 0);
-    bool all = query->service.len == 0;
-    sqlite3_stmt *statement = sqlite_prepare(s, all ? all_services : one_service, err);
-    if (statement == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(statement, 1, query->step_s % 60 == 0 ? 60 : 1);
-    sqlite3_bind_int64(statement, 2, query->from_ms);
-    sqlite3_bind_int64(statement, 3, query->to_ms);
-    sqlite3_bind_int64(statement, 4, (int64_t)query->step_s * 1000);
-    bind_slice(statement, 5, query->service);
-    sqlite3_bind_int64(statement, 6, STORE_QUERY_ROWS_MAX);
     struct sample_rows rows = { .step_s = query->step_s, .each = each, .self = each_self };
-    return each_row(s, statement, sample_row, &rows, err);
+    const struct reading reading = {
+        .sql = query->service.len == 0 ? all_services : one_service,
+        .since = SQLITE_FIRST_VERSION,
+        .values = { number(query->step_s % 60 == 0 ? 60 : 1), number(query->from_ms),
+                    number(query->to_ms), number((int64_t)query->step_s * 1000),
+                    text(query->service), number(STORE_QUERY_ROWS_MAX) },
+        .row = sample_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }
 
 /* ---- decisions ---- */
@@ -104,26 +139,21 @@ static bool decision_row(sqlite3_stmt *statement, void *self) {
 
 bool sqlite_read_decisions(void *self, const struct store_decision_query *query,
                            store_each_decision *each, void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
-    sqlite3_stmt *statement =
-        sqlite_prepare(s,
-                       "SELECT " SQLITE_DECISION_COLUMNS ", h.sequence, h.noticed_ms, h.healed_ms"
-                       " FROM decisions d LEFT JOIN healed h ON h.sequence ="
-                       " (SELECT max(sequence) FROM healed WHERE decision = d.id)"
-                       " WHERE d.id > ?1 AND (?2 = 0 OR d.id < ?2) AND (?3 = '' OR d.service = ?3)"
-                       " AND (?4 = '' OR d.kind = ?4) ORDER BY d.id DESC LIMIT ?5",
-                       err);
-    if (statement == NULL) {
-        return false;
-    }
     uint32_t limit = query->limit > STORE_QUERY_ROWS_MAX ? STORE_QUERY_ROWS_MAX : query->limit;
-    sqlite3_bind_int64(statement, 1, query->after_id);
-    sqlite3_bind_int64(statement, 2, query->before_id);
-    bind_slice(statement, 3, query->service);
-    bind_slice(statement, 4, query->kind);
-    sqlite3_bind_int64(statement, 5, limit);
     struct decision_rows rows = { .each = each, .self = each_self };
-    return each_row(s, statement, decision_row, &rows, err);
+    const struct reading reading = {
+        .sql = "SELECT " SQLITE_DECISION_COLUMNS ", h.sequence, h.noticed_ms, h.healed_ms"
+               " FROM decisions d LEFT JOIN healed h ON h.sequence ="
+               " (SELECT max(sequence) FROM healed WHERE decision = d.id)"
+               " WHERE d.id > ?1 AND (?2 = 0 OR d.id < ?2) AND (?3 = '' OR d.service = ?3)"
+               " AND (?4 = '' OR d.kind = ?4) ORDER BY d.id DESC LIMIT ?5",
+        .since = SQLITE_FIRST_VERSION,
+        .values = { number(query->after_id), number(query->before_id), text(query->service),
+                    text(query->kind), number(limit) },
+        .row = decision_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }
 
 /* ---- instances ---- */
@@ -149,22 +179,17 @@ static bool instance_row(sqlite3_stmt *statement, void *self) {
 
 bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                            store_each_instance *each, void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
-    sqlite3_stmt *statement = sqlite_prepare(
-        s,
-        "SELECT service, id, started_ms, ready_ms, stopped_ms, startup_ms, exit_status"
-        " FROM instances WHERE started_ms >= ?1 AND started_ms < ?2 AND (?3 = '' OR service = ?3)"
-        " ORDER BY started_ms, id LIMIT ?4",
-        err);
-    if (statement == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(statement, 1, from_ms);
-    sqlite3_bind_int64(statement, 2, to_ms);
-    bind_slice(statement, 3, service);
-    sqlite3_bind_int64(statement, 4, STORE_QUERY_ROWS_MAX);
     struct instance_rows rows = { .each = each, .self = each_self };
-    return each_row(s, statement, instance_row, &rows, err);
+    const struct reading reading = {
+        .sql = "SELECT service, id, started_ms, ready_ms, stopped_ms, startup_ms, exit_status"
+               " FROM instances WHERE started_ms >= ?1 AND started_ms < ?2"
+               " AND (?3 = '' OR service = ?3) ORDER BY started_ms, id LIMIT ?4",
+        .since = SQLITE_FIRST_VERSION,
+        .values = { number(from_ms), number(to_ms), text(service), number(STORE_QUERY_ROWS_MAX) },
+        .row = instance_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }
 
 /* ---- capacities ---- */
@@ -191,18 +216,16 @@ static bool capacity_row(sqlite3_stmt *statement, void *self) {
 
 bool sqlite_read_capacities(void *self, struct slice service, store_each_capacity *each,
                             void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
-    sqlite3_stmt *statement =
-        sqlite_prepare(s,
-                       "SELECT service, version, time_ms, evidence FROM capacities"
-                       " WHERE service = ?1 ORDER BY time_ms, version",
-                       err);
-    if (statement == NULL) {
-        return false;
-    }
-    bind_slice(statement, 1, service);
     struct capacity_rows rows = { .each = each, .self = each_self };
-    return each_row(s, statement, capacity_row, &rows, err);
+    const struct reading reading = {
+        .sql = "SELECT service, version, time_ms, evidence FROM capacities"
+               " WHERE service = ?1 ORDER BY time_ms, version",
+        .since = SQLITE_VERSION_OF_CAPACITIES,
+        .values = { text(service) },
+        .row = capacity_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }
 
 /* ---- the ledger ---- */
@@ -240,30 +263,17 @@ static bool ledger_row(sqlite3_stmt *statement, void *self) {
     " instances_max FROM ledger WHERE hour_ms >= ?1 AND hour_ms < ?2 AND service = ?3"             \
     " ORDER BY hour_ms, policy LIMIT ?4"
 
-/* The writer, in its own thread, may not have brought an older database up to date yet. */
-static bool has_ledger(struct sqlite_store *s, struct error *err) {
-    int64_t there;
-    return sqlite_number(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", 0, &there,
-                         err) &&
-           (there > 0 || error_set(err, ERROR_NOT_FOUND, "%s has no ledger yet", s->where));
-}
-
 bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                         store_each_ledger_row *each, void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
-    sqlite3_stmt *statement =
-        has_ledger(s, err)
-            ? sqlite_prepare(s, service.len == 0 ? LEDGER_OF_ALL : LEDGER_OF_ONE, err)
-            : NULL;
-    if (statement == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(statement, 1, from_ms);
-    sqlite3_bind_int64(statement, 2, to_ms);
-    bind_slice(statement, 3, service);
-    sqlite3_bind_int64(statement, 4, STORE_QUERY_ROWS_MAX);
     struct ledger_rows rows = { .each = each, .self = each_self };
-    return each_row(s, statement, ledger_row, &rows, err);
+    const struct reading reading = {
+        .sql = service.len == 0 ? LEDGER_OF_ALL : LEDGER_OF_ONE,
+        .since = SQLITE_VERSION_OF_LEDGER,
+        .values = { number(from_ms), number(to_ms), text(service), number(STORE_QUERY_ROWS_MAX) },
+        .row = ledger_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }
 
 /* ---- tokens ---- */
@@ -292,12 +302,13 @@ static bool token_row(sqlite3_stmt *statement, void *self) {
 }
 
 bool sqlite_read_tokens(void *self, store_each_token *each, void *each_self, struct error *err) {
-    struct sqlite_store *s = self;
-    sqlite3_stmt *statement =
-        sqlite_prepare(s,
-                       "SELECT id, name, role, hash, created_ms, expires_ms, used_ms FROM tokens"
-                       " ORDER BY created_ms, id",
-                       err);
     struct token_rows rows = { .each = each, .self = each_self };
-    return statement != NULL && each_row(s, statement, token_row, &rows, err);
+    const struct reading reading = {
+        .sql = "SELECT id, name, role, hash, created_ms, expires_ms, used_ms FROM tokens"
+               " ORDER BY created_ms, id",
+        .since = SQLITE_VERSION_OF_TOKENS,
+        .row = token_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
 }

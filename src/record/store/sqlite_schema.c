@@ -1,5 +1,6 @@
 /* The schema and its versions. A migration is a transaction; its number is PRAGMA user_version. A
- * new version is one more entry of `migrations`; old entries never change. */
+ * new version is one more entry of `migrations` and of enum sqlite_version; old entries never
+ * change. */
 #include <stdio.h>
 
 #include "record/store/sqlite_internal.h"
@@ -42,7 +43,9 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (service, hour_ms, policy)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX ledger_by_age ON ledger (hour_ms);",
 };
-#define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof migrations[0]))
+#define SCHEMA_VERSION ((int64_t)SQLITE_VERSION_NEWEST)
+_Static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_VERSION_NEWEST,
+               "each version has its migration");
 
 bool sqlite_check_schema(struct sqlite_store *s, bool *empty, struct error *err) {
     int64_t application, version, tables;
@@ -69,6 +72,18 @@ bool sqlite_check_schema(struct sqlite_store *s, bool *empty, struct error *err)
     }
     *empty = false;
     return true;
+}
+
+bool sqlite_has_version(struct sqlite_store *s, enum sqlite_version wanted, struct error *err) {
+    int64_t version;
+    if (wanted == SQLITE_FIRST_VERSION) {
+        return true; /* as sqlite_check_schema has seen */
+    }
+    return sqlite_number(s, "PRAGMA user_version", 0, &version, err) &&
+           (version >= (int64_t)wanted ||
+            error_set(err, ERROR_NOT_FOUND,
+                      "%s still has schema version %lld; what is asked for came with version %d",
+                      s->where, (long long)version, (int)wanted));
 }
 
 static bool migrate_to(struct sqlite_store *s, int64_t version, struct error *err) {

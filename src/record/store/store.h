@@ -136,7 +136,10 @@ bool store_put_token(struct store *s, const struct store_token *token, bool gone
 
 struct store_health store_health(struct store *s);
 
-/* ---- reading: blocks, on a lock STORE_READ_BUSY_MS at most ---- */
+/* ---- reading: blocks, on a lock STORE_READ_BUSY_MS at most ----
+ * ERROR_NOT_FOUND: nothing has been written yet, because there is no database, or an older
+ * Tidegate's, which the store is about to bring up to date. For whoever wants to know the past that
+ * is an empty past and no trouble; any other error is. */
 
 struct store_sample_query {
     struct slice service;   /* empty: the sum over all services (rates only) */

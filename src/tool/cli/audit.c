@@ -1,6 +1,5 @@
 /* tidegate audit list|verify: the decisions as they were written, and whether they still are. Reads
  * the store; a running Tidegate is not disturbed. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -8,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/parse.h"
 #include "record/store/store.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 #define STORE_DEFAULT "sqlite:var/tidegate.db"
@@ -29,38 +28,25 @@ static const char help[] =
     "cut\n"
     "off at the end: the chain itself can't show that.\n";
 
-struct audit_request {
+struct request {
     const char *store;
     struct store_decision_query query;
     bool json;
 };
 
-enum choice { STORE, LIMIT, SERVICE, KIND, JSON, HELP };
-
-static const struct option options[] = {
-    { "store", required_argument, NULL, STORE },
-    { "limit", required_argument, NULL, LIMIT },
-    { "service", required_argument, NULL, SERVICE },
-    { "kind", required_argument, NULL, KIND },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
+static const struct option_field options[] = {
+    { "store", OPTION_TEXT, .offset = offsetof(struct request, store) },
+    { "limit", OPTION_COUNT, .offset = offsetof(struct request, query.limit),
+      .range = { 1, STORE_QUERY_ROWS_MAX } },
+    { "service", OPTION_SLICE, .offset = offsetof(struct request, query.service) },
+    { "kind", OPTION_SLICE, .offset = offsetof(struct request, query.kind) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
+static const struct options_table table = OPTIONS_TABLE("audit", options);
 
 static int fail(const struct error *err) {
     fprintf(stderr, "tidegate audit: %s\n", err->text);
     return err->kind == ERROR_INVALID || err->kind == ERROR_NOT_FOUND ? EXIT_USAGE : EXIT_BROKE;
-}
-
-static bool take_limit(struct audit_request *r, const char *text) {
-    uint64_t limit;
-    if (!parse_uint(slice_from(text), &limit) || limit == 0 || limit > STORE_QUERY_ROWS_MAX) {
-        fprintf(stderr, "tidegate audit: --limit: expected 1 to %d, found '%s'\n",
-                STORE_QUERY_ROWS_MAX, text);
-        return false;
-    }
-    r->query.limit = (uint32_t)limit;
-    return true;
 }
 
 /* ---- list ---- */
@@ -87,7 +73,7 @@ static void print_json(const struct decision *d, const char *time) {
 }
 
 static bool print_decision(void *self, const struct decision *d) {
-    const struct audit_request *r = self;
+    const struct request *r = self;
     char time[CLOCK_ISO8601_BYTES];
     clock_format_iso8601(d->time_ms, time);
     if (r->json) {
@@ -103,7 +89,7 @@ static bool print_decision(void *self, const struct decision *d) {
     return true;
 }
 
-static int list(struct audit_request *r, struct store *store) {
+static int list(struct request *r, struct store *store) {
     struct error err = { 0 };
     if (!store_read_decisions(store, &r->query, print_decision, r, &err)) {
         return fail(&err);
@@ -113,7 +99,7 @@ static int list(struct audit_request *r, struct store *store) {
 
 /* ---- verify ---- */
 
-static void print_verdict(const struct audit_request *r, const struct store_chain *chain) {
+static void print_verdict(const struct request *r, const struct store_chain *chain) {
     if (r->json) {
         printf("{\"whole\":%s,\"links\":%" PRIu64 ",\"head\":\"%s\",\"broken_id\":",
                chain->whole ? "true" : "false", chain->rows, chain->head_hash);
@@ -130,7 +116,7 @@ static void print_verdict(const struct audit_request *r, const struct store_chai
     }
 }
 
-static int verify(struct audit_request *r, struct store *store) {
+static int verify(struct request *r, struct store *store) {
     struct store_chain chain;
     struct error err = { 0 };
     if (!store_verify_chain(store, &chain, &err)) {
@@ -140,7 +126,7 @@ static int verify(struct audit_request *r, struct store *store) {
     return chain.whole ? EXIT_DONE : EXIT_NO;
 }
 
-static int run(struct audit_request *r, int (*verb)(struct audit_request *, struct store *)) {
+static int run(struct request *r, int (*verb)(struct request *, struct store *)) {
     struct error err = { 0 };
     struct store *store = store_open_reader(slice_from(r->store), NULL, &err);
     if (store == NULL) {
@@ -151,40 +137,11 @@ static int run(struct audit_request *r, int (*verb)(struct audit_request *, stru
     return status;
 }
 
-/* -1: go on. */
-static int take_option(struct audit_request *r, int option, const char *value) {
-    switch (option) {
-    case STORE:
-        r->store = value;
-        return -1;
-    case LIMIT:
-        return take_limit(r, value) ? -1 : EXIT_USAGE;
-    case SERVICE:
-        r->query.service = slice_from(value);
-        return -1;
-    case KIND:
-        r->query.kind = slice_from(value);
-        return -1;
-    case JSON:
-        r->json = true;
-        return -1;
-    case HELP:
-        fputs(help, stdout);
-        return EXIT_DONE;
-    default:
-        fputs(help, stderr);
-        return EXIT_USAGE;
-    }
-}
-
 int cli_audit(int argc, char **argv) {
-    struct audit_request r = { .store = STORE_DEFAULT, .query = { .limit = LIMIT_DEFAULT } };
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        int status = take_option(&r, option, optarg);
-        if (status >= 0) {
-            return status;
-        }
+    struct request r = { .store = STORE_DEFAULT, .query = { .limit = LIMIT_DEFAULT } };
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     if (optind == argc - 1 && strcmp(argv[optind], "list") == 0) {
         return run(&r, list);
@@ -192,6 +149,5 @@ int cli_audit(int argc, char **argv) {
     if (optind == argc - 1 && strcmp(argv[optind], "verify") == 0) {
         return run(&r, verify);
     }
-    fputs(help, stderr);
-    return EXIT_USAGE;
+    return options_misused(&table);
 }

@@ -46,47 +46,6 @@ struct request {
     const char *history_path; /* of the configuration; NULL: none */
 };
 
-enum choice {
-    CONFIG,
-    SERVICE,
-    POLICY,
-    UNIT,
-    STARTUP,
-    MIN,
-    MAX,
-    PRICE,
-    MARGIN,
-    COLUMN,
-    STEP,
-    SEASON,
-    EVENTS,
-    HOLIDAYS,
-    REPORT,
-    JSON,
-    HELP
-};
-
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG },
-    { "service", required_argument, NULL, SERVICE },
-    { "policy", required_argument, NULL, POLICY },
-    { "unit-capacity", required_argument, NULL, UNIT },
-    { "startup", required_argument, NULL, STARTUP },
-    { "min", required_argument, NULL, MIN },
-    { "max", required_argument, NULL, MAX },
-    { "price", required_argument, NULL, PRICE },
-    { "margin", required_argument, NULL, MARGIN },
-    { "column", required_argument, NULL, COLUMN },
-    { "step", required_argument, NULL, STEP },
-    { "season", required_argument, NULL, SEASON },
-    { "events", required_argument, NULL, EVENTS },
-    { "holidays", required_argument, NULL, HOLIDAYS },
-    { "report", required_argument, NULL, REPORT },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
-};
-
 static bool add_policy(struct request *q, const char *text, struct error *err) {
     if (q->policy_count == BACKTEST_POLICIES_MAX) {
         return error_set(err, ERROR_INVALID, "--policy: expected at most %d",
@@ -96,57 +55,49 @@ static bool add_policy(struct request *q, const char *text, struct error *err) {
            error_wrap(err, "--policy");
 }
 
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    static const struct options_range instances_range = { 0, INSTANCES_LIMIT };
-    struct request *q = self;
-    struct backtest_input *in = &q->input;
-    switch ((enum choice)option) {
-    case CONFIG:
-        q->config_path = value;
-        return true;
-    case SERVICE:
-        q->service = value;
-        return true;
-    case POLICY:
-        return add_policy(q, value, err);
-    case UNIT:
-        return options_rate("unit-capacity", value, &in->unit_rps, err);
-    case STARTUP:
-        return options_span("startup", value, &in->startup_ms, err);
-    case MIN:
-        q->min_given = true;
-        return options_count("min", value, instances_range, &in->policy.instances_min, err);
-    case MAX:
-        q->max_given = true;
-        return options_count("max", value, instances_range, &in->policy.instances_max, err);
-    case PRICE:
-        return options_amount("price", value, &in->policy.price_per_hour, err);
-    case MARGIN:
-        return options_amount("margin", value, &in->policy.margin_per_request, err);
-    case COLUMN:
-        q->source.column = value;
-        return true;
-    case STEP:
-        return options_span("step", value, &q->source.step_ms, err);
-    case SEASON:
-        return options_season(value, in->season_ms, &in->season_count, err);
-    case EVENTS:
-        q->source.events_path = value;
-        return true;
-    case HOLIDAYS:
-        q->source.holidays = value;
-        return true;
-    case REPORT:
-        q->report_path = value;
-        return true;
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
+static const struct options_range instances_range = { 0, INSTANCES_LIMIT };
+
+static bool take_policy(void *request, const char *value, struct error *err) {
+    return add_policy(request, value, err);
 }
+
+static bool take_min(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->min_given = true;
+    return options_count("min", value, instances_range, &q->input.policy.instances_min, err);
+}
+
+static bool take_max(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->max_given = true;
+    return options_count("max", value, instances_range, &q->input.policy.instances_max, err);
+}
+
+static bool take_season(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    return options_season(value, q->input.season_ms, &q->input.season_count, err);
+}
+
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config_path) },
+    { "service", OPTION_TEXT, .offset = offsetof(struct request, service) },
+    { "policy", OPTION_OWN, .take = take_policy },
+    { "unit-capacity", OPTION_RATE, .offset = offsetof(struct request, input.unit_rps) },
+    { "startup", OPTION_SPAN, .offset = offsetof(struct request, input.startup_ms) },
+    { "min", OPTION_OWN, .take = take_min },
+    { "max", OPTION_OWN, .take = take_max },
+    { "price", OPTION_AMOUNT, .offset = offsetof(struct request, input.policy.price_per_hour) },
+    { "margin", OPTION_AMOUNT,
+      .offset = offsetof(struct request, input.policy.margin_per_request) },
+    { "column", OPTION_TEXT, .offset = offsetof(struct request, source.column) },
+    { "step", OPTION_SPAN, .offset = offsetof(struct request, source.step_ms) },
+    { "season", OPTION_OWN, .take = take_season },
+    { "events", OPTION_TEXT, .offset = offsetof(struct request, source.events_path) },
+    { "holidays", OPTION_TEXT, .offset = offsetof(struct request, source.holidays) },
+    { "report", OPTION_TEXT, .offset = offsetof(struct request, report_path) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
+};
+static const struct options_table table = OPTIONS_TABLE("backtest", options);
 
 static bool add_default_policies(struct request *q, struct error *err) {
     static const char *const names[] = { "predictive", "reactive", "hpa", "oracle" };
@@ -158,11 +109,7 @@ static bool add_default_policies(struct request *q, struct error *err) {
     return true;
 }
 
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = { "backtest", options, take_option };
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static bool take_operands(struct request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
     }
@@ -278,13 +225,9 @@ static bool run_policies(const struct request *q, struct error *err) {
 
 /* What the file says counts where no option says otherwise: options were parsed before. */
 static bool take_configuration(struct request *q, const struct shop *shop, struct error *err) {
-    const struct service_config *service = &shop->services[0];
-    if (q->service != NULL) {
-        service = shop_service(shop, slice_from(q->service));
-        if (service == NULL) {
-            return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
-                             q->config_path);
-        }
+    const struct service_config *service = options_service(shop, q->service, q->config_path, err);
+    if (service == NULL) {
+        return false;
     }
     struct autoscale_policy given = q->input.policy;
     struct autoscale_policy *policy = &q->input.policy;
@@ -318,15 +261,10 @@ static bool answer_recorded(struct request *q, struct error *err);
 /* The shop is kept until the answer is written: its files are named by it. */
 static bool answer_with_configuration(struct request *q, struct error *err) {
     struct shop shop;
-    struct config_report report;
     const struct recorded_options given = q->source;
-    config_report_init(&report);
-    if (!shop_load(q->config_path, &shop, &report)) {
-        config_report_print(&report, stderr);
-        config_report_fini(&report);
-        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    if (!options_load_shop(q->config_path, &shop, err)) {
+        return false;
     }
-    config_report_fini(&report);
     if (q->source.events_path == NULL) {
         q->source.events_path = shop.demand.campaigns;
     }
@@ -382,15 +320,15 @@ static bool answer_request(struct request *q, struct error *err) {
 int cli_backtest(int argc, char **argv) {
     struct request request = { 0 };
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
+    int status;
     autoscale_policy_init(&request.input.policy);
     request.input.startup_ms = BACKTEST_STARTUP_MS;
     request.input.patience_ms = BACKTEST_PATIENCE_MS;
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("backtest", &err);
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
+    }
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

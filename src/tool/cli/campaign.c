@@ -1,5 +1,4 @@
 /* tidegate campaign add|list|remove|import: what marketing announces to a running Tidegate. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "config/units.h"
 #include "decide/forecast/calendar.h"
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 #define PATH_BYTES_MAX 1500
@@ -39,37 +39,35 @@ static const char help[] =
     "  --config FILE      the Tidegate of that file; without it that of the current folder\n"
     "  --json             for programs\n";
 
-enum choice { CONFIG, START, END, FOR, KIND, MULTIPLIER, CHANNEL, AUDIENCE, ID, JSON, HELP };
-#define OF_ADD(choice) ((choice) >= START && (choice) <= ID)
-
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG },
-    { "start", required_argument, NULL, START },
-    { "end", required_argument, NULL, END },
-    { "for", required_argument, NULL, FOR },
-    { "kind", required_argument, NULL, KIND },
-    { "multiplier", required_argument, NULL, MULTIPLIER },
-    { "channel", required_argument, NULL, CHANNEL },
-    { "audience", required_argument, NULL, AUDIENCE },
-    { "id", required_argument, NULL, ID },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
+/* What is said of a campaign; NULL: not given. */
+struct wording {
+    const char *start, *end, *duration, *kind, *multiplier, *channel, *audience, *id;
 };
 
 struct request {
-    const char *given[HELP + 1]; /* by choice; NULL: not given */
+    const char *config_path;
+    struct wording add;
+    bool json;
 };
 
-static int usage(void) {
-    fputs(help, stderr);
-    return EXIT_USAGE;
-}
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config_path) },
+    { "start", OPTION_TEXT, .offset = offsetof(struct request, add.start) },
+    { "end", OPTION_TEXT, .offset = offsetof(struct request, add.end) },
+    { "for", OPTION_TEXT, .offset = offsetof(struct request, add.duration) },
+    { "kind", OPTION_TEXT, .offset = offsetof(struct request, add.kind) },
+    { "multiplier", OPTION_TEXT, .offset = offsetof(struct request, add.multiplier) },
+    { "channel", OPTION_TEXT, .offset = offsetof(struct request, add.channel) },
+    { "audience", OPTION_TEXT, .offset = offsetof(struct request, add.audience) },
+    { "id", OPTION_TEXT, .offset = offsetof(struct request, add.id) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
+};
+static const struct options_table table = OPTIONS_TABLE("campaign", options);
 
 static int ask_or_say(const struct request *r, const char *method, const struct buffer *path,
                       struct answer *answer) {
     struct error err;
-    if (!ask(r->given[CONFIG], method, buffer_slice(path).data, answer, &err)) {
+    if (!ask(r->config_path, method, buffer_slice(path).data, answer, &err)) {
         fprintf(stderr, "tidegate campaign: %s\n", err.text);
         return EXIT_BROKE;
     }
@@ -91,22 +89,26 @@ static bool write_time(const char *text, char out[NUMBER_BYTES]) {
            NUMBER_BYTES;
 }
 
-static bool write_add(const struct request *r, const char *name, struct buffer *path) {
-    static const struct {
-        const char *parameter;
-        enum choice choice;
-    } plain[] = { { "for", FOR },         { "kind", KIND },         { "multiplier", MULTIPLIER },
-                  { "channel", CHANNEL }, { "audience", AUDIENCE }, { "id", ID } };
-    char separator = '?', start[NUMBER_BYTES], end[NUMBER_BYTES];
-    bool fits =
-        write_time(r->given[START], start) && write_time(r->given[END], end) &&
-        buffer_append_text(path, "/api/v1/campaigns") &&
-        ask_append_parameter(path, &separator, "name", name) &&
-        ask_append_parameter(path, &separator, "start", r->given[START] != NULL ? start : NULL) &&
-        ask_append_parameter(path, &separator, "end", r->given[END] != NULL ? end : NULL);
-    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        fits = fits && ask_append_parameter(path, &separator, plain[i].parameter,
-                                            r->given[plain[i].choice]);
+static bool write_add(const struct wording *w, const char *name, struct buffer *path) {
+    char start[NUMBER_BYTES], end[NUMBER_BYTES], separator = '?';
+    const struct {
+        const char *name, *value;
+    } parameters[] = {
+        { "name", name },
+        { "start", w->start != NULL ? start : NULL },
+        { "end", w->end != NULL ? end : NULL },
+        { "for", w->duration },
+        { "kind", w->kind },
+        { "multiplier", w->multiplier },
+        { "channel", w->channel },
+        { "audience", w->audience },
+        { "id", w->id },
+    };
+    bool fits = write_time(w->start, start) && write_time(w->end, end) &&
+                buffer_append_text(path, "/api/v1/campaigns");
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        fits =
+            fits && ask_append_parameter(path, &separator, parameters[i].name, parameters[i].value);
     }
     return fits && buffer_append_byte(path, '\0');
 }
@@ -116,14 +118,14 @@ static int add(const struct request *r, const char *name) {
     struct buffer path;
     buffer_init(&path, PATH_BYTES_MAX);
     int status = EXIT_USAGE;
-    if (!write_add(r, name, &path)) {
+    if (!write_add(&r->add, name, &path)) {
         fputs("tidegate campaign: expected a time such as 2026-11-27T08:00:00Z or +30m, and texts "
               "that are not that long\n",
               stderr);
     } else {
         status = ask_or_say(r, "POST", &path, &answer);
     }
-    if (status == EXIT_DONE && r->given[JSON] != NULL) {
+    if (status == EXIT_DONE && r->json) {
         ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         printf("%s  %s\n", ask_text(answer.body, "id", ""), name);
@@ -158,7 +160,7 @@ static int list(const struct request *r) {
     int status = ask_or_say(r, "GET", &path, &answer);
     const json_t *campaigns = json_object_get(answer.body, "campaigns"), *item;
     size_t i;
-    if (status == EXIT_DONE && r->given[JSON] != NULL) {
+    if (status == EXIT_DONE && r->json) {
         ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         json_array_foreach (campaigns, i, item) {
@@ -175,7 +177,7 @@ static int ask_remove(const struct request *r, struct slice name, struct answer 
     buffer_init(&path, PATH_BYTES_MAX);
     bool fits = buffer_append_text(&path, "/api/v1/campaigns/") &&
                 ask_append_encoded(&path, name) && buffer_append_byte(&path, '\0');
-    int status = fits ? ask_or_say(r, "DELETE", &path, answer) : usage();
+    int status = fits ? ask_or_say(r, "DELETE", &path, answer) : options_misused(&table);
     buffer_fini(&path);
     return status;
 }
@@ -183,7 +185,7 @@ static int ask_remove(const struct request *r, struct slice name, struct answer 
 static int take_back(const struct request *r, const char *name) {
     struct answer answer = { 0 };
     int status = ask_remove(r, slice_from(name), &answer);
-    if (status == EXIT_DONE && r->given[JSON] != NULL) {
+    if (status == EXIT_DONE && r->json) {
         ask_print_json(answer.body);
     } else if (status == EXIT_DONE) {
         printf("%s is cancelled\n", name);
@@ -248,7 +250,7 @@ static int import_event(const struct request *r, const struct calendar_event *e,
         bool fits = buffer_append_text(&path, "/api/v1/campaigns/") &&
                     ask_append_encoded(&path, uid.len > 0 ? uid : e->name) &&
                     buffer_append_byte(&path, '\0');
-        if (fits && !ask(r->given[CONFIG], "DELETE", buffer_slice(&path).data, &answer, &err)) {
+        if (fits && !ask(r->config_path, "DELETE", buffer_slice(&path).data, &answer, &err)) {
             fprintf(stderr, "tidegate campaign: %s\n", err.text);
             status = EXIT_BROKE;
         } else if (fits && answer.status != 404) {
@@ -285,7 +287,7 @@ static int import_file(const struct request *r, const char *file) {
         status = import_event(r, &calendar.events[i], &done);
     }
     calendar_fini(&calendar);
-    if (status == EXIT_DONE && r->given[JSON] != NULL) {
+    if (status == EXIT_DONE && r->json) {
         printf("{\"announced\": %u, \"cancelled\": %u}\n", done.announced, done.cancelled);
     } else if (status == EXIT_DONE) {
         printf("%u announced, %u cancelled\n", done.announced, done.cancelled);
@@ -293,31 +295,27 @@ static int import_file(const struct request *r, const char *file) {
     return status;
 }
 
+static bool says_something(const struct wording *w) {
+    return w->start != NULL || w->end != NULL || w->duration != NULL || w->kind != NULL ||
+           w->multiplier != NULL || w->channel != NULL || w->audience != NULL || w->id != NULL;
+}
+
 int cli_campaign(int argc, char **argv) {
-    struct request r = { .given = { NULL } };
-    bool of_add = false;
-    int choice;
-    while ((choice = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (choice < 0 || choice > HELP) {
-            return usage();
-        }
-        r.given[choice] = optarg != NULL ? optarg : "";
-        of_add |= OF_ADD(choice);
-    }
-    if (r.given[HELP] != NULL) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    struct request r = { .config_path = NULL };
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool lists = strcmp(verb, "list") == 0, adds = strcmp(verb, "add") == 0;
-    bool moves = adds && r.given[ID] != NULL && argc - optind == 1;
-    if ((argc - optind != (lists ? 1 : 2) && !moves) || (of_add && !adds)) {
-        return usage();
+    bool moves = adds && r.add.id != NULL && argc - optind == 1;
+    if ((argc - optind != (lists ? 1 : 2) && !moves) || (says_something(&r.add) && !adds)) {
+        return options_misused(&table);
     }
     const char *subject = argc - optind == 2 ? argv[optind + 1] : NULL;
     return lists                         ? list(&r)
            : adds                        ? add(&r, subject)
            : strcmp(verb, "remove") == 0 ? take_back(&r, subject)
            : strcmp(verb, "import") == 0 ? import_file(&r, subject)
-                                         : usage();
+                                         : options_misused(&table);
 }

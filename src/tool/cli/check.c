@@ -5,6 +5,7 @@
 #include "act/control/inputs.h"
 #include "act/control/shop.h"
 #include "base/clock.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 static const char help[] =
@@ -13,30 +14,32 @@ static const char help[] =
     "history\n"
     "that it names, as FILE:LINE:COLUMN: what was expected. Exit status 1 when there are errors.\n";
 
+static const struct options_table table = { .verb = "check", .help = help };
+
 int cli_check(int argc, char **argv) {
     struct shop shop;
     struct config_report report;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, NULL, argc, argv, &status)) {
+        return status;
     }
-    if (argc != 2 || argv[1][0] == '-') {
-        fputs(help, stderr);
-        return EXIT_USAGE;
+    if (argc - optind != 1) {
+        return options_misused(&table);
     }
+    const char *path = argv[optind];
     config_report_init(&report);
-    bool good = shop_load(argv[1], &shop, &report);
+    bool good = shop_load(path, &shop, &report);
     if (good) {
         good = inputs_check(&shop, clock_unix_ms(), &report);
         if (good) {
-            printf("%s: good: %zu services, %zu routes, %zu listeners\n", argv[1],
-                   shop.service_count, shop.route_count, shop.listen_count);
+            printf("%s: good: %zu services, %zu routes, %zu listeners\n", path, shop.service_count,
+                   shop.route_count, shop.listen_count);
         }
         shop_fini(&shop);
     }
     config_report_print(&report, stderr);
     if (!good) {
-        fprintf(stderr, "%s: %u error%s\n", argv[1], report.errors, report.errors == 1 ? "" : "s");
+        fprintf(stderr, "%s: %u error%s\n", path, report.errors, report.errors == 1 ? "" : "s");
     }
     config_report_fini(&report);
     return good ? EXIT_DONE : EXIT_NO;

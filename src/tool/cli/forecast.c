@@ -36,7 +36,8 @@ static const char help[] =
     "  --plot FILE.svg      draw it\n"
     "  --json               for programs\n";
 
-static bool parse_quantiles(struct forecast_request *q, const char *text, struct error *err) {
+static bool take_quantiles(void *request, const char *text, struct error *err) {
+    struct forecast_request *q = request;
     struct slice rest = slice_from(text), item;
     q->level_count = 0;
     while (slice_cut(&rest, ',', &item)) {
@@ -55,7 +56,8 @@ static bool parse_quantiles(struct forecast_request *q, const char *text, struct
            error_set(err, ERROR_INVALID, "--quantiles: expected numbers such as 0.1,0.5,0.9");
 }
 
-static bool parse_origin(struct forecast_request *q, const char *text, struct error *err) {
+static bool take_origin(void *request, const char *text, struct error *err) {
+    struct forecast_request *q = request;
     q->origin_given = true;
     return clock_parse_iso8601(slice_from(text), &q->origin_ms) ||
            error_set(err, ERROR_INVALID,
@@ -64,85 +66,28 @@ static bool parse_origin(struct forecast_request *q, const char *text, struct er
                      text);
 }
 
-enum choice {
-    HORIZON,
-    STEP,
-    MEAN,
-    COLUMN,
-    ORIGIN,
-    EVENTS,
-    HOLIDAYS,
-    QUANTILES,
-    SEASON,
-    EVALUATE,
-    PLOT,
-    JSON,
-    HELP
-};
-
-static const struct option options[] = {
-    { "horizon", required_argument, NULL, HORIZON },
-    { "step", required_argument, NULL, STEP },
-    { "mean", no_argument, NULL, MEAN },
-    { "column", required_argument, NULL, COLUMN },
-    { "origin", required_argument, NULL, ORIGIN },
-    { "events", required_argument, NULL, EVENTS },
-    { "holidays", required_argument, NULL, HOLIDAYS },
-    { "quantiles", required_argument, NULL, QUANTILES },
-    { "season", required_argument, NULL, SEASON },
-    { "evaluate", no_argument, NULL, EVALUATE },
-    { "plot", required_argument, NULL, PLOT },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
-};
-
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    struct forecast_request *q = self;
-    switch ((enum choice)option) {
-    case HORIZON:
-        return options_span("horizon", value, &q->horizon_ms, err);
-    case STEP:
-        return options_span("step", value, &q->source.step_ms, err);
-    case MEAN:
-        q->source.how = SERIES_MEAN;
-        return true;
-    case COLUMN:
-        q->source.column = value;
-        return true;
-    case ORIGIN:
-        return parse_origin(q, value, err);
-    case EVENTS:
-        q->source.events_path = value;
-        return true;
-    case HOLIDAYS:
-        q->source.holidays = value;
-        return true;
-    case QUANTILES:
-        return parse_quantiles(q, value, err);
-    case SEASON:
-        return options_season(value, q->season_ms, &q->season_count, err);
-    case EVALUATE:
-        q->evaluate = true;
-        return true;
-    case PLOT:
-        q->plot_path = value;
-        return true;
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
+static bool take_season(void *request, const char *value, struct error *err) {
+    struct forecast_request *q = request;
+    return options_season(value, q->season_ms, &q->season_count, err);
 }
 
-static bool parse_arguments(struct forecast_request *q, int argc, char **argv, struct error *err) {
-    *q = (struct forecast_request){ .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
-    static const struct options_table table = { "forecast", options, take_option };
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static const struct option_field options[] = {
+    { "horizon", OPTION_SPAN, .offset = offsetof(struct forecast_request, horizon_ms) },
+    { "step", OPTION_SPAN, .offset = offsetof(struct forecast_request, source.step_ms) },
+    { "mean", OPTION_FLAG, .offset = offsetof(struct forecast_request, mean) },
+    { "column", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.column) },
+    { "origin", OPTION_OWN, .take = take_origin },
+    { "events", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.events_path) },
+    { "holidays", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.holidays) },
+    { "quantiles", OPTION_OWN, .take = take_quantiles },
+    { "season", OPTION_OWN, .take = take_season },
+    { "evaluate", OPTION_FLAG, .offset = offsetof(struct forecast_request, evaluate) },
+    { "plot", OPTION_TEXT, .offset = offsetof(struct forecast_request, plot_path) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct forecast_request, json) },
+};
+static const struct options_table table = OPTIONS_TABLE("forecast", options);
+
+static bool take_operands(struct forecast_request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one FILE");
     }
@@ -150,6 +95,7 @@ static bool parse_arguments(struct forecast_request *q, int argc, char **argv, s
         return error_set(err, ERROR_INVALID, "expected --horizon, such as --horizon 24h");
     }
     q->source.path = argv[optind];
+    q->source.how = q->mean ? SERIES_MEAN : q->source.how;
     q->source.ahead_ms = q->horizon_ms + (q->source.step_ms > 0 ? q->source.step_ms : 0);
     return true;
 }
@@ -298,14 +244,14 @@ static bool answer_request(const struct forecast_request *q, struct error *err) 
 }
 
 int cli_forecast(int argc, char **argv) {
-    struct forecast_request request;
+    struct forecast_request request = { .levels = { 0.1, 0.5, 0.9 }, .level_count = 3 };
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("forecast", &err);
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

@@ -6,7 +6,7 @@
 struct forecast_request {
     struct recorded_options source;
     int64_t horizon_ms, origin_ms;
-    bool origin_given, evaluate, json;
+    bool origin_given, mean, evaluate, json;
     double levels[FORECAST_QUANTILES_MAX];
     size_t level_count;
     int64_t season_ms[FORECAST_SEASONS_MAX];

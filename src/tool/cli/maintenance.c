@@ -1,5 +1,4 @@
 /* tidegate maintenance start|end|list: instances out of rotation by hand. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -7,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 #define PATH_BYTES_MAX 900
@@ -32,19 +32,15 @@ struct request {
     bool force, wait, json;
 };
 
-enum choice { CONFIG, FOR, REASON, FORCE, WAIT, JSON, HELP };
-
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG }, { "for", required_argument, NULL, FOR },
-    { "reason", required_argument, NULL, REASON }, { "force", no_argument, NULL, FORCE },
-    { "wait", no_argument, NULL, WAIT },           { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },           { 0 },
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config) },
+    { "for", OPTION_TEXT, .offset = offsetof(struct request, duration) },
+    { "reason", OPTION_TEXT, .offset = offsetof(struct request, reason) },
+    { "force", OPTION_FLAG, .offset = offsetof(struct request, force) },
+    { "wait", OPTION_FLAG, .offset = offsetof(struct request, wait) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
-
-static int usage(void) {
-    fputs(help, stderr);
-    return EXIT_USAGE;
-}
+static const struct options_table table = OPTIONS_TABLE("maintenance", options);
 
 /* ---- the question ---- */
 
@@ -174,61 +170,24 @@ static int list(const struct request *r) {
     return status;
 }
 
-/* False: bad usage. *asked: for help. */
-static bool take_options(int argc, char **argv, struct request *r, bool *asked) {
-    int choice;
-    while ((choice = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (choice) {
-        case CONFIG:
-            r->config = optarg;
-            break;
-        case FOR:
-            r->duration = optarg;
-            break;
-        case REASON:
-            r->reason = optarg;
-            break;
-        case FORCE:
-            r->force = true;
-            break;
-        case WAIT:
-            r->wait = true;
-            break;
-        case JSON:
-            r->json = true;
-            break;
-        case HELP:
-            *asked = true;
-            return true;
-        default:
-            return false;
-        }
-    }
-    return true;
-}
-
 int cli_maintenance(int argc, char **argv) {
     struct request r = { .config = NULL };
-    bool asked = false;
-    if (!take_options(argc, argv, &r, &asked)) {
-        return usage();
-    }
-    if (asked) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &r, argc, argv, &status)) {
+        return status;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool lists = strcmp(verb, "list") == 0, starts = strcmp(verb, "start") == 0;
     bool of_start = r.duration != NULL || r.reason != NULL || r.force || r.wait;
     if (argc - optind != (lists ? 1 : 2) || (of_start && !starts)) {
-        return usage();
+        return options_misused(&table);
     }
     r.subject = lists ? NULL : argv[optind + 1];
     if (lists) {
         return list(&r);
     }
     if (strchr(r.subject, '/') == NULL || (!starts && strcmp(verb, "end") != 0)) {
-        return usage();
+        return options_misused(&table);
     }
     return starts ? start(&r) : end(&r);
 }

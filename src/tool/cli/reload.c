@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 static const char help[] =
@@ -29,18 +30,19 @@ static void print_errors(const json_t *body) {
     }
 }
 
+static const struct options_table table = { .verb = "reload", .help = help };
+
 int cli_reload(int argc, char **argv) {
     struct answer answer;
     struct error err;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, NULL, argc, argv, &status)) {
+        return status;
     }
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fputs(help, stderr);
-        return EXIT_USAGE;
+    if (argc - optind > 1) {
+        return options_misused(&table);
     }
-    if (!ask(argc == 2 ? argv[1] : NULL, "POST", "/api/v1/reload", &answer, &err)) {
+    if (!ask(optind < argc ? argv[optind] : NULL, "POST", "/api/v1/reload", &answer, &err)) {
         fprintf(stderr, "tidegate reload: %s\n", err.text);
         return EXIT_BROKE;
     }

@@ -42,39 +42,6 @@ struct request {
     struct load_options load;
 };
 
-enum choice {
-    TO,
-    SPEED,
-    SCALE,
-    SESSIONS,
-    THINK,
-    CUSTOMERS,
-    CONNECTIONS,
-    TIMEOUT,
-    COLUMN,
-    SEED,
-    REPORT,
-    JSON,
-    HELP
-};
-
-static const struct option options[] = {
-    { "to", required_argument, NULL, TO },
-    { "speed", required_argument, NULL, SPEED },
-    { "scale", required_argument, NULL, SCALE },
-    { "sessions", no_argument, NULL, SESSIONS },
-    { "think", required_argument, NULL, THINK },
-    { "customers", required_argument, NULL, CUSTOMERS },
-    { "connections", required_argument, NULL, CONNECTIONS },
-    { "timeout", required_argument, NULL, TIMEOUT },
-    { "column", required_argument, NULL, COLUMN },
-    { "seed", required_argument, NULL, SEED },
-    { "report", required_argument, NULL, REPORT },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
-};
-
 static bool parse_span(const char *option, const char *text, uint64_t *us, struct error *err) {
     int64_t ms;
     if (!units_parse_duration_ms(slice_from(text), &ms) || ms <= 0 || ms > 86400000) {
@@ -86,63 +53,45 @@ static bool parse_span(const char *option, const char *text, uint64_t *us, struc
     return true;
 }
 
-static bool parse_think(struct request *q, const char *text, struct error *err) {
+static bool take_think(void *request, const char *value, struct error *err) {
     uint64_t us = 0;
-    if (!parse_span("think", text, &us, err)) {
+    if (!parse_span("think", value, &us, err)) {
         return false;
     }
-    q->load.habits.think_us_mean = (double)us;
+    ((struct request *)request)->load.habits.think_us_mean = (double)us;
     return true;
 }
 
-static bool parse_seed(struct request *q, const char *text, struct error *err) {
-    if (!options_number("seed", text, &q->trace.seed, err)) {
+static bool take_timeout(void *request, const char *value, struct error *err) {
+    return parse_span("timeout", value, &((struct request *)request)->load.timeout_us, err);
+}
+
+static bool take_seed(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    if (!options_number("seed", value, &q->trace.seed, err)) {
         return false;
     }
     q->load.seed = q->trace.seed;
     return true;
 }
 
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    struct request *q = self;
-    struct load_options *load = &q->load;
-    switch ((enum choice)option) {
-    case TO:
-        q->url = value;
-        return true;
-    case SPEED:
-        return options_amount("speed", value, &q->trace.speed, err);
-    case SCALE:
-        return options_amount("scale", value, &q->trace.scale, err);
-    case SESSIONS:
-        load->sessions = true;
-        return true;
-    case THINK:
-        return parse_think(q, value, err);
-    case CUSTOMERS:
-        return options_count("customers", value, (struct options_range){ 0, CUSTOMERS_MAX },
-                             &load->habits.customers, err);
-    case CONNECTIONS:
-        return options_count("connections", value, (struct options_range){ 1, CONNECTIONS_MAX },
-                             &load->connections_max, err);
-    case TIMEOUT:
-        return parse_span("timeout", value, &load->timeout_us, err);
-    case COLUMN:
-        q->trace.column = slice_from(value);
-        return true;
-    case SEED:
-        return parse_seed(q, value, err);
-    case REPORT:
-        q->report_path = value;
-        return true;
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
-}
+static const struct option_field options[] = {
+    { "to", OPTION_TEXT, .offset = offsetof(struct request, url) },
+    { "speed", OPTION_AMOUNT, .offset = offsetof(struct request, trace.speed) },
+    { "scale", OPTION_AMOUNT, .offset = offsetof(struct request, trace.scale) },
+    { "sessions", OPTION_FLAG, .offset = offsetof(struct request, load.sessions) },
+    { "think", OPTION_OWN, .take = take_think },
+    { "customers", OPTION_COUNT, .offset = offsetof(struct request, load.habits.customers),
+      .range = { 0, CUSTOMERS_MAX } },
+    { "connections", OPTION_COUNT, .offset = offsetof(struct request, load.connections_max),
+      .range = { 1, CONNECTIONS_MAX } },
+    { "timeout", OPTION_OWN, .take = take_timeout },
+    { "column", OPTION_SLICE, .offset = offsetof(struct request, trace.column) },
+    { "seed", OPTION_OWN, .take = take_seed },
+    { "report", OPTION_TEXT, .offset = offsetof(struct request, report_path) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
+};
+static const struct options_table table = OPTIONS_TABLE("replay", options);
 
 static void request_init(struct request *q) {
     *q = (struct request){
@@ -154,11 +103,7 @@ static void request_init(struct request *q) {
     };
 }
 
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = { "replay", options, take_option };
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
+static bool take_operands(struct request *q, int argc, char **argv, struct error *err) {
     if (optind != argc - 1) {
         return error_set(err, ERROR_INVALID, "expected one TRACE");
     }
@@ -211,13 +156,13 @@ static bool answer_request(struct request *q, struct error *err) {
 int cli_replay(int argc, char **argv) {
     struct request request;
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
+    int status;
     request_init(&request);
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &err)) {
-        return options_failed("replay", &err);
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
+    }
+    if (!take_operands(&request, argc, argv, &err) || !answer_request(&request, &err)) {
+        return options_failed(&table, &err);
     }
     return EXIT_DONE;
 }

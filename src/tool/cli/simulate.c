@@ -38,61 +38,24 @@ struct request {
     bool seed_given, json;
 };
 
-enum choice { CONFIG, SEED, DAYS, FAULTS, SERVICE, UNIT, STARTUP, JSON, HELP };
+static bool take_seed(void *request, const char *value, struct error *err) {
+    struct request *q = request;
+    q->seed_given = true;
+    return options_number("seed", value, &q->simulate.seed, err);
+}
 
-static const struct option options[] = {
-    { "config", required_argument, NULL, CONFIG },
-    { "seed", required_argument, NULL, SEED },
-    { "days", required_argument, NULL, DAYS },
-    { "faults", required_argument, NULL, FAULTS },
-    { "service", required_argument, NULL, SERVICE },
-    { "unit-capacity", required_argument, NULL, UNIT },
-    { "startup", required_argument, NULL, STARTUP },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { 0 },
+static const struct option_field options[] = {
+    { "config", OPTION_TEXT, .offset = offsetof(struct request, config_path) },
+    { "seed", OPTION_OWN, .take = take_seed },
+    { "days", OPTION_COUNT, .offset = offsetof(struct request, simulate.days),
+      .range = { 1, SCENARIO_DAYS_MAX } },
+    { "faults", OPTION_TEXT, .offset = offsetof(struct request, simulate.faults_path) },
+    { "service", OPTION_TEXT, .offset = offsetof(struct request, service) },
+    { "unit-capacity", OPTION_RATE, .offset = offsetof(struct request, simulate.unit_rps) },
+    { "startup", OPTION_SPAN, .offset = offsetof(struct request, simulate.startup_ms) },
+    { "json", OPTION_FLAG, .offset = offsetof(struct request, json) },
 };
-
-static bool take_option(void *self, int option, const char *value, struct error *err) {
-    struct request *q = self;
-    struct simulate_options *o = &q->simulate;
-    switch ((enum choice)option) {
-    case CONFIG:
-        q->config_path = value;
-        return true;
-    case SEED:
-        q->seed_given = true;
-        return options_number("seed", value, &o->seed, err);
-    case DAYS:
-        return options_count("days", value, (struct options_range){ 1, SCENARIO_DAYS_MAX },
-                             &o->days, err);
-    case FAULTS:
-        o->faults_path = value;
-        return true;
-    case SERVICE:
-        q->service = value;
-        return true;
-    case UNIT:
-        return options_rate("unit-capacity", value, &o->unit_rps, err);
-    case STARTUP:
-        return options_span("startup", value, &o->startup_ms, err);
-    case JSON:
-        q->json = true;
-        return true;
-    case HELP:
-        break;
-    }
-    return false;
-}
-
-static bool parse_arguments(struct request *q, int argc, char **argv, struct error *err) {
-    static const struct options_table table = { "simulate", options, take_option };
-    if (!options_parse(&table, q, argc, argv, err)) {
-        return false;
-    }
-    return (optind == argc && q->config_path != NULL && q->seed_given) ||
-           error_set(err, ERROR_INVALID, "expected --config FILE and --seed N");
-}
+static const struct options_table table = OPTIONS_TABLE("simulate", options);
 
 /* ---- the answer ---- */
 
@@ -170,14 +133,10 @@ static void print_words(const struct request *q, const struct simulate_result *r
 /* ---- what is simulated ---- */
 
 static bool take_service(struct request *q, const struct shop *shop, struct error *err) {
-    const struct service_config *service = &shop->services[0];
+    const struct service_config *service = options_service(shop, q->service, q->config_path, err);
     struct foresee_options *o = &q->simulate.foresee;
-    if (q->service != NULL) {
-        service = shop_service(shop, slice_from(q->service));
-    }
     if (service == NULL) {
-        return error_set(err, ERROR_INVALID, "--service: there is no '%s' in %s", q->service,
-                         q->config_path);
+        return false;
     }
     o->policy =
         instances_policy(&service->instances, &service->unit, shop->demand.margin_per_request);
@@ -194,15 +153,8 @@ static bool take_service(struct request *q, const struct shop *shop, struct erro
 
 static bool answer_request(struct request *q, struct simulate_result *out, struct error *err) {
     struct shop shop;
-    struct config_report report;
-    config_report_init(&report);
-    bool loaded = shop_load(q->config_path, &shop, &report);
-    if (!loaded) {
-        config_report_print(&report, stderr);
-    }
-    config_report_fini(&report);
-    if (!loaded) {
-        return error_set(err, ERROR_INVALID, "%s has errors", q->config_path);
+    if (!options_load_shop(q->config_path, &shop, err)) {
+        return false;
     }
     bool ok = take_service(q, &shop, err) && simulate_run(&q->simulate, out, err);
     shop_fini(&shop);
@@ -213,12 +165,16 @@ int cli_simulate(int argc, char **argv) {
     struct request request = { .simulate = { .days = 7, .startup_ms = SIMULATE_STARTUP_MS } };
     static struct simulate_result result;
     struct error err = { 0 };
-    if (options_want_help(argc, argv)) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse_arguments(&request, argc, argv, &err) || !answer_request(&request, &result, &err)) {
-        return options_failed("simulate", &err);
+    bool asked = optind == argc && request.config_path != NULL && request.seed_given;
+    if (!asked) {
+        error_set(&err, ERROR_INVALID, "expected --config FILE and --seed N");
+    }
+    if (!asked || !answer_request(&request, &result, &err)) {
+        return options_failed(&table, &err);
     }
     if (request.json) {
         print_json(&request, &result);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 static const char help[] =
@@ -22,11 +23,6 @@ static const char *number(const json_t *object, const char *key, const char *for
     return room;
 }
 
-static const char *text(const json_t *object, const char *key) {
-    const char *value = json_string_value(json_object_get(object, key));
-    return value == NULL ? "" : value;
-}
-
 static const char *color_of(const char *state) {
     return strcmp(state, "serving") == 0   ? "\033[32m"
            : strcmp(state, "warm") == 0    ? "\033[36m"
@@ -36,19 +32,19 @@ static const char *color_of(const char *state) {
 
 static void print_instance(const json_t *i, bool color, FILE *to) {
     char a[32], b[32], c[32], d[32], e[32];
-    const char *state = text(i, "state");
+    const char *state = ask_text(i, "state", "");
     const json_t *memory = json_object_get(i, "memory_bytes");
     if (json_is_number(memory)) {
         snprintf(e, sizeof e, "%.0f MiB", json_number_value(memory) / 1048576);
     } else {
         strcpy(e, "-");
     }
-    fprintf(to, "  %-22s %s%-9s%s %8s %9s rps %7s ms %7s cpu %9s  %s\n", text(i, "id"),
+    fprintf(to, "  %-22s %s%-9s%s %8s %9s rps %7s ms %7s cpu %9s  %s\n", ask_text(i, "id", ""),
             color ? color_of(state) : "", state, color ? "\033[0m" : "",
             number(i, "in_flight", "%.0f", a, sizeof a),
             number(i, "requests_rps", "%.1f", b, sizeof b),
             number(i, "latency_ms", "%.1f", c, sizeof c),
-            number(i, "cpu_ratio", "%.2f", d, sizeof d), e, text(i, "note"));
+            number(i, "cpu_ratio", "%.2f", d, sizeof d), e, ask_text(i, "note", ""));
 }
 
 static void print_service(const json_t *s, bool color, FILE *to) {
@@ -57,17 +53,17 @@ static void print_service(const json_t *s, bool color, FILE *to) {
     size_t i;
     fprintf(
         to, "%s%s%s  offered %s rps, forecast %s, capacity %s; refused %s, failed %s; p95 %s ms\n",
-        color ? "\033[1m" : "", text(s, "name"), color ? "\033[0m" : "",
+        color ? "\033[1m" : "", ask_text(s, "name", ""), color ? "\033[0m" : "",
         number(s, "demand_rps", "%.0f", a, sizeof a),
         number(s, "forecast_rps", "%.0f", b, sizeof b),
         number(s, "capacity_rps", "%.0f", c, sizeof c),
         number(s, "refused_rps", "%.0f", d, sizeof d), number(s, "failed_rps", "%.0f", e, sizeof e),
         number(latency, "p95", "%.0f", f, sizeof f));
-    if (text(s, "reason")[0] != '\0') {
-        fprintf(to, "  %s\n", text(s, "reason"));
+    if (ask_text(s, "reason", "")[0] != '\0') {
+        fprintf(to, "  %s\n", ask_text(s, "reason", ""));
     }
-    if (text(s, "trouble")[0] != '\0') {
-        fprintf(to, "  %strouble: %s%s\n", color ? "\033[31m" : "", text(s, "trouble"),
+    if (ask_text(s, "trouble", "")[0] != '\0') {
+        fprintf(to, "  %strouble: %s%s\n", color ? "\033[31m" : "", ask_text(s, "trouble", ""),
                 color ? "\033[0m" : "");
     }
     json_array_foreach (json_object_get(s, "instances"), i, instance) {
@@ -78,7 +74,7 @@ static void print_service(const json_t *s, bool color, FILE *to) {
 void status_print(const json_t *status, bool color, FILE *to) {
     const json_t *verdict = json_object_get(status, "verdict"), *service;
     size_t i;
-    fprintf(to, "%s: %s\n", text(verdict, "state"), text(verdict, "text"));
+    fprintf(to, "%s: %s\n", ask_text(verdict, "state", ""), ask_text(verdict, "text", ""));
     fprintf(to, "supervisor %lld, controller %lld, %zu workers, plan %lld\n\n",
             (long long)json_integer_value(json_object_get(status, "supervisor")),
             (long long)json_integer_value(json_object_get(status, "controller")),
@@ -89,33 +85,28 @@ void status_print(const json_t *status, bool color, FILE *to) {
     }
 }
 
+static const struct option_field options[] = { { "json", OPTION_FLAG, .offset = 0 } };
+static const struct options_table table = OPTIONS_TABLE("status", options);
+
 int cli_status(int argc, char **argv) {
-    const char *config_path = NULL;
     bool json = false;
     struct answer answer;
     struct error err;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (strcmp(argv[i], "--json") == 0) {
-            json = true;
-        } else if (argv[i][0] == '-' || config_path != NULL) {
-            fputs(help, stderr);
-            return EXIT_USAGE;
-        } else {
-            config_path = argv[i];
-        }
+    int status;
+    if (!options_take(&table, &json, argc, argv, &status)) {
+        return status;
     }
+    if (argc - optind > 1) {
+        return options_misused(&table);
+    }
+    const char *config_path = optind < argc ? argv[optind] : NULL;
     if (!ask(config_path, "GET", "/api/v1/status", &answer, &err)) {
         fprintf(stderr, "tidegate status: %s\n", err.text);
         return EXIT_BROKE;
     }
     bool good = answer.status == 200 && answer.body != NULL;
     if (good && json) {
-        json_dumpf(answer.body, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        putchar('\n');
+        ask_print_json(answer.body);
     } else if (good) {
         status_print(answer.body, false, stdout);
     } else {

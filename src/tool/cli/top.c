@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tool/cli/ask.h"
+#include "tool/cli/options.h"
 #include "tool/cli/status.h"
 #include "tool/cli/verbs.h"
 
@@ -47,18 +48,19 @@ static bool draw(const char *config_path, struct error *err) {
     return true;
 }
 
+static const struct options_table table = { .verb = "top", .help = help };
+
 int cli_top(int argc, char **argv) {
-    const char *config_path = argc == 2 ? argv[1] : NULL;
     struct termios before, raw;
     struct error err;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, NULL, argc, argv, &status)) {
+        return status;
     }
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fputs(help, stderr);
-        return EXIT_USAGE;
+    if (argc - optind > 1) {
+        return options_misused(&table);
     }
+    const char *config_path = optind < argc ? argv[optind] : NULL;
     if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0) {
         fputs("tidegate top: expected a terminal; try `tidegate status`\n", stderr);
         return EXIT_USAGE;

@@ -11,6 +11,7 @@
 
 #include "act/control/state.h"
 #include "config/units.h"
+#include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
 
 #define PATIENCE_DEFAULT_MS 30000
@@ -34,26 +35,18 @@ struct request {
     int64_t patience_ms;
 };
 
-static bool parse(int argc, char **argv, struct request *r) {
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--binary") == 0 && more) {
-            r->binary = argv[++i];
-        } else if (strcmp(argv[i], "--patience") == 0 && more) {
-            if (!units_parse_duration_ms(slice_from(argv[++i]), &r->patience_ms) ||
-                r->patience_ms < 100 || r->patience_ms > 600000) {
-                fputs("tidegate upgrade: --patience: expected 100ms to 10m\n", stderr);
-                return false;
-            }
-        } else if (argv[i][0] == '-' || r->config_path != NULL) {
-            fputs(help, stderr);
-            return false;
-        } else {
-            r->config_path = argv[i];
-        }
-    }
-    return true;
+static bool take_patience(void *request, const char *value, struct error *err) {
+    struct request *r = request;
+    return (units_parse_duration_ms(slice_from(value), &r->patience_ms) && r->patience_ms >= 100 &&
+            r->patience_ms <= 600000) ||
+           error_set(err, ERROR_INVALID, "--patience: expected 100ms to 10m, found '%s'", value);
 }
+
+static const struct option_field options[] = {
+    { "binary", OPTION_TEXT, .offset = offsetof(struct request, binary) },
+    { "patience", OPTION_OWN, .take = take_patience },
+};
+static const struct options_table table = OPTIONS_TABLE("upgrade", options);
 
 static int connect_to(const char *path, int64_t patience_ms) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -116,13 +109,14 @@ int cli_upgrade(int argc, char **argv) {
     struct state_folder state;
     struct error err;
     char binary[PATH_MAX] = "-", answer[512];
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
-        return EXIT_DONE;
+    int status;
+    if (!options_take(&table, &request, argc, argv, &status)) {
+        return status;
     }
-    if (!parse(argc, argv, &request)) {
-        return EXIT_USAGE;
+    if (argc - optind > 1) {
+        return options_misused(&table);
     }
+    request.config_path = optind < argc ? argv[optind] : NULL;
     if (request.binary != NULL && realpath(request.binary, binary) == NULL) {
         fprintf(stderr, "tidegate upgrade: %s: %s\n", request.binary, strerror(errno));
         return EXIT_USAGE;

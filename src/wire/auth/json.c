@@ -35,3 +35,9 @@ json_t *json_read_bounded(struct slice text) {
     }
     return root;
 }
+
+struct slice json_member_text(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    return json_is_string(value) ? slice_of(json_string_value(value), json_string_length(value))
+                                 : (struct slice){ 0 };
+}

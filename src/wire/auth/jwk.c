@@ -12,16 +12,10 @@
 
 #define NUMBER_BYTES_MAX 1024 /* a modulus of 8192 bits */
 
-static struct slice text_of(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return json_is_string(value) ? slice_of(json_string_value(value), json_string_length(value))
-                                 : (struct slice){ 0 };
-}
-
 static BIGNUM *number_of(const json_t *jwk, const char *name) {
     uint8_t bytes[NUMBER_BYTES_MAX];
     size_t len = 0;
-    struct slice text = text_of(jwk, name);
+    struct slice text = json_member_text(jwk, name);
     if (text.len == 0 || !base64url_decode(text, bytes, sizeof bytes, &len)) {
         return NULL;
     }
@@ -59,12 +53,13 @@ static EVP_PKEY *read_rsa(const json_t *jwk) {
 static bool read_point(const json_t *jwk, size_t half, uint8_t point[1 + 2 * 48]) {
     size_t x_len = 0, y_len = 0;
     point[0] = 4;
-    return base64url_decode(text_of(jwk, "x"), point + 1, half, &x_len) && x_len == half &&
-           base64url_decode(text_of(jwk, "y"), point + 1 + half, half, &y_len) && y_len == half;
+    return base64url_decode(json_member_text(jwk, "x"), point + 1, half, &x_len) && x_len == half &&
+           base64url_decode(json_member_text(jwk, "y"), point + 1 + half, half, &y_len) &&
+           y_len == half;
 }
 
 static EVP_PKEY *read_curve(const json_t *jwk) {
-    struct slice curve = text_of(jwk, "crv");
+    struct slice curve = json_member_text(jwk, "crv");
     bool p256 = slice_equal(curve, SLICE("P-256")), p384 = slice_equal(curve, SLICE("P-384"));
     size_t half = p384 ? 48 : 32;
     uint8_t point[1 + 2 * 48];
@@ -84,7 +79,7 @@ static EVP_PKEY *read_curve(const json_t *jwk) {
 static bool read_secret(const json_t *jwk, struct jwt_key *key, struct error *err) {
     uint8_t secret[JWT_SECRET_BYTES_MAX];
     size_t len = 0;
-    if (!base64url_decode(text_of(jwk, "k"), secret, sizeof secret, &len)) {
+    if (!base64url_decode(json_member_text(jwk, "k"), secret, sizeof secret, &len)) {
         return error_set(err, ERROR_INVALID, "'k' is not base64url of at most %d bytes",
                          JWT_SECRET_BYTES_MAX);
     }
@@ -103,7 +98,7 @@ static bool read_public(const json_t *jwk, bool rsa, struct jwt_key *key, struct
 
 /* "alg" narrows down what it may verify, "kid" names it. */
 static bool narrow(const json_t *jwk, struct jwt_key *key, struct error *err) {
-    struct slice algorithm = text_of(jwk, "alg"), id = text_of(jwk, "kid");
+    struct slice algorithm = json_member_text(jwk, "alg"), id = json_member_text(jwk, "kid");
     if (algorithm.len > 0) {
         enum jwt_algorithm only = jwt_algorithm_of(algorithm);
         key->algorithms &= only == JWT_ALGORITHMS ? 0 : 1u << only;
@@ -122,7 +117,7 @@ static bool narrow(const json_t *jwk, struct jwt_key *key, struct error *err) {
 }
 
 static bool is_for_signatures(const json_t *jwk) {
-    struct slice use = text_of(jwk, "use");
+    struct slice use = json_member_text(jwk, "use");
     const json_t *operations = json_object_get(jwk, "key_ops"), *operation;
     size_t i;
     bool verify = operations == NULL;
@@ -133,10 +128,10 @@ static bool is_for_signatures(const json_t *jwk) {
 }
 
 static bool read_key(struct jwt_keys *keys, const json_t *jwk, struct error *err) {
-    struct slice kind = text_of(jwk, "kty");
+    struct slice kind = json_member_text(jwk, "kty");
     bool rsa = slice_equal(kind, SLICE("RSA")), curve = slice_equal(kind, SLICE("EC"));
     bool secret = slice_equal(kind, SLICE("oct"));
-    struct slice name = text_of(jwk, "crv");
+    struct slice name = json_member_text(jwk, "crv");
     bool other_curve =
         curve && !slice_equal(name, SLICE("P-256")) && !slice_equal(name, SLICE("P-384"));
     if (!is_for_signatures(jwk) || !(rsa || curve || secret) || other_curve) {

@@ -42,12 +42,6 @@ static json_t *read_part(struct slice part) {
     return json_read_bounded(slice_of(bytes, len));
 }
 
-static struct slice text_of(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return json_is_string(value) ? slice_of(json_string_value(value), json_string_length(value))
-                                 : (struct slice){ 0 };
-}
-
 /* ---- signature ---- */
 
 static enum jwt_result verify_signature(const struct parts *p, const struct jwt_policy *policy,
@@ -55,7 +49,7 @@ static enum jwt_result verify_signature(const struct parts *p, const struct jwt_
     uint8_t bytes[SIGNATURE_BYTES_MAX];
     size_t len;
     bool known;
-    enum jwt_algorithm algorithm = jwt_algorithm_of(text_of(header, "alg"));
+    enum jwt_algorithm algorithm = jwt_algorithm_of(json_member_text(header, "alg"));
     if (json_object_get(header, "crit") != NULL ||
         !base64url_decode(p->signature, bytes, sizeof bytes, &len)) {
         return JWT_MALFORMED;
@@ -64,8 +58,8 @@ static enum jwt_result verify_signature(const struct parts *p, const struct jwt_
         (policy->algorithms != 0 && (policy->algorithms & 1u << algorithm) == 0)) {
         return JWT_OTHER_ALGORITHM;
     }
-    bool good = jwt_keys_verify(policy->keys, algorithm, text_of(header, "kid"), p->signed_text,
-                                slice_of(bytes, len), &known);
+    bool good = jwt_keys_verify(policy->keys, algorithm, json_member_text(header, "kid"),
+                                p->signed_text, slice_of(bytes, len), &known);
     return good ? JWT_GOOD : known ? JWT_BAD_SIGNATURE : JWT_UNKNOWN_KEY;
 }
 
@@ -83,7 +77,7 @@ static bool audience_has(const json_t *claims, struct slice wanted) {
     const json_t *audience = json_object_get(claims, "aud"), *one;
     size_t i;
     if (json_is_string(audience)) {
-        return slice_equal(text_of(claims, "aud"), wanted);
+        return slice_equal(json_member_text(claims, "aud"), wanted);
     }
     json_array_foreach (audience, i, one) {
         if (json_is_string(one) &&
@@ -108,7 +102,7 @@ static enum jwt_result check_claims(const json_t *claims, const struct jwt_polic
     if (date_of(claims, "nbf") > now + leeway || date_of(claims, "iat") > now + leeway) {
         return JWT_TOO_EARLY;
     }
-    if (policy->issuer.len > 0 && !slice_equal(text_of(claims, "iss"), policy->issuer)) {
+    if (policy->issuer.len > 0 && !slice_equal(json_member_text(claims, "iss"), policy->issuer)) {
         return JWT_OTHER_ISSUER;
     }
     if (policy->audience.len > 0 && !audience_has(claims, policy->audience)) {
@@ -188,7 +182,7 @@ bool jwt_claim(const struct jwt *jwt, struct slice name, char *out, size_t out_b
     const json_t *value = json_object_get(jwt->claims, key);
     switch (value == NULL ? JSON_NULL : json_typeof(value)) {
     case JSON_STRING:
-        return append(out, out_bytes, len, text_of(jwt->claims, key));
+        return append(out, out_bytes, len, json_member_text(jwt->claims, key));
     case JSON_INTEGER:
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return append(out, out_bytes, len, slice_from(number));

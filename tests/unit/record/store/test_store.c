@@ -1,57 +1,16 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "store_fixture.h"
 
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "record/store/queue.h"
-#include "record/store/store.h"
 
 #define START_MS 1800000000000LL /* a whole minute */
-
-static char folder[64];
-static const struct slice spec = { "sqlite:state/x.db", 17 };
-
-static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/tidegate-store-XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static const char *path_of(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/state/%s", folder, name);
-    return path;
-}
-
-static struct store *must_open(void) {
-    struct error err = { 0 };
-    struct store *s = store_open(spec, folder, &err);
-    if (s == NULL) {
-        fail_msg("%s", err.text);
-    }
-    return s;
-}
 
 static bool written(struct store *s, uint64_t rows, unsigned patience_ms) {
     for (unsigned waited_ms = 0; waited_ms < patience_ms; waited_ms += 5) {
@@ -400,16 +359,6 @@ static void foreign_files_are_refused_and_unchanged(void **state) {
     assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim);
 }
 
-static void a_newer_version_is_refused(void **state) {
-    (void)state;
-    sqlite3 *other;
-    store_close(must_open(), 1000);
-    assert_int_equal(sqlite3_open(path_of("x.db"), &other), SQLITE_OK);
-    sqlite3_exec(other, "PRAGMA user_version=999", NULL, NULL, NULL);
-    sqlite3_close(other);
-    refused("schema version 999");
-}
-
 static void a_malformed_database_is_found(void **state) {
     (void)state;
     struct store *s = must_open();
@@ -497,16 +446,6 @@ static void jobs_run_elsewhere(void **state) {
 
 /* ---- the audit chain ---- */
 
-static void tamper(const char *sql) {
-    sqlite3 *db;
-    char *problem = NULL;
-    assert_int_equal(sqlite3_open(path_of("x.db"), &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, &problem) != SQLITE_OK) {
-        fail_msg("%s: %s", sql, problem);
-    }
-    sqlite3_close(db);
-}
-
 static void tampering_is_found(void **state) {
     (void)state;
     static const struct {
@@ -581,7 +520,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_full_disk_is_survived, setup, teardown),
         cmocka_unit_test(queue_drops_old_samples_and_new_events),
         cmocka_unit_test_setup_teardown(foreign_files_are_refused_and_unchanged, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_newer_version_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_malformed_database_is_found, setup, teardown),
         cmocka_unit_test(specs),
         cmocka_unit_test_setup_teardown(jobs_run_elsewhere, setup, teardown),

@@ -1,40 +1,11 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "store_fixture.h"
 
 #include <math.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "record/store/store.h"
 #include "record/store/store_backend.h"
 
 #define HOUR_MS 3600000LL
 #define START_MS (500000 * HOUR_MS)
-
-static char folder[64], path[96];
-static const struct slice spec = { "sqlite:x.db", 11 };
-
-static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/tidegate-ledger-XXXXXX");
-    bool made = mkdtemp(folder) != NULL;
-    snprintf(path, sizeof path, "%s/x.db", folder);
-    return !made;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
 
 static struct store_ledger_row row_of(const char *service, const char *policy, int64_t hour_ms,
                                       double hours) {
@@ -60,15 +31,6 @@ static bool keep(void *self, const struct store_ledger_row *row) {
     struct kept *kept = self;
     kept->rows[kept->len++] = *row;
     return kept->len < 16;
-}
-
-static struct store *must_open(void) {
-    struct error err = { 0 };
-    struct store *s = store_open(spec, folder, &err);
-    if (s == NULL) {
-        fail_msg("%s", err.text);
-    }
-    return s;
 }
 
 static struct kept read_back(struct store *s, const char *service, int64_t from_ms, int64_t to_ms) {
@@ -139,7 +101,7 @@ static void what_is_older_than_the_retention_goes(void **state) {
     static struct store_batch batch;
     struct kept kept = { .len = 0 };
     int64_t now_ms = START_MS + STORE_RETENTION_LEDGER_MS;
-    void *db = sqlite->open(path, STORE_WRITER, NULL);
+    void *db = sqlite->open(path_of("x.db"), STORE_WRITER, NULL);
     assert_non_null(db);
     memset(&batch, 0, sizeof batch);
     for (int i = -1; i <= 1; i++) {
@@ -157,39 +119,12 @@ static void what_is_older_than_the_retention_goes(void **state) {
     sqlite->close(db);
 }
 
-/* As a Tidegate from before the ledger left it. */
-static void an_older_database_is_migrated(void **state) {
-    (void)state;
-    sqlite3 *older;
-    store_close(must_open(), 1000);
-    assert_int_equal(sqlite3_open(path, &older), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(older,
-                                  "DROP TABLE ledger; DROP TABLE capacities; PRAGMA user_version=2",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(older);
-    struct kept none = { .len = 0 };
-    struct error err = { 0 };
-    struct store *reader = store_open_reader(spec, folder, &err);
-    assert_non_null(reader);
-    assert_false(store_read_ledger(reader, SLICE("shop"), 0, START_MS, keep, &none, &err));
-    assert_int_equal(err.kind, ERROR_NOT_FOUND);
-    store_close(reader, 0);
-    struct store *s = must_open();
-    put(s, row_of("shop", "hpa", START_MS, 5));
-    store_close(s, 5000);
-    s = must_open();
-    assert_int_equal(read_back(s, "shop", START_MS, START_MS + 1).len, 1);
-    store_close(s, 1000);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_come_back_after_a_restart_and_are_replaced, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(all_services_are_summed_up, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_older_than_the_retention_goes, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_older_database_is_migrated, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
