@@ -30,7 +30,7 @@ struct world {
     uint32_t serving, starting;
     uint32_t *ready_at; /* ring by tick: how many become ready then */
     size_t ring, tick;  /* its length; now, an index of it */
-    double backlog; /* requests */
+    double backlog;     /* requests */
     struct world_totals totals;
 };
 
