@@ -1,5 +1,6 @@
 #include "tool/sim/report.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -280,6 +281,7 @@ static void write_all(const struct report *r, const double *demand, FILE *out) {
 }
 
 bool report_write(const struct report *r, const char *path, struct error *err) {
+    assert(r->in->len > 0);
     double *demand = malloc(r->in->len * sizeof *demand);
     if (demand == NULL) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu points", r->in->len);

@@ -1,5 +1,6 @@
 #include "tool/sim/report_figures.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ struct drawn {
 };
 
 static double *copy_of(struct drawn *d, const struct view *v, const float *from, double factor) {
+    assert(v->len > 0);
     double *values = from != NULL ? malloc(v->len * sizeof *values) : NULL;
     for (size_t i = 0; values != NULL && i < v->len; i++) {
         values[i] = (double)from[v->from + i] * factor;
