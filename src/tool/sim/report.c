@@ -282,7 +282,7 @@ static void write_all(const struct report *r, const double *demand, FILE *out) {
 
 bool report_write(const struct report *r, const char *path, struct error *err) {
     assert(r->in->len > 0);
-    double *demand = malloc(r->in->len * sizeof *demand);
+    double *demand = calloc(r->in->len, sizeof *demand);
     if (demand == NULL) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu points", r->in->len);
     }
