@@ -88,9 +88,7 @@ static void the_same_hours_and_the_same_unserved(void **state) {
         assert_true(backtest_policy_parse(&policy, cases[i].name, &err));
         assert_true(backtest_run(&in, &policy, &result, &err));
         double hours = result.totals.instance_hours, unserved = result.totals.unserved;
-        /* The ledger decides every second, backtest every five: a rise may be certain in one of
-         * them a moment before it is in the other, and then one instance is kept for a window. */
-        if (fabs(account->instance_hours - hours) > 3e-3 * hours ||
+        if (fabs(account->instance_hours - hours) > 1e-3 * hours ||
             fabs(account->unserved - unserved) > 1e-3 * unserved + 0.1) {
             fail_msg("%s: ledger %.6f h, %.3f unserved; backtest %.6f h, %.3f", cases[i].name,
                      account->instance_hours, account->unserved, hours, unserved);
