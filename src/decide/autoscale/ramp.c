@@ -6,7 +6,7 @@
 #define WINDOW_MS_MIN 120000.0
 #define POINTS_MIN 4
 #define GROWTH_MAX 4.0     /* of demand, at most, by the line */
-#define CERTAIN_ERRORS 2.0 /* standard errors less than the slope seems to be */
+#define CERTAIN_ERRORS 0.5 /* standard errors less than the slope seems to be */
 
 void ramp_init(struct ramp *r) {
     *r = (struct ramp){ 0 };
