@@ -62,11 +62,12 @@ def test_the_report_stands_alone_and_says_whether_prediction_pays(tmp_path):
     result = run_cli("backtest", *COMMON, "--report", report, "--margin", "0.01")
     assert result.returncode == 0, result.stderr
     html = report.read_text()
-    assert html.count("<svg") == 5 and "<script" not in html and "http://" not in html.replace(
+    assert html.count("<figure><svg") == 7 and "<script" not in html and "http://" not in html.replace(
         "http://www.w3.org/2000/svg", "")
-    for word in ("What it cost", "What could not be carried", "Demand and what stood ready for it"):
+    for word in ("What it cost", "The hardest hours", "What was dropped", "Demand and its forecast",
+                 "What stood ready", "The numbers of the charts"):
         assert f"<h2>{word}</h2>" in html
-    assert html.count('class="bars"') == 4 and "nan" not in html and "%" in html
+    assert html.count('<td class="bars">') == 4 and "nan" not in html and "%" in html
     verdict = [line for line in result.stdout.splitlines() if line.startswith("Prediction ")]
     assert len(verdict) == 1 and verdict[0].split(":")[0] in html
 

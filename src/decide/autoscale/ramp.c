@@ -40,21 +40,26 @@ void ramp_observe(struct ramp *r, int64_t now_ms, double demand_rps, double lead
 }
 
 double ramp_ahead_rps(const struct ramp *r, double demand_rps, double lead_ms) {
+    double y[RAMP_BUCKETS];
     double n = (double)r->len, mean_x = (n - 1) / 2, mean_y = 0, xx = 0, xy = 0, rest = 0;
     if (r->len < POINTS_MIN) {
         return demand_rps;
     }
     for (size_t i = 0; i < r->len; i++) {
-        mean_y += r->sum[i] / r->count[i] / n;
+        y[i] = r->sum[i] / r->count[i];
+        mean_y += y[i] / n;
     }
     for (size_t i = 0; i < r->len; i++) {
         double x = (double)i - mean_x;
         xx += x * x;
-        xy += x * (r->sum[i] / r->count[i] - mean_y);
+        xy += x * (y[i] - mean_y);
     }
     double slope = xy / xx;
+    if (!(slope > 0)) {
+        return demand_rps; /* most moments, and a backtest has millions of them */
+    }
     for (size_t i = 0; i < r->len; i++) {
-        double off = r->sum[i] / r->count[i] - mean_y - slope * ((double)i - mean_x);
+        double off = y[i] - mean_y - slope * ((double)i - mean_x);
         rest += off * off;
     }
     double certain = slope - CERTAIN_ERRORS * sqrt(rest / (n - 2) / xx);

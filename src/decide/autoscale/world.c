@@ -1,7 +1,6 @@
 #include "decide/autoscale/world.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
 #define MS_PER_HOUR 3600000.0
@@ -45,13 +44,14 @@ static void order(struct world *w, uint32_t count) {
         return;
     }
     assert(ticks < w->ring);
-    w->ready_at[(w->tick + ticks) % w->ring] += count;
+    size_t at = w->tick + ticks;
+    w->ready_at[at < w->ring ? at : at - w->ring] += count;
     w->starting += count;
 }
 
 static void stop(struct world *w, uint32_t count) {
-    for (size_t back = 1; back < w->ring && count > 0; back++) {
-        uint32_t *batch = &w->ready_at[(w->tick + w->ring - back) % w->ring];
+    for (size_t back = 1; back < w->ring && count > 0 && w->starting > 0; back++) {
+        uint32_t *batch = &w->ready_at[w->tick >= back ? w->tick - back : w->tick + w->ring - back];
         uint32_t taken = *batch < count ? *batch : count;
         *batch -= taken;
         w->starting -= taken;
@@ -78,16 +78,16 @@ void world_lose(struct world *w, uint32_t instances) {
 }
 
 void world_tick(struct world *w, double demand_rps) {
-    uint32_t *ready = &w->ready_at[w->tick % w->ring];
+    uint32_t *ready = &w->ready_at[w->tick];
     w->serving += *ready;
     w->starting -= *ready;
     *ready = 0;
     double seconds = (double)w->options.tick_ms / 1000;
     double capacity_rps = w->serving * w->options.unit_rps;
     double arrived = demand_rps * seconds;
-    double waiting = fmax(w->backlog + arrived - capacity_rps * seconds, 0);
+    double left = w->backlog + arrived - capacity_rps * seconds, waiting = left > 0 ? left : 0;
     double backlog_max = capacity_rps * (double)w->options.patience_ms / 1000;
-    w->backlog = fmin(waiting, backlog_max);
+    w->backlog = waiting < backlog_max ? waiting : backlog_max;
     w->totals.unserved += waiting - w->backlog;
     w->totals.requests += arrived;
     if (waiting > FULL * (arrived + 1)) {
@@ -95,5 +95,5 @@ void world_tick(struct world *w, double demand_rps) {
     }
     w->totals.instance_hours +=
         (w->serving + w->starting) * (double)w->options.tick_ms / MS_PER_HOUR;
-    w->tick++;
+    w->tick = w->tick + 1 < w->ring ? w->tick + 1 : 0;
 }

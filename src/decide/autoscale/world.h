@@ -29,8 +29,8 @@ struct world {
     struct world_options options; /* startup_ms and unit_rps may change between two ticks */
     uint32_t serving, starting;
     uint32_t *ready_at; /* ring by tick: how many become ready then */
-    size_t ring, tick;
-    double backlog; /* requests */
+    size_t ring, tick;  /* its length; now, an index of it */
+    double backlog;     /* requests */
     struct world_totals totals;
 };
 

@@ -11,17 +11,16 @@
 #define BUCKET_BITS 2 /* of a byte that splits ignore */
 #define BUCKETS (256 >> BUCKET_BITS)
 
-struct bucket {
-    float gradient, weight;
-    uint32_t count;
-};
+/* A bucket of a histogram, added up by one instruction: half of the time of a tree went there. */
+typedef float bucket __attribute__((vector_size(16)));
+enum { GRADIENT, WEIGHT, COUNT };
 
 struct pair {
     float value, weight;
 };
 
 struct trees_scratch {
-    struct bucket bucket[FEATURES][BUCKETS];
+    bucket bucket[FEATURES][BUCKETS];
     struct pair *pairs, *residuals;
     uint16_t *order, *other; /* examples of the bag, node by node */
 };
@@ -107,11 +106,11 @@ static void fill_buckets(const struct growth *g, const uint16_t *members, size_t
         struct pair residual = g->scratch->residuals[members[i]];
         float weight = residual.weight;
         float gradient = residual.value > 0 ? weight : residual.value < 0 ? -weight : 0;
-        for (size_t f = 0; f < g->feature_count; f++) {
-            struct bucket *b = &g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS];
-            b->gradient += gradient;
-            b->weight += weight;
-            b->count++;
+        const bucket one = { gradient, weight, 1 };
+        bucket *buckets = g->scratch->bucket[0];
+        for (size_t f = 0; f < g->feature_count; f++, buckets += BUCKETS) {
+            size_t byte = bytes[g->features[f]];
+            buckets[byte >> BUCKET_BITS] += one;
         }
     }
 }
@@ -125,21 +124,21 @@ static bool choose_split(const struct growth *g, size_t node, size_t len) {
     float best = 0;
     bool found = false;
     for (size_t f = 0; f < g->feature_count; f++) {
-        const struct bucket *buckets = g->scratch->bucket[f];
+        const bucket *buckets = g->scratch->bucket[f];
         float gradient = 0, weight = 0, left_gradient = 0, left_weight = 0;
         size_t left = 0;
         for (int i = 0; i < BUCKETS; i++) {
-            gradient += buckets[i].gradient;
-            weight += buckets[i].weight;
+            gradient += buckets[i][GRADIENT];
+            weight += buckets[i][WEIGHT];
         }
         float whole = gain_of(gradient, weight) * 1.0001F + 1e-6F;
         for (int i = 0; i < BUCKETS - 1; i++) {
-            if (buckets[i].count == 0) {
+            if (buckets[i][COUNT] == 0) {
                 continue;
             }
-            left_gradient += buckets[i].gradient;
-            left_weight += buckets[i].weight;
-            left += buckets[i].count;
+            left_gradient += buckets[i][GRADIENT];
+            left_weight += buckets[i][WEIGHT];
+            left += (size_t)buckets[i][COUNT];
             if (left < LEAF_EXAMPLES_MIN || len - left < LEAF_EXAMPLES_MIN) {
                 continue;
             }

@@ -114,7 +114,7 @@ static void match(struct uplift *u, int64_t now_ms) {
         }
     }
     for (size_t i = 0; i < UPLIFT_RUNS_MAX; i++) {
-        if (!u->runs[i].announced && u->runs[i].phase != UPLIFT_RUNNING) {
+        if (u->runs[i].key != 0 && !u->runs[i].announced && u->runs[i].phase != UPLIFT_RUNNING) {
             u->runs[i] = (struct uplift_run){ 0 };
         }
     }

@@ -204,7 +204,8 @@ static bool publish(const struct request *q, const struct backtest_result *resul
     } else {
         print_table(results, q->policy_count, text);
     }
-    struct report report = { &q->input, results, q->policy_count, q->source.path, text };
+    struct report report = { &q->input, results, q->policy_count, q->source.path,
+                             judged ? &verdict : NULL };
     return q->report_path == NULL || report_write(&report, q->report_path, err);
 }
 

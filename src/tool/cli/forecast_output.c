@@ -91,11 +91,12 @@ bool forecast_plot(const struct forecast_request *q, const struct recorded *r,
         .start_ms = time_of(r, start),
         .step_ms = r->step_ms,
         .len = len,
-        .lines = { { "recorded", "#334155", actual, false },
-                   { "forecast", "#2563eb", mean, false } },
+        .lines = { { .label = "recorded", .colour = "currentColor", .values = actual },
+                   { .label = "forecast", .colour = "#2563eb", .values = mean } },
         .line_count = 2,
         .band_low = low,
         .band_high = top,
+        .band_label = "band",
     };
     bool ok = chart_write_file(&chart, q->plot_path, err);
     free(lines);

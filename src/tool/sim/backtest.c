@@ -78,7 +78,7 @@ static void turn(const struct backtest_input *in, struct pilot *pilot, struct wo
     size_t parts = (size_t)(in->step_ms / world->options.tick_ms);
     double demand_rps = NAN; /* of the tick before: all that a policy has seen */
     for (size_t slot = 0; slot < in->len; slot++) {
-        double rps = backtest_rps(in, slot), served = 0;
+        double rps = backtest_rps(in, slot), served = 0, unserved = world->totals.unserved;
         for (size_t part = 0; part < parts; part++) {
             struct pilot_moment at = { slot, part,
                                        in->start_ms + (int64_t)slot * in->step_ms +
@@ -90,18 +90,28 @@ static void turn(const struct backtest_input *in, struct pilot *pilot, struct wo
             demand_rps = rps;
         }
         out->serving[slot] = (float)(served / (double)parts);
+        out->unserved[slot] = (float)(world->totals.unserved - unserved);
     }
+}
+
+static float *nothing_said(size_t len) {
+    float *values = malloc(len * sizeof *values);
+    for (size_t i = 0; values != NULL && i < len; i++) {
+        values[i] = NAN;
+    }
+    return values;
 }
 
 static bool allocate(const struct backtest_input *in, struct backtest_result *out,
                      struct error *err) {
     bool predictive = out->policy.kind == BACKTEST_PREDICTIVE;
     out->serving = calloc(in->len, sizeof *out->serving);
+    out->unserved = calloc(in->len, sizeof *out->unserved);
     if (predictive) {
-        out->forecast_low = calloc(in->len, sizeof *out->forecast_low);
-        out->forecast_high = calloc(in->len, sizeof *out->forecast_high);
+        out->forecast_low = nothing_said(in->len);
+        out->forecast_high = nothing_said(in->len);
     }
-    bool ok = out->serving != NULL &&
+    bool ok = out->serving != NULL && out->unserved != NULL &&
               (!predictive || (out->forecast_low != NULL && out->forecast_high != NULL));
     return ok || error_set(err, ERROR_LIMIT, "no memory for %zu intervals", in->len);
 }
@@ -160,8 +170,9 @@ bool backtest_run(const struct backtest_input *in, const struct backtest_policy 
 void backtest_result_fini(struct backtest_result *r) {
     if (r != NULL) {
         free(r->serving);
+        free(r->unserved);
         free(r->forecast_low);
         free(r->forecast_high);
-        r->serving = r->forecast_low = r->forecast_high = NULL;
+        r->serving = r->unserved = r->forecast_low = r->forecast_high = NULL;
     }
 }

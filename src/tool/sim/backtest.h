@@ -56,8 +56,10 @@ struct backtest_result {
     struct world_totals totals;
     double ideal_instance_hours, cost, unserved_share;
     float *serving;                      /* mean instances that served, by interval; owned */
+    float *unserved;                     /* requests, by interval; owned */
     float *forecast_low, *forecast_high; /* predictive: what was said of each interval one horizon
-                                            before, quantiles 0.1 and 0.9, rps; else NULL; owned */
+                                            before, quantiles 0.1 and 0.9, rps, NaN: nothing; else
+                                            NULL; owned */
 };
 
 bool backtest_run(const struct backtest_input *in, const struct backtest_policy *policy,

@@ -7,14 +7,16 @@
 #include "base/clock.h"
 
 #define WIDTH 960
-#define HEIGHT 300
+#define HEIGHT 312
 #define LEFT 64
 #define RIGHT 12
-#define TOP 44
-#define BOTTOM 28
+#define TOP 52
+#define BOTTOM 32
 #define PLOT_WIDTH (WIDTH - LEFT - RIGHT)
 #define PLOT_HEIGHT (HEIGHT - TOP - BOTTOM)
 #define MS_PER_DAY INT64_C(86400000)
+#define BAND_COLOUR "#2563eb"
+#define MARK_COLOUR "#dc2626"
 
 void chart_write_text(const char *text, FILE *out) {
     for (; *text != '\0'; text++) {
@@ -46,11 +48,24 @@ static double highest(const double *values, size_t from, size_t to) {
     return best;
 }
 
-static double chart_top(const struct chart *c) {
+static double lowest(const double *values, size_t from, size_t to) {
+    double best = NAN;
+    for (size_t i = from; i < to && values != NULL; i++) {
+        best = fmin(best, values[i]);
+    }
+    return best;
+}
+
+double chart_highest(const struct chart *c) {
     double top = highest(c->band_high, 0, c->len);
     for (size_t i = 0; i < c->line_count; i++) {
         top = fmax(top, highest(c->lines[i].values, 0, c->len));
     }
+    return top > 0 ? top : 0;
+}
+
+static double chart_top(const struct chart *c) {
+    double top = c->top > 0 ? c->top : chart_highest(c);
     return top > 0 ? top * 1.05 : 1;
 }
 
@@ -59,9 +74,16 @@ static size_t columns_of(const struct chart *c) {
     return c->len < PLOT_WIDTH ? c->len : PLOT_WIDTH;
 }
 
-static double column_value(const struct chart *c, const double *values, size_t column) {
-    size_t columns = columns_of(c);
-    return highest(values, column * c->len / columns, (column + 1) * c->len / columns);
+static size_t column_start(const struct chart *c, size_t column) {
+    return column * c->len / columns_of(c);
+}
+
+static double column_highest(const struct chart *c, const double *values, size_t column) {
+    return highest(values, column_start(c, column), column_start(c, column + 1));
+}
+
+static double column_lowest(const struct chart *c, const double *values, size_t column) {
+    return lowest(values, column_start(c, column), column_start(c, column + 1));
 }
 
 static double x_of(const struct chart *c, size_t column) {
@@ -73,12 +95,22 @@ static double y_of(double value, double top) {
     return TOP + PLOT_HEIGHT * (1 - value / top);
 }
 
+static void write_stroke(const struct chart_line *line, FILE *out) {
+    fprintf(out, "fill=\"none\" stroke=\"%s\" stroke-width=\"%g\"", line->colour,
+            line->width > 0 ? line->width : 1.5);
+    if (line->dash != NULL) {
+        fprintf(out, " stroke-dasharray=\"%s\"", line->dash);
+    }
+}
+
 static void write_line(const struct chart *c, const struct chart_line *line, double top,
                        FILE *out) {
     bool pen_down = false;
-    fprintf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" d=\"", line->colour);
+    fputs("<path class=\"line\" ", out);
+    write_stroke(line, out);
+    fputs(" d=\"", out);
     for (size_t i = 0; i < columns_of(c); i++) {
-        double value = column_value(c, line->values, i);
+        double value = column_highest(c, line->values, i);
         if (isnan(value)) {
             pen_down = false;
             continue;
@@ -92,23 +124,45 @@ static void write_line(const struct chart *c, const struct chart_line *line, dou
     fputs("\"/>\n", out);
 }
 
+/* From a column on as far as it goes without a gap. */
+static size_t write_band_part(const struct chart *c, size_t from, double top, FILE *out) {
+    size_t to = from;
+    for (; to < columns_of(c) && !isnan(column_highest(c, c->band_high, to)); to++) {
+        fprintf(out, "%c%.1f %.1f", to == from ? 'M' : 'L', x_of(c, to),
+                y_of(column_highest(c, c->band_high, to), top));
+    }
+    for (size_t i = to; i-- > from;) {
+        double low = column_lowest(c, c->band_low, i);
+        fprintf(out, "L%.1f %.1f", x_of(c, i), y_of(isnan(low) ? 0 : low, top));
+    }
+    fputs(to > from ? "Z" : "", out);
+    return to;
+}
+
 static void write_band(const struct chart *c, double top, FILE *out) {
-    bool any = false;
-    fputs("<path fill=\"#2563eb\" fill-opacity=\"0.18\" d=\"", out);
+    fprintf(out, "<path class=\"band\" fill=\"%s\" fill-opacity=\"0.3\" d=\"", BAND_COLOUR);
     for (size_t i = 0; i < columns_of(c); i++) {
-        double high = column_value(c, c->band_high, i);
-        if (!isnan(high)) {
-            fprintf(out, "%c%.1f %.1f", any ? 'L' : 'M', x_of(c, i), y_of(high, top));
-            any = true;
+        i = write_band_part(c, i, top, out);
+    }
+    fputs("\"/>\n", out);
+}
+
+static void write_marks(const struct chart *c, FILE *out) {
+    for (size_t i = 0; i < columns_of(c); i++) {
+        size_t from = i;
+        while (i < columns_of(c) && column_highest(c, c->marks, i) > 0) {
+            i++;
+        }
+        if (i > from) {
+            double x = x_of(c, from), width = x_of(c, i - 1) - x + 2;
+            fprintf(
+                out,
+                "<path class=\"mark\" fill=\"%s\" fill-opacity=\"0.2\" "
+                "d=\"M%.1f %dh%.1fv%dh-%.1fz\"/><path fill=\"%s\" d=\"M%.1f %dh%.1fv5h-%.1fz\"/>\n",
+                MARK_COLOUR, x, TOP, width, PLOT_HEIGHT, width, MARK_COLOUR, x, TOP + PLOT_HEIGHT,
+                width, width);
         }
     }
-    for (size_t i = columns_of(c); any && i-- > 0;) {
-        double low = column_value(c, c->band_low, i);
-        if (!isnan(low)) {
-            fprintf(out, "L%.1f %.1f", x_of(c, i), y_of(low, top));
-        }
-    }
-    fputs(any ? "Z\"/>\n" : "\"/>\n", out);
 }
 
 /* 1, 2 or 5 times a power of ten, so that about five lines fit. */
@@ -118,20 +172,35 @@ static double grid_step(double top) {
     return power * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
 }
 
-static void write_grid(const struct chart *c, double top, FILE *out) {
+/* "1.2 M": a manager reads no 1.2e+06. */
+static void write_amount(double value, FILE *out) {
+    double unit = value >= 1e9 ? 1e9 : value >= 1e6 ? 1e6 : value >= 1e4 ? 1e3 : 1;
+    fprintf(out, "%g%s", value / unit,
+            unit >= 1e9   ? " G"
+            : unit >= 1e6 ? " M"
+            : unit >= 1e3 ? " k"
+                          : "");
+}
+
+static void write_scale(double top, FILE *out) {
     double step = grid_step(top);
     for (int i = 0; i * step <= top; i++) {
-        double value = i * step, y = y_of(value, top);
+        double y = y_of(i * step, top);
         fprintf(out,
-                "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#94a3b8\" "
-                "stroke-opacity=\"0.35\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g"
-                "</text>\n",
-                LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4, value);
+                "<path stroke=\"#94a3b8\" stroke-opacity=\"0.35\" d=\"M%d %.1fH%d\"/>"
+                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">",
+                LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4);
+        write_amount(i * step, out);
+        fputs("</text>\n", out);
     }
+}
+
+static void write_times(const struct chart *c, FILE *out) {
     int64_t span_ms = (int64_t)c->len * c->step_ms;
     for (int i = 0; i <= 4; i++) {
         char iso[CLOCK_ISO8601_BYTES];
         clock_format_iso8601(c->start_ms + span_ms * i / 4, iso);
+        iso[10] = ' ';
         const char *from = span_ms > 4 * MS_PER_DAY ? iso : iso + 5;
         int len = span_ms > 4 * MS_PER_DAY ? 10 : span_ms < MS_PER_DAY / 24 ? 14 : 11;
         const char *anchor = i == 0 ? "start" : i == 4 ? "end" : "middle";
@@ -140,32 +209,66 @@ static void write_grid(const struct chart *c, double top, FILE *out) {
     }
 }
 
+/* A label after its swatch; returns where the next one begins. */
+static int write_label(const char *label, int x, FILE *out) {
+    fprintf(out, "<text x=\"%d\" y=\"36\">", x + 30);
+    chart_write_text(label, out);
+    fputs("</text>\n", out);
+    return x + 50 + 7 * (int)strlen(label);
+}
+
 static void write_legend(const struct chart *c, FILE *out) {
     int x = LEFT;
     for (size_t i = 0; i < c->line_count; i++) {
-        const struct chart_line *line = &c->lines[i];
-        fprintf(out,
-                "<rect x=\"%d\" y=\"25\" width=\"14\" height=\"4\" fill=\"%s\"/>"
-                "<text x=\"%d\" y=\"32\">",
-                x, line->colour, x + 20);
-        chart_write_text(line->label, out);
-        fputs("</text>\n", out);
-        x += 40 + 7 * (int)strlen(line->label);
+        fprintf(out, "<path d=\"M%d 32h24\" ", x);
+        write_stroke(&c->lines[i], out);
+        fputs("/>", out);
+        x = write_label(c->lines[i].label, x, out);
     }
+    if (c->band_low != NULL && c->band_label != NULL) {
+        fprintf(out, "<path fill=\"%s\" fill-opacity=\"0.3\" d=\"M%d 26h24v12h-24z\"/>",
+                BAND_COLOUR, x);
+        x = write_label(c->band_label, x, out);
+    }
+    if (c->marks != NULL && c->marks_label != NULL) {
+        fprintf(out, "<path fill=\"%s\" d=\"M%d 29h24v6h-24z\"/>", MARK_COLOUR, x);
+        write_label(c->marks_label, x, out);
+    }
+}
+
+/* For those who hear the page. */
+static void write_description(const struct chart *c, FILE *out) {
+    fputs("<desc>", out);
+    for (size_t i = 0; i < c->line_count; i++) {
+        double low = lowest(c->lines[i].values, 0, c->len);
+        chart_write_text(c->lines[i].label, out);
+        if (isnan(low)) {
+            fputs(": not known. ", out);
+        } else {
+            fprintf(out, ": from %.4g to %.4g. ", low, highest(c->lines[i].values, 0, c->len));
+        }
+    }
+    fputs("</desc>\n", out);
 }
 
 void chart_write(const struct chart *c, FILE *out) {
     double top = chart_top(c);
     fprintf(out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
-            "font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#64748b\">\n"
-            "<title>",
+            "font-family=\"system-ui, sans-serif\" font-size=\"12\" color=\"#64748b\" "
+            "fill=\"currentColor\">\n<title>",
             WIDTH, HEIGHT);
     chart_write_text(c->title, out);
-    fprintf(out, "</title>\n<text x=\"%d\" y=\"16\" font-size=\"14\" font-weight=\"600\">", LEFT);
+    fputs("</title>\n", out);
+    write_description(c, out);
+    fprintf(out, "<text x=\"%d\" y=\"16\" font-size=\"14\" font-weight=\"600\">", LEFT);
     chart_write_text(c->title, out);
     fputs("</text>\n", out);
-    write_grid(c, top, out);
+    write_scale(top, out);
+    write_times(c, out);
+    if (c->marks != NULL) {
+        write_marks(c, out);
+    }
     if (c->band_low != NULL) {
         write_band(c, top, out);
     }

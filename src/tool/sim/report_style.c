@@ -1,0 +1,27 @@
+#include "tool/sim/report_style.h"
+
+/* On paper it is always dark on white. */
+const char report_style[] =
+    "<style>:root{color-scheme:light dark;--ink:#0f172a;--soft:#475569;--paper:#fff;"
+    "--rule:#cbd5e1;--box:#f1f5f9}\n"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e2e8f0;--soft:#b6c2d4;--paper:#0f172a;"
+    "--rule:#475569;--box:#1e293b}}\n"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;"
+    "color:var(--ink);background:var(--paper)}\n"
+    "h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin:2.2rem 0 .5rem}"
+    "p{margin:.5rem 0}\n"
+    ".verdict{font-size:1.15rem;background:var(--box);border-left:6px solid #d97706;"
+    "padding:.8rem 1rem;margin:1rem 0}.verdict.pays{border-color:#16a34a}"
+    ".verdict strong{display:block;font-size:1.35rem}\n"
+    "figure{margin:1rem 0}figcaption,caption,.note{color:var(--soft);font-size:.9rem;"
+    "text-align:left}svg{display:block;width:100%;height:auto;color:var(--ink)}\n"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;"
+    "font-variant-numeric:tabular-nums}th,td{padding:.35rem .5rem;text-align:right;"
+    "border-bottom:1px solid var(--rule);font-weight:400}thead th{font-weight:600;"
+    "vertical-align:bottom}th:first-child,td:first-child{text-align:left;font-weight:600}"
+    "td,tbody th{white-space:nowrap}\n"
+    ".bars{width:24%;min-width:5em}.bars svg{height:1em}\n"
+    "@media print{:root{color-scheme:light;--ink:#000;--soft:#333;--paper:#fff;--rule:#999;"
+    "--box:#fff}body{font-size:10pt;max-width:none;margin:0}"
+    "table{font-size:7pt}figure,tr,.verdict{break-inside:avoid}h2{break-after:avoid}.scroll{"
+    "overflow:visible}}</style>\n";
