@@ -37,6 +37,7 @@
 #define API_CAMPAIGN_NAME_BYTES 128
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
+#define API_CALLS_MAX 256 /* pairs of services that are shown */
 #define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
 
 /* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
@@ -174,6 +175,16 @@ struct api_rate {
     double allowed_rps, refused_rps;
 };
 
+/* How often one service calls another one for each of its requests. */
+struct api_call {
+    uint16_t caller, called;  /* indices into view.services */
+    double configured;        /* NaN: it is not */
+    double likely, low, high; /* as learned, with 0.9 of certainty; NaN: not seen */
+    double requests;          /* of the caller, that it was learned from */
+    const char *source;       /* of what is planned by: "configured", "traces", "addresses" */
+    bool planned;             /* else there is too little evidence, or it would be a cycle */
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -187,13 +198,14 @@ struct api_view {
     char currency[8];          /* "EUR"; empty: no price known */
     double margin_per_request; /* NaN: not known */
     uint32_t service_count, instance_count, campaign_count, certificate_count;
-    uint32_t maintenance_count;
+    uint32_t maintenance_count, call_count;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_maintenance maintenance[API_MAINTENANCE_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX];          /* running or to come, by start */
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
+    struct api_call calls[API_CALLS_MAX];
     uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
     double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */
     struct api_rate rates[PLAN_RATES_MAX];

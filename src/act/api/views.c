@@ -82,6 +82,28 @@ static json_t *capacity_json(const struct api_capacity *c) {
     return json;
 }
 
+static json_t *calls_of(const struct api_view *view, const struct api_service *caller) {
+    json_t *calls = json_array();
+    for (uint32_t i = 0; i < view->call_count; i++) {
+        const struct api_call *call = &view->calls[i];
+        if (&view->services[call->caller] != caller) {
+            continue;
+        }
+        json_t *json = json_object();
+        json_put(json, "service", json_text(view->services[call->called].name));
+        json_put(json, "ratio",
+                 json_known(isnan(call->configured) ? call->likely : call->configured));
+        json_put(json, "source", json_string(call->source));
+        json_put(json, "planned", json_boolean(call->planned));
+        json_put(json, "learned", json_known(call->likely));
+        json_put(json, "learned_low", json_known(call->low));
+        json_put(json, "learned_high", json_known(call->high));
+        json_put(json, "requests", json_integer((json_int_t)call->requests));
+        json_array_append_new(calls, json);
+    }
+    return calls;
+}
+
 json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_t *json = json_object();
     json_put(json, "name", json_text(s->name));
@@ -97,6 +119,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "hedges_rps", json_known(s->hedges_rps));
     json_put(json, "hedges_won_rps", json_known(s->hedges_won_rps));
     json_put(json, "called_rps", json_known(s->called_rps));
+    json_put(json, "calls", calls_of(view, s));
     json_put(json, "forecast_rps", json_known(s->forecast_rps));
     json_put(json, "forecast_rps_low", json_known(s->forecast_rps_low));
     json_put(json, "forecast_rps_high", json_known(s->forecast_rps_high));

@@ -4,6 +4,7 @@
  *   reload.c       the configuration read again
  *   services.c     shop.yaml's services ↔ indices of plan and vitals; learning and remembering
  *   calls.c        which service calls which
+ *   dependencies.c the same, learned from traces
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
  *   scale.c        how many: promote, start, drain
@@ -31,6 +32,7 @@
 #include "act/control/sticky.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
+#include "decide/autoscale/dependency.h"
 #include "decide/cost/ledger.h"
 #include "decide/remediation/remedy.h"
 #include "record/store/store.h"
@@ -140,6 +142,9 @@ struct controller {
     struct controlled services[PLAN_SERVICES_MAX];
     uint8_t order[PLAN_SERVICES_MAX]; /* of services: callers first */
     unsigned order_count;
+    struct dependencies dependencies;
+    uint64_t calls_learned[PLAN_SERVICES_MAX]; /* of those, that plans go by: a bit each, by caller */
+    uint64_t traces_dropped, dependencies_settled_us;
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;
     struct rate_watch rates[PLAN_RATES_MAX];
@@ -185,10 +190,19 @@ void services_fini(struct controller *c);
 /* After the services have their indices. */
 void calls_apply(struct controller *c);
 void calls_second(struct controller *c);
+/* Services that it calls as configured, a bit each. */
+uint64_t calls_configured(const struct controller *c, unsigned caller);
+/* NaN: it is not. */
+double calls_ratio_configured(const struct controller *c, unsigned caller, unsigned called);
 /* What its callers asked of the service at each step of the query, as far as the store knows; to be
  * freed. NULL: nobody calls it. */
 double *calls_read_past(struct controller *c, const char *name,
                         const struct store_sample_query *query, size_t *steps);
+
+/* dependencies.c */
+/* Before the services' second. */
+void dependencies_second(struct controller *c);
+void dependencies_fill_view(const struct controller *c, struct api_view *view);
 
 /* members.c */
 struct member *member_of(const struct instance *instance);
