@@ -2,14 +2,13 @@
 import datetime
 import http.client
 import pathlib
-import re
 import secrets
 import subprocess
 import threading
-import time
 
 import pytest
 
+from lib.ports import free_port
 from lib.tidegate import run_cli, wait_until
 
 LIB = pathlib.Path(__file__).parent / "lib"
@@ -111,12 +110,10 @@ def fixture_elsewhere(tidegate):
     """A front at an address of its own that hands no trace on."""
     started = []
 
-    def start(port):
-        process = subprocess.Popen(
-            ["node", str(LIB / "calling.js"), "--host", "127.0.0.3", "--to", f"http://127.0.0.1:{port}/back",
-             "--times", "1", "--trace", "0"], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return int(re.search(r"\d+", process.stdout.readline()).group())
+    def start(port, to):
+        started.append(subprocess.Popen(
+            ["node", str(LIB / "calling.js"), "--host", "127.0.0.3", "--port", str(port),
+             "--to", f"http://127.0.0.1:{to}/back", "--times", "1", "--trace", "0"]))
     yield start
     for process in started:
         process.kill()
@@ -124,14 +121,12 @@ def fixture_elsewhere(tidegate):
 
 
 def test_without_traces_the_address_says_it(tidegate, elsewhere):
-    one = tidegate(SERVICES.replace("FRONT", PROCESS).replace("LIB", str(LIB)), wait="up")
-    static = ("fleet: static\n    health: { path: /healthz }\n"
-              f"    endpoints: [\"127.0.0.3:{elsewhere(one.port)}\"]")
-    one.write_config(SERVICES.replace("FRONT", static).replace("LIB", str(LIB)))
-    assert run_cli("reload", cwd=one.folder).returncode == 0
-    wait_until(lambda: any(i["address"].startswith("127.0.0.3") and i["state"] == "serving"
-                           for s in one.status()["services"] for i in s["instances"]), 30, "the other front")
-    time.sleep(3)   # what the processes were asked for meanwhile
+    port = free_port()
+    static = f"fleet: static\n    health: {{ path: /healthz }}\n    endpoints: [\"127.0.0.3:{port}\"]"
+    one = tidegate(SERVICES.replace("FRONT", static).replace("LIB", str(LIB)), wait="up")
+    elsewhere(port, one.port)
+    for name in ("front", "back", "other"):
+        one.wait_serving(1, name)
     visitors = Visitors(one.port, 40)
     try:
         call = wait_until(lambda: planned(one, "back"), 60, "a ratio")

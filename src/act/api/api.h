@@ -37,6 +37,7 @@
 #define API_CAMPAIGN_NAME_BYTES 128
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
+#define API_VOLUMES_MAX 17
 #define API_CALLS_MAX 256 /* pairs of services that are shown */
 #define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
 
@@ -185,6 +186,20 @@ struct api_call {
     bool planned;             /* else there is too little evidence, or it would be a cycle */
 };
 
+/* A volume that is watched (`storage`). */
+struct api_volume {
+    const char *path, *state; /* "unknown", "fine", "grow", "full", "silent" */
+    bool configured;          /* else it is the store's */
+    double used_bytes, size_bytes;
+    double inodes_ratio, full_at_ratio;
+    double full_in_s, full_in_s_low, full_in_s_high; /* NaN and infinity: it cannot be said, never */
+    double growth, growth_low, growth_high;          /* bytes a second; 0.9 of certainty */
+    double seen_s; /* for how long: no further than 12 times that is looked ahead */
+    double size_wanted_bytes;
+    bool limited;              /* more would be needed than it may have */
+    char text[API_TEXT_BYTES]; /* for people */
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -206,6 +221,8 @@ struct api_view {
     struct api_campaign campaigns[API_CAMPAIGNS_MAX];          /* running or to come, by start */
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
     struct api_call calls[API_CALLS_MAX];
+    uint32_t volume_count;
+    struct api_volume volumes[API_VOLUMES_MAX];
     uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
     double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */
     struct api_rate rates[PLAN_RATES_MAX];

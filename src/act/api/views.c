@@ -184,6 +184,33 @@ static json_t *sandbox_json(const struct api_view *view) {
     return json;
 }
 
+static json_t *volumes_json(const struct api_view *view) {
+    json_t *volumes = json_array();
+    for (uint32_t i = 0; i < view->volume_count; i++) {
+        const struct api_volume *v = &view->volumes[i];
+        json_t *json = json_object();
+        json_put(json, "path", json_text(v->path));
+        json_put(json, "state", json_string(v->state));
+        json_put(json, "configured", json_boolean(v->configured));
+        json_put(json, "used_bytes", json_known(v->used_bytes));
+        json_put(json, "size_bytes", json_known(v->size_bytes));
+        json_put(json, "inodes_ratio", json_known(v->inodes_ratio));
+        json_put(json, "full_at_ratio", json_known(v->full_at_ratio));
+        json_put(json, "full_in_s", json_known(v->full_in_s));
+        json_put(json, "full_in_s_low", json_known(v->full_in_s_low));
+        json_put(json, "full_in_s_high", json_known(v->full_in_s_high));
+        json_put(json, "growth_bytes_per_s", json_known(v->growth));
+        json_put(json, "growth_bytes_per_s_low", json_known(v->growth_low));
+        json_put(json, "growth_bytes_per_s_high", json_known(v->growth_high));
+        json_put(json, "seen_s", json_known(v->seen_s));
+        json_put(json, "size_wanted_bytes", json_known(v->size_wanted_bytes));
+        json_put(json, "limited", json_boolean(v->limited));
+        json_put(json, "text", json_text(v->text));
+        json_array_append_new(volumes, json);
+    }
+    return volumes;
+}
+
 static json_t *rates_json(const struct api_view *view) {
     json_t *rates = json_array();
     for (uint32_t i = 0; i < view->rate_count; i++) {
@@ -231,6 +258,7 @@ json_t *view_status(struct api *api) {
     json_put(json, "verdict", verdict_json(api));
     json_put(json, "store", store_json(api->store));
     json_put(json, "services", services_json(view));
+    json_put(json, "storage", volumes_json(view));
     json_put(json, "rate_limits", rates_json(view));
     json_put(json, "rate_limit_table", rate_table_json(view));
     json_put(json, "campaigns", view_campaigns(view));

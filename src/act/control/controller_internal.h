@@ -17,6 +17,7 @@
  *   access.c       the access log, by a thread of its own
  *   hear.c         what the workers decided by themselves
  *   tell.c         decisions to log, store and API
+ *   storage.c      volumes that fill
  *   view.c         what is, for the API */
 #pragma once
 #include "act/api/api.h"
@@ -30,6 +31,7 @@
 #include "act/control/maintenance_book.h"
 #include "act/control/sense.h"
 #include "act/control/sticky.h"
+#include "act/control/volumes.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
 #include "decide/autoscale/dependency.h"
@@ -147,6 +149,7 @@ struct controller {
     uint64_t traces_dropped, dependencies_settled_us;
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;
+    struct volumes volumes;
     struct rate_watch rates[PLAN_RATES_MAX];
     uint64_t rate_table_full_told, rate_table_told_us;
     struct campaign_book campaign_book;
@@ -283,6 +286,14 @@ void maintenance_tick(struct controller *c);
 /* rates.c */
 void rates_second(struct controller *c);
 void rates_fill_view(const struct controller *c, struct api_view *view);
+
+/* storage.c */
+/* The configuration is there, or has changed. */
+void storage_apply(struct controller *c);
+void storage_second(struct controller *c);
+/* Its past goes into the file. */
+void storage_keep(struct controller *c);
+void storage_fill_view(const struct controller *c, struct api_view *view);
 
 /* hear.c */
 /* Makes decisions of what workers did by themselves; with each tick of the healing. */

@@ -333,4 +333,5 @@ void view_fill(struct controller *c, int64_t now_ms) {
     fill_certificates(c, view);
     rates_fill_view(c, view);
     dependencies_fill_view(c, view);
+    storage_fill_view(c, view);
 }
