@@ -111,6 +111,7 @@ struct api_service {
     double within_objective_ratio;              /* of the last minute's answers; NaN: none */
     double lead_ms;                             /* high quantile of the start-up time */
     uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
+    uint32_t connections_ahead; /* to each instance, before a wave; 0: none is seen */
     char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
     struct fleet_probes probes;  /* of this controller */
     struct api_forecast forecast;

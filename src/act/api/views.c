@@ -139,6 +139,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "instances_max", json_integer(s->instances_max));
     json_put(json, "instances_wanted", json_integer(s->instances_wanted));
     json_put(json, "spares_wanted", json_integer(s->spares_wanted));
+    json_put(json, "connections_ahead", json_integer(s->connections_ahead));
     json_put(json, "reason", json_text(s->reason));
     json_put(json, "instances", instances_of(view, s));
     return json;

@@ -7,6 +7,7 @@
  *   dependencies.c the same, learned from traces
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
+ *   pools.c        connections ahead of a wave
  *   scale.c        how many: promote, start, drain
  *   accounts.c     what it cost, and what others would have
  *   heal.c         who is ill: eject, replace
@@ -35,6 +36,7 @@
 #include "act/fleet/fleet.h"
 #include "base/list.h"
 #include "decide/autoscale/dependency.h"
+#include "decide/autoscale/pool.h"
 #include "decide/cost/ledger.h"
 #include "decide/remediation/remedy.h"
 #include "record/store/store.h"
@@ -92,6 +94,7 @@ struct controlled {
     struct foresee foresee;
     struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
     bool foresees;                                /* foresee was initialised */
+    struct pool pool;
     struct ledger ledger;
     bool accounts; /* ledger was initialised */
     bool decided;  /* for the first time since we started */
@@ -239,6 +242,9 @@ void planner_publish(struct controller *c);
 void planner_follow(struct controller *c);
 /* The oldest version that any living worker uses. */
 uint64_t planner_version_in_use(const struct controller *c);
+
+/* pools.c */
+void pools_second(struct controller *c, unsigned service, int64_t now_ms);
 
 /* scale.c */
 void scale_service(struct controller *c, unsigned service);

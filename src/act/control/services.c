@@ -391,6 +391,7 @@ void services_second(struct controller *c, int64_t now_ms) {
         observe_members(c, i);
         note(c, s);
         scale_service(c, i);
+        pools_second(c, i, now_ms);
     }
     if (c->now_us - c->capacity_kept_us >= CAPACITY_KEEP_US) {
         services_keep(c);

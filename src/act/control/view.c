@@ -129,6 +129,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
                             : s->decided ? s->foresee.decision.instances
                                          : config->instances.min;
     out->spares_wanted = fixed ? 0 : config->instances.spares;
+    out->connections_ahead = s->pool.ahead;
     out->probes = *fleet_probes(c->fleet, index);
     if (s->decided && !fixed) {
         autoscale_explain(&s->foresee.decision, out->reason);
