@@ -111,7 +111,7 @@ struct api_service {
     double within_objective_ratio;              /* of the last minute's answers; NaN: none */
     double lead_ms;                             /* high quantile of the start-up time */
     uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
-    uint32_t connections_ahead; /* to each instance, before a wave; 0: none is seen */
+    uint32_t connections_ahead;  /* to each instance, before a wave; 0: none is seen */
     char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
     struct fleet_probes probes;  /* of this controller */
     struct api_forecast forecast;
@@ -193,8 +193,9 @@ struct api_volume {
     bool configured;          /* else it is the store's */
     double used_bytes, size_bytes;
     double inodes_ratio, full_at_ratio;
-    double full_in_s, full_in_s_low, full_in_s_high; /* NaN and infinity: it cannot be said, never */
-    double growth, growth_low, growth_high;          /* bytes a second; 0.9 of certainty */
+    double full_in_s, full_in_s_low,
+        full_in_s_high;                     /* NaN and infinity: it cannot be said, never */
+    double growth, growth_low, growth_high; /* bytes a second; 0.9 of certainty */
     double seen_s; /* for how long: no further than 12 times that is looked ahead */
     double size_wanted_bytes;
     bool limited;              /* more would be needed than it may have */

@@ -148,7 +148,8 @@ struct controller {
     uint8_t order[PLAN_SERVICES_MAX]; /* of services: callers first */
     unsigned order_count;
     struct dependencies dependencies;
-    uint64_t calls_learned[PLAN_SERVICES_MAX]; /* of those, that plans go by: a bit each, by caller */
+    uint64_t
+        calls_learned[PLAN_SERVICES_MAX]; /* of those, that plans go by: a bit each, by caller */
     uint64_t traces_dropped, dependencies_settled_us;
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;

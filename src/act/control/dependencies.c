@@ -59,9 +59,7 @@ static void choose_share(struct controller *c) {
         demand_rps += c->services[i].has_second ? c->services[i].second.offered_rps : 0;
     }
     double share = DEPENDENCY_AIM_RPS / fmax(demand_rps, DEPENDENCY_AIM_RPS);
-    uint64_t most = services < 2  ? 0
-                    : share >= 1 ? UINT64_MAX
-                                 : (uint64_t)(share * 0x1p64);
+    uint64_t most = services < 2 ? 0 : share >= 1 ? UINT64_MAX : (uint64_t)(share * 0x1p64);
     atomic_store_explicit(&c->config.vitals->trace_most, most, memory_order_relaxed);
 }
 
@@ -74,7 +72,8 @@ static void tell_learned(struct controller *c, unsigned caller, unsigned called)
                                .service = (int)called,
                                .noticed_ms = NAN };
     tell(c, &told,
-         "%s calls %s %.2f times for each of its requests (%.2f to %.2f, from %.0f requests, by %s): "
+         "%s calls %s %.2f times for each of its requests (%.2f to %.2f, from %.0f requests, by "
+         "%s): "
          "campaigns of %s scale %s",
          front, back, r.likely, r.low, r.high, r.requests, r.by_trace ? "their traces" : "address",
          front, back);
@@ -126,7 +125,9 @@ static bool show(const struct controller *c, unsigned caller, unsigned called,
         .low = r.low,
         .high = r.high,
         .requests = r.requests,
-        .source = !isnan(configured) ? "configured" : r.by_trace ? "traces" : "addresses",
+        .source = !isnan(configured) ? "configured"
+                  : r.by_trace       ? "traces"
+                                     : "addresses",
         .planned = !isnan(configured) || planned,
     };
     return true;

@@ -274,7 +274,8 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
     }
     double called_rps = foresee_called_rps(f), own_rps = second->offered_rps - called_rps;
     double guests_rps = foresee_calls_surplus_rps(f); /* they go when the campaign is over */
-    f->slot_sum += (own_rps - guests_rps) * second->seconds; /* below 0 at times: calls that come a moment later */
+    f->slot_sum += (own_rps - guests_rps) *
+                   second->seconds; /* below 0 at times: calls that come a moment later */
     f->slot_seconds += second->seconds;
     struct uplift_sample sample = { .end_ms = now_ms,
                                     .seconds = second->seconds,

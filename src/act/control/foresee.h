@@ -72,8 +72,8 @@ struct foresee {
     struct uplift uplift;
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
-    double demand_rps; /* of the last second; NaN: unknown */
-    double own_rps;    /* of that, what its callers do not account for */
+    double demand_rps;   /* of the last second; NaN: unknown */
+    double own_rps;      /* of that, what its callers do not account for */
     double unserved_rps; /* of that, what did not get through, and so called nobody yet */
     double surplus_rps;  /* of that, what a campaign brought, or a caller's did */
     int64_t demand_at_ms;

@@ -1,9 +1,9 @@
 /* What other services will ask of this one. Its own forecast is of what it is asked for beyond the
- * calls that are configured (`calls:`); what the callers' plans expect, times the ratio, is added at
- * each step and each quantile, as if all came at once: a crowd does. So a campaign that is announced
- * for the front scales what stands behind it, also when Tidegate does not see those calls.
- * Calls that were learned are in our own history; of them only what the callers expect beyond the
- * ordinary is added. A wrong ratio can so only add instances, never take one. */
+ * calls that are configured (`calls:`); what the callers' plans expect, times the ratio, is added
+ * at each step and each quantile, as if all came at once: a crowd does. So a campaign that is
+ * announced for the front scales what stands behind it, also when Tidegate does not see those
+ * calls. Calls that were learned are in our own history; of them only what the callers expect
+ * beyond the ordinary is added. A wrong ratio can so only add instances, never take one. */
 #include <math.h>
 #include <string.h>
 
@@ -113,8 +113,7 @@ static struct learned learned_at(const struct foresee *f, int64_t at_ms) {
         all.mean += call->ratio * known_or(theirs->mean[at], 0);
         all.provision += call->ratio * known_or(theirs->provision[at], 0);
         for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
-            all.path[level] +=
-                call->ratio * known_or(theirs->path[at * FORESEE_LEVELS + level], 0);
+            all.path[level] += call->ratio * known_or(theirs->path[at * FORESEE_LEVELS + level], 0);
         }
     }
     return all;

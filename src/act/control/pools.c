@@ -5,8 +5,8 @@
 
 #define AHEAD_MS 30000 /* so far is looked; at least to the end of the forecast's next step */
 
-/* The most that is provisioned for in the next moments; NaN: the forecast is not followed there, and
- * nothing is announced. */
+/* The most that is provisioned for in the next moments; NaN: the forecast is not followed there,
+ * and nothing is announced. */
 static double peak_ahead(const struct foresee *f, int64_t now_ms) {
     int64_t ahead_ms = f->step_ms > AHEAD_MS ? f->step_ms : AHEAD_MS;
     double peak = NAN;

@@ -313,8 +313,9 @@ static const struct config_field shop_fields[] = {
       .help = "what is known about demand ahead" },
     { "storage", CONFIG_BLOCKS, SHOP(storage), .table = &storage_config_table,
       .count_offset = SHOP(storage_count),
-      .help = "volumes that are watched: when they will be full, and how large they should be; that "
-              "of the store is without being named" },
+      .help =
+          "volumes that are watched: when they will be full, and how large they should be; that "
+          "of the store is without being named" },
     { "value", CONFIG_BLOCK, SHOP(value), .table = &value_config_table,
       .help = "what a visit is worth" },
     { "overload", CONFIG_BLOCK, SHOP(overload), .table = &overload_config_table,

@@ -117,10 +117,10 @@ static void say_growth(const struct volume *v, char *out, size_t bytes) {
 }
 
 static void tell_state(struct controller *c, const struct volume *v) {
-    static const char *const actions[STORAGE_STATES] = {
-        [STORAGE_UNKNOWN] = "look", [STORAGE_FINE] = "relieve", [STORAGE_GROW] = "grow",
-        [STORAGE_FULL] = "full"
-    };
+    static const char *const actions[STORAGE_STATES] = { [STORAGE_UNKNOWN] = "look",
+                                                         [STORAGE_FINE] = "relieve",
+                                                         [STORAGE_GROW] = "grow",
+                                                         [STORAGE_FULL] = "full" };
     const struct storage_outlook *o = &v->outlook;
     char words[DECISION_REASON_BYTES / 2], evidence[256], number[32] = "null";
     say_growth(v, words, sizeof words);

@@ -1,6 +1,6 @@
-/* Volumes: those of `storage:`, and that of the store, are looked at every few seconds; what is seen
- * goes to decide/autoscale/storage.h, and what it says to people. Points of the coarsest scale are
- * kept in a file of the state folder, so that a restart forgets no trend of days. */
+/* Volumes: those of `storage:`, and that of the store, are looked at every few seconds; what is
+ * seen goes to decide/autoscale/storage.h, and what it says to people. Points of the coarsest scale
+ * are kept in a file of the state folder, so that a restart forgets no trend of days. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -94,7 +94,7 @@ struct plan_service {
     struct hedge_policy hedge;
     struct plan_text deadline_field; /* by which it is told how long is left; empty: none */
     uint32_t connections;            /* to one endpoint, of all workers; 0: by the capacity */
-    uint32_t connections_ahead;      /* to each endpoint, of all workers: to be open before a wave */
+    uint32_t connections_ahead; /* to each endpoint, of all workers: to be open before a wave */
     /* How its instances are spoken to. */
     uint8_t proxy_protocol; /* version of the header that goes ahead; 0: none */
     bool tls, tls_verify;

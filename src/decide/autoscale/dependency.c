@@ -206,8 +206,8 @@ void dependencies_forget(struct dependencies *d, unsigned service) {
 
 /* ---- what is known ---- */
 
-/* A ratio of sums over traces; its error is that of the residuals calls − ratio × requests (Cochran,
- * "Sampling Techniques", 1977, chapter 6). */
+/* A ratio of sums over traces; its error is that of the residuals calls − ratio × requests
+ * (Cochran, "Sampling Techniques", 1977, chapter 6). */
 struct dependency_ratio dependencies_ratio(const struct dependencies *d, unsigned caller,
                                            unsigned called) {
     const struct dependency_caller *c = &d->callers[caller];
@@ -265,8 +265,8 @@ static size_t list_edges(const struct dependencies *d, const uint64_t *configure
         for (unsigned k = 0; k < DEPENDENCY_SERVICES_MAX; k++) {
             if (i != k && d->pairs[i][k].calls > 0 && !(configured[i] >> k & 1) &&
                 dependencies_ratio(d, i, k).proven) {
-                edges[count++] = (struct edge){ (uint8_t)i, (uint8_t)k, used[i] >> k & 1,
-                                                d->pairs[i][k].calls };
+                edges[count++] =
+                    (struct edge){ (uint8_t)i, (uint8_t)k, used[i] >> k & 1, d->pairs[i][k].calls };
             }
         }
     }

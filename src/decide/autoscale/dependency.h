@@ -32,9 +32,9 @@ struct dependency_request {
 };
 
 struct dependency_pair {
-    double calls, calls_traced; /* traced: known by the trace, not only by the address */
+    double calls, calls_traced;           /* traced: known by the trace, not only by the address */
     double calls_squared, calls_requests; /* sums over traces: calls², calls × caller's requests */
-    double sure; /* calls of which nobody else could be the caller */
+    double sure;                          /* calls of which nobody else could be the caller */
 };
 
 struct dependencies {

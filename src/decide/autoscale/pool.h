@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define POOL_RISE_RATIO 1.3       /* less than that is no wave */
-#define POOL_HEADROOM_RATIO 1.25  /* not all are equally busy */
+#define POOL_RISE_RATIO 1.3        /* less than that is no wave */
+#define POOL_HEADROOM_RATIO 1.25   /* not all are equally busy */
 #define POOL_CONNECTIONS_MOST 1024 /* to one instance */
-#define POOL_CHANGE_RATIO 1.2     /* smaller changes are not worth a plan */
-#define POOL_KEEP_MS 30000        /* after the last moment in which so many were wanted */
+#define POOL_CHANGE_RATIO 1.2      /* smaller changes are not worth a plan */
+#define POOL_KEEP_MS 30000         /* after the last moment in which so many were wanted */
 
 struct pool {
     uint32_t ahead; /* connections to each instance; 0: as requests come */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIGMAS 1.645       /* 0.9 of certainty */
-#define WIDER_MOST 5.0     /* for what is alike from one point to the next */
-#define RELIEF_RATIO 1.5   /* it is fine again when it is so much further from full */
+#define SIGMAS 1.645     /* 0.9 of certainty */
+#define WIDER_MOST 5.0   /* for what is alike from one point to the next */
+#define RELIEF_RATIO 1.5 /* it is fine again when it is so much further from full */
 #define PAIRS_MAX (STORAGE_POINTS_MAX * (STORAGE_POINTS_MAX - 1) / 2)
 #define SIZE_STEP (1024.0 * 1024 * 1024) /* sizes are wanted in whole GiB */
 
@@ -144,8 +144,8 @@ static double time_to(double left_bytes, double slope) {
     return slope > 0 ? fmax(left_bytes, 0) * 1000 / slope : INFINITY;
 }
 
-/* The earliest that a scale can speak for: it must be sure that there is growth at all, and not look
- * further than what it has seen bears. */
+/* The earliest that a scale can speak for: it must be sure that there is growth at all, and not
+ * look further than what it has seen bears. */
 static const struct storage_trend *find_trend(const struct storage *s, double left_bytes) {
     const struct storage_trend *found = NULL;
     double earliest = INFINITY;
@@ -207,9 +207,12 @@ static enum storage_state state_of(const struct storage *s, const struct storage
 }
 
 struct storage_outlook storage_judge(struct storage *s, const struct storage_policy *policy) {
-    struct storage_outlook out = { .full_in_ms = NAN, .full_in_ms_low = NAN,
-                                   .full_in_ms_high = NAN, .growth = NAN,
-                                   .growth_low = NAN,      .growth_high = NAN };
+    struct storage_outlook out = { .full_in_ms = NAN,
+                                   .full_in_ms_low = NAN,
+                                   .full_in_ms_high = NAN,
+                                   .growth = NAN,
+                                   .growth_low = NAN,
+                                   .growth_high = NAN };
     for (size_t i = 0; i < STORAGE_SCALES; i++) {
         if (s->scales[i].stale) {
             fit(&s->scales[i], scales[i].len);

@@ -63,8 +63,8 @@ struct storage_sample {
 struct storage_outlook {
     enum storage_state state;
     bool changed; /* the state, since the last outlook */
-    /* Until it counts as full; infinity: it does not fill; NaN: not seen for long enough. Low is the
-     * earliest. */
+    /* Until it counts as full; infinity: it does not fill; NaN: not seen for long enough. Low is
+     * the earliest. */
     double full_in_ms, full_in_ms_low, full_in_ms_high;
     double growth, growth_low, growth_high; /* bytes a second, of the scale that says so; NaN */
     int64_t seen_ms;                        /* how long that scale has looked */

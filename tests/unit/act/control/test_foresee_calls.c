@@ -218,8 +218,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_campaign_of_the_front_scales_the_back_before_the_crowd,
                                         set_up_learned, tear_down),
-        cmocka_unit_test_setup_teardown(
-            calls_of_a_campaign_are_neither_counted_twice_nor_learned, set_up_learned, tear_down),
+        cmocka_unit_test_setup_teardown(calls_of_a_campaign_are_neither_counted_twice_nor_learned,
+                                        set_up_learned, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

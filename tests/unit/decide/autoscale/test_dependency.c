@@ -67,8 +67,8 @@ static void a_visitor_cannot_make_a_call(void **state) {
     (void)state;
     for (uint64_t i = 1; i <= 400; i++) {
         see(i, FRONT, VISITOR, 0, 1000);
-        see(i, BACK, VISITOR, 100, 200);    /* the same trace id, from outside */
-        see(i, BACK, AT(OTHER), 300, 400);  /* from an instance that has nothing of this trace */
+        see(i, BACK, VISITOR, 100, 200);   /* the same trace id, from outside */
+        see(i, BACK, AT(OTHER), 300, 400); /* from an instance that has nothing of this trace */
         see(i, MIDDLE, AT(FRONT), 100, 200);
     }
     assert_true(isnan(ratio(FRONT, BACK)));

@@ -49,7 +49,8 @@ static void grow(int days, double from_gib, double gib_a_day, double noise_gib, 
     rand_init(&rand, seed);
     for (int64_t t = 0; t < days * DAY_MS; t += 5 * MINUTE_MS) {
         bool backup = t % DAY_MS / HOUR_MS < 2;
-        see(t, from_gib + gib_a_day * (double)t / DAY_MS + noise_gib * rand_normal(&rand) + 5 * backup,
+        see(t,
+            from_gib + gib_a_day * (double)t / DAY_MS + noise_gib * rand_normal(&rand) + 5 * backup,
             100);
     }
 }
@@ -195,14 +196,10 @@ static void the_past_is_kept(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(growth_of_days_is_seen_through_noise),
-        TEST(it_is_to_grow_a_lead_time_before),
-        TEST(a_log_that_explodes_is_seen_in_minutes),
-        TEST(nothing_is_said_beyond_what_was_seen),
-        TEST(what_does_not_grow_never_fills),
-        TEST(full_is_full),
-        TEST(a_clock_that_jumps_back_is_borne),
-        TEST(the_past_is_kept),
+        TEST(growth_of_days_is_seen_through_noise),   TEST(it_is_to_grow_a_lead_time_before),
+        TEST(a_log_that_explodes_is_seen_in_minutes), TEST(nothing_is_said_beyond_what_was_seen),
+        TEST(what_does_not_grow_never_fills),         TEST(full_is_full),
+        TEST(a_clock_that_jumps_back_is_borne),       TEST(the_past_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
