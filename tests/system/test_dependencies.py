@@ -50,19 +50,30 @@ class Visitors:
             thread.start()
 
     def visit(self):
-        front, other = (http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=VISITOR)
-                        for _ in range(2))
-        while not self.stopping.wait(len(self.threads) / self.rps):
-            headers = {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
-            front.request("GET", "/", headers=headers)
-            other.request("GET", "/other", headers=headers)
-            other.getresponse().read()
-            front.getresponse().read()
+        while not self.stopping.is_set():
+            front, other = (http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=VISITOR)
+                            for _ in range(2))
+            try:
+                while not self.stopping.wait(len(self.threads) / self.rps):
+                    self.ask(front, other)
+            except (OSError, http.client.HTTPException):
+                pass   # on a busy machine; the next ones count
+            finally:
+                front.close()
+                other.close()
+
+    @staticmethod
+    def ask(front, other):
+        headers = {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
+        front.request("GET", "/", headers=headers)
+        other.request("GET", "/other", headers=headers)
+        other.getresponse().read()
+        front.getresponse().read()
 
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(20)
+            thread.join(40)
 
 
 def calls_of(one, name):
@@ -85,7 +96,7 @@ def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
         one.wait_serving(1, name)
     visitors = Visitors(one.port, 40)
     try:
-        call = wait_until(lambda: planned(one, "back"), 60, "a ratio")
+        call = wait_until(lambda: planned(one, "back"), 180, "a ratio")
         assert call["source"] == "traces"
         assert call["learned_low"] <= call["ratio"] <= call["learned_high"]
         assert 1.9 <= call["ratio"] <= 2.1
@@ -100,7 +111,7 @@ def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
                        "--kind", "mail", "--multiplier", "8", cwd=one.folder)
         assert done.returncode == 0, done.stderr
         # The crowd never comes: 2 calls for each of 8 times 40 visits are more than 5 instances carry.
-        wait_until(lambda: wanted(one, "back") >= usual + 3, 60, "instances for the calls of the crowd")
+        wait_until(lambda: wanted(one, "back") >= usual + 3, 120, "instances for the calls of the crowd")
     finally:
         visitors.stop()
 
@@ -129,7 +140,7 @@ def test_without_traces_the_address_says_it(tidegate, elsewhere):
         one.wait_serving(1, name)
     visitors = Visitors(one.port, 40)
     try:
-        call = wait_until(lambda: planned(one, "back"), 60, "a ratio")
+        call = wait_until(lambda: planned(one, "back"), 180, "a ratio")
         assert call["source"] == "addresses"
         assert 0.8 <= call["ratio"] <= 1.2
     finally:
