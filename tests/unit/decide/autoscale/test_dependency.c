@@ -102,6 +102,21 @@ static void calls_nest_on_one_host(void **state) {
     assert_true(isnan(ratio(FRONT, BACK)));
 }
 
+static void one_after_the_other_has_one_caller(void **state) {
+    (void)state;
+    for (uint64_t i = 1; i <= 100; i++) {
+        see(i, FRONT, ONE_HOST, 0, 1000);
+        see(i, MIDDLE, ONE_HOST, 100, 200);
+        see(i, BACK, ONE_HOST, 300, 400);
+        see(i, OTHER, ONE_HOST, 2000, 3000); /* the next click of the same visit */
+    }
+    assert_true(ratio(FRONT, MIDDLE) == 1 && ratio(FRONT, BACK) == 1);
+    assert_true(isnan(ratio(MIDDLE, BACK)));
+    for (unsigned i = FRONT; i < OTHER; i++) {
+        assert_true(isnan(ratio(i, OTHER)));
+    }
+}
+
 /* Two calls at a time: the one that is slower sees the other begin, at times. */
 static void calls_side_by_side_have_one_caller(void **state) {
     (void)state;
@@ -222,6 +237,7 @@ int main(void) {
         TEST(a_visitor_cannot_make_a_call),
         TEST(a_trace_without_end_is_not_counted),
         TEST(calls_nest_on_one_host),
+        TEST(one_after_the_other_has_one_caller),
         TEST(calls_side_by_side_have_one_caller),
         TEST(without_traces_the_address_says_it),
         TEST(little_is_not_proven),

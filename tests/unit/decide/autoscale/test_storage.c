@@ -149,6 +149,31 @@ static void what_does_not_grow_never_fills(void **state) {
     }
 }
 
+/* What wanders is no growth: nobody is to be called for it, be it near to full. */
+static unsigned claims(double alike) {
+    unsigned count = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct rand rand;
+        double level = 0;
+        rand_init(&rand, seed);
+        storage_init(s);
+        for (int64_t t = 0; t < HOUR_MS; t += 15000) {
+            level = alike * level + sqrt(1 - alike * alike) * rand_normal(&rand);
+            see(t, 89 + 0.2 * level, 100);
+        }
+        count += isfinite(judge().full_in_ms);
+    }
+    return count;
+}
+
+static void what_wanders_does_not_grow(void **state) {
+    (void)state;
+    unsigned noise = claims(0), slow = claims(0.8);
+    if (noise > 32 || slow > 32) { /* of 200, on two scales, each of which is wrong with 0.05 */
+        fail_msg("%u and %u", noise, slow);
+    }
+}
+
 static void full_is_full(void **state) {
     (void)state;
     see(0, 90, 100);
@@ -196,10 +221,15 @@ static void the_past_is_kept(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(growth_of_days_is_seen_through_noise),   TEST(it_is_to_grow_a_lead_time_before),
-        TEST(a_log_that_explodes_is_seen_in_minutes), TEST(nothing_is_said_beyond_what_was_seen),
-        TEST(what_does_not_grow_never_fills),         TEST(full_is_full),
-        TEST(a_clock_that_jumps_back_is_borne),       TEST(the_past_is_kept),
+        TEST(growth_of_days_is_seen_through_noise),
+        TEST(it_is_to_grow_a_lead_time_before),
+        TEST(a_log_that_explodes_is_seen_in_minutes),
+        TEST(nothing_is_said_beyond_what_was_seen),
+        TEST(what_does_not_grow_never_fills),
+        TEST(what_wanders_does_not_grow),
+        TEST(full_is_full),
+        TEST(a_clock_that_jumps_back_is_borne),
+        TEST(the_past_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
