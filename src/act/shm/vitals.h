@@ -21,9 +21,10 @@
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
-#define VITALS_EVENTS 256  /* power of two: of a worker, between two looks of the controller */
-#define VITALS_TRACES 1024 /* power of two: the controller asks for some hundred a second of all   \
-                            */
+#define VITALS_EVENTS 256 /* power of two: of a worker, between two looks of the controller */
+#define VITALS_TRACES                                                                              \
+    1024 /* power of two: the controller asks for some hundred a second of all                     \
+          */
 #define VITALS_COMPRESSION_REASONS 9 /* enum compression_reason */
 
 /* Flags of a request record. */
