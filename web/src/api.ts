@@ -48,12 +48,17 @@ export interface Accuracy {
   since: string | null; steps: number; ahead_ms: number; mase: Maybe; wape: Maybe;
   "coverage_q0.1_q0.9": Maybe; "coverage_q0.95": Maybe;
 }
+export interface Volume {
+  path: string; state: "unknown" | "fine" | "grow" | "full" | "silent"; configured: boolean;
+  used_bytes: Maybe; size_bytes: Maybe; full_in_s: Maybe; full_in_s_low: Maybe; full_in_s_high: Maybe;
+  growth_bytes_per_s: Maybe; size_wanted_bytes: Maybe; text: string | null;
+}
 export interface Status {
   release: string; time: string; started: string | null; supervisor: number; controller: number; workers: number[];
   plan: number; draining: boolean; currency: string | null;
   verdict: { state: "ok" | "attention" | "trouble"; text: string };
   store: Store | null; services: Service[]; campaigns: Campaign[];
-  rate_limits: RateLimit[]; rate_limit_table: { keys: number; used_ratio: number };
+  storage: Volume[]; rate_limits: RateLimit[]; rate_limit_table: { keys: number; used_ratio: number };
 }
 export interface Demand {
   service: string | null; step_s: number; times_ms: number[];

@@ -11,6 +11,7 @@ import { accuracyWords, chooseLedger, refreshLedger } from "./ledger";
 import { look, startLogin } from "./login";
 import { drawRates } from "./rates";
 import { fillDemand, fillLatency, note, PAST_S, serviceOf, show, STAGES, type Shown } from "./state";
+import { drawStorage } from "./storage";
 import "./style.css";
 
 const FORECAST_EVERY_MS = 5000;
@@ -187,6 +188,7 @@ function draw(): void {
   drawPicker(now.services);
   drawVerdict(now, service);
   drawRates(now);
+  drawStorage(now);
   drawCampaigns(now.campaigns);
   setAttribute(byId("main"), "data-phase", service === undefined ? "empty" : "ready");
   if (service === undefined || shown === null) return;

@@ -37,6 +37,8 @@
 #define API_CAMPAIGN_NAME_BYTES 128
 #define API_CERTIFICATES_MAX 256
 #define API_TEXT_BYTES 256
+#define API_VOLUMES_MAX 17
+#define API_CALLS_MAX 256 /* pairs of services that are shown */
 #define API_MAINTENANCE_MAX PLAN_ENDPOINTS_MAX
 
 /* ---- the view: what is, as plain values; NaN in a double: not known (null in JSON) ---- */
@@ -109,6 +111,7 @@ struct api_service {
     double within_objective_ratio;              /* of the last minute's answers; NaN: none */
     double lead_ms;                             /* high quantile of the start-up time */
     uint32_t instances_min, instances_max, instances_wanted, spares_wanted;
+    uint32_t connections_ahead;  /* to each instance, before a wave; 0: none is seen */
     char reason[API_TEXT_BYTES]; /* the sentence of the last plan */
     struct fleet_probes probes;  /* of this controller */
     struct api_forecast forecast;
@@ -174,6 +177,31 @@ struct api_rate {
     double allowed_rps, refused_rps;
 };
 
+/* How often one service calls another one for each of its requests. */
+struct api_call {
+    uint16_t caller, called;  /* indices into view.services */
+    double configured;        /* NaN: it is not */
+    double likely, low, high; /* as learned, with 0.9 of certainty; NaN: not seen */
+    double requests;          /* of the caller, that it was learned from */
+    const char *source;       /* of what is planned by: "configured", "traces", "addresses" */
+    bool planned;             /* else there is too little evidence, or it would be a cycle */
+};
+
+/* A volume that is watched (`storage`). */
+struct api_volume {
+    const char *path, *state; /* "unknown", "fine", "grow", "full", "silent" */
+    bool configured;          /* else it is the store's */
+    double used_bytes, size_bytes;
+    double inodes_ratio, full_at_ratio;
+    double full_in_s, full_in_s_low,
+        full_in_s_high;                     /* NaN and infinity: it cannot be said, never */
+    double growth, growth_low, growth_high; /* bytes a second; 0.9 of certainty */
+    double seen_s; /* for how long: no further than 12 times that is looked ahead */
+    double size_wanted_bytes;
+    bool limited;              /* more would be needed than it may have */
+    char text[API_TEXT_BYTES]; /* for people */
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -187,13 +215,16 @@ struct api_view {
     char currency[8];          /* "EUR"; empty: no price known */
     double margin_per_request; /* NaN: not known */
     uint32_t service_count, instance_count, campaign_count, certificate_count;
-    uint32_t maintenance_count;
+    uint32_t maintenance_count, call_count;
     struct api_access_log access_log;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_maintenance maintenance[API_MAINTENANCE_MAX];
     struct api_campaign campaigns[API_CAMPAIGNS_MAX];          /* running or to come, by start */
     struct api_certificate certificates[API_CERTIFICATES_MAX]; /* each name and kind once */
+    struct api_call calls[API_CALLS_MAX];
+    uint32_t volume_count;
+    struct api_volume volumes[API_VOLUMES_MAX];
     uint32_t rate_count, rate_keys; /* rate_keys: places in the table of all limits */
     double rate_table_used_ratio;   /* of them, those whose bucket is not full; an estimate */
     struct api_rate rates[PLAN_RATES_MAX];

@@ -428,6 +428,25 @@ static void write_rates(struct exposition *e, const struct api *api) {
     exposition_value(e, METRIC_LABELS_NONE, view->rate_table_used_ratio);
 }
 
+#define VOLUME_METRICS(X)                                                                          \
+    X(used_bytes, "tidegate_volume_used_bytes", "bytes used of a watched volume")                  \
+    X(size_bytes, "tidegate_volume_size_bytes", "its size, without what only root may use")        \
+    X(size_wanted_bytes, "tidegate_volume_size_wanted_bytes", "as large as it should be made")     \
+    X(growth, "tidegate_volume_growth_bytes_per_second", "trend of what is used")                  \
+    X(full_in_s, "tidegate_volume_full_seconds", "until it is full, as likely as not")             \
+    X(full_in_s_low, "tidegate_volume_full_seconds_low", "until it is full, at the earliest")
+
+static void write_volumes(struct exposition *e, const struct api_view *view) {
+#define WRITE(field, family, help)                                                                 \
+    exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
+    for (uint32_t i = 0; i < view->volume_count; i++) {                                            \
+        exposition_value(e, LABELS({ "path", slice_from(view->volumes[i].path) }),                 \
+                         view->volumes[i].field);                                                  \
+    }
+    VOLUME_METRICS(WRITE)
+#undef WRITE
+}
+
 static void write_view(struct exposition *e, const struct api_view *view) {
 #define WRITE(field, family, help)                                                                 \
     exposition_family(e, &(const struct metric){ family, METRIC_GAUGE, help });                    \
@@ -446,6 +465,7 @@ static void write_view(struct exposition *e, const struct api_view *view) {
         write_access_log(e, &view->access_log);
     }
     write_certificates(e, view);
+    write_volumes(e, view);
     exposition_family(e, &(const struct metric){ "tidegate_plan_version", METRIC_GAUGE,
                                                  "newest published plan" });
     exposition_value(e, METRIC_LABELS_NONE, (double)view->plan_version);

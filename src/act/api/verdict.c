@@ -119,6 +119,17 @@ static void judge_speed(struct verdict *v, const struct api_service *s) {
     }
 }
 
+static void judge_storage(struct verdict *v, const struct api_view *view) {
+    for (uint32_t i = 0; i < view->volume_count; i++) {
+        const struct api_volume *volume = &view->volumes[i];
+        if (volume->configured && strcmp(volume->state, "full") == 0) {
+            say(v, VERDICT_ATTENTION, "%.80s is full: %.160s", volume->path, volume->text);
+        } else if (volume->configured && strcmp(volume->state, "grow") == 0) {
+            say(v, VERDICT_ATTENTION, "%.80s fills: %.160s", volume->path, volume->text);
+        }
+    }
+}
+
 static void judge_ourselves(struct verdict *v, struct api *api) {
     if (api->view->draining) {
         say(v, VERDICT_ATTENTION, "Tidegate is draining and will end");
@@ -167,6 +178,7 @@ json_t *verdict_json(struct api *api) {
         }
     }
     judge_ourselves(&v, api);
+    judge_storage(&v, view);
     all_is_well(&v, view);
     json_t *json = json_object();
     json_put(json, "state", json_string(state_names[v.state]));

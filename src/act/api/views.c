@@ -82,6 +82,28 @@ static json_t *capacity_json(const struct api_capacity *c) {
     return json;
 }
 
+static json_t *calls_of(const struct api_view *view, const struct api_service *caller) {
+    json_t *calls = json_array();
+    for (uint32_t i = 0; i < view->call_count; i++) {
+        const struct api_call *call = &view->calls[i];
+        if (&view->services[call->caller] != caller) {
+            continue;
+        }
+        json_t *json = json_object();
+        json_put(json, "service", json_text(view->services[call->called].name));
+        json_put(json, "ratio",
+                 json_known(isnan(call->configured) ? call->likely : call->configured));
+        json_put(json, "source", json_string(call->source));
+        json_put(json, "planned", json_boolean(call->planned));
+        json_put(json, "learned", json_known(call->likely));
+        json_put(json, "learned_low", json_known(call->low));
+        json_put(json, "learned_high", json_known(call->high));
+        json_put(json, "requests", json_integer((json_int_t)call->requests));
+        json_array_append_new(calls, json);
+    }
+    return calls;
+}
+
 json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_t *json = json_object();
     json_put(json, "name", json_text(s->name));
@@ -97,6 +119,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "hedges_rps", json_known(s->hedges_rps));
     json_put(json, "hedges_won_rps", json_known(s->hedges_won_rps));
     json_put(json, "called_rps", json_known(s->called_rps));
+    json_put(json, "calls", calls_of(view, s));
     json_put(json, "forecast_rps", json_known(s->forecast_rps));
     json_put(json, "forecast_rps_low", json_known(s->forecast_rps_low));
     json_put(json, "forecast_rps_high", json_known(s->forecast_rps_high));
@@ -116,6 +139,7 @@ json_t *view_service(const struct api_view *view, const struct api_service *s) {
     json_put(json, "instances_max", json_integer(s->instances_max));
     json_put(json, "instances_wanted", json_integer(s->instances_wanted));
     json_put(json, "spares_wanted", json_integer(s->spares_wanted));
+    json_put(json, "connections_ahead", json_integer(s->connections_ahead));
     json_put(json, "reason", json_text(s->reason));
     json_put(json, "instances", instances_of(view, s));
     return json;
@@ -159,6 +183,33 @@ static json_t *sandbox_json(const struct api_view *view) {
     json_put(json, "in_force", there);
     json_put(json, "missing", missing);
     return json;
+}
+
+static json_t *volumes_json(const struct api_view *view) {
+    json_t *volumes = json_array();
+    for (uint32_t i = 0; i < view->volume_count; i++) {
+        const struct api_volume *v = &view->volumes[i];
+        json_t *json = json_object();
+        json_put(json, "path", json_text(v->path));
+        json_put(json, "state", json_string(v->state));
+        json_put(json, "configured", json_boolean(v->configured));
+        json_put(json, "used_bytes", json_known(v->used_bytes));
+        json_put(json, "size_bytes", json_known(v->size_bytes));
+        json_put(json, "inodes_ratio", json_known(v->inodes_ratio));
+        json_put(json, "full_at_ratio", json_known(v->full_at_ratio));
+        json_put(json, "full_in_s", json_known(v->full_in_s));
+        json_put(json, "full_in_s_low", json_known(v->full_in_s_low));
+        json_put(json, "full_in_s_high", json_known(v->full_in_s_high));
+        json_put(json, "growth_bytes_per_s", json_known(v->growth));
+        json_put(json, "growth_bytes_per_s_low", json_known(v->growth_low));
+        json_put(json, "growth_bytes_per_s_high", json_known(v->growth_high));
+        json_put(json, "seen_s", json_known(v->seen_s));
+        json_put(json, "size_wanted_bytes", json_known(v->size_wanted_bytes));
+        json_put(json, "limited", json_boolean(v->limited));
+        json_put(json, "text", json_text(v->text));
+        json_array_append_new(volumes, json);
+    }
+    return volumes;
 }
 
 static json_t *rates_json(const struct api_view *view) {
@@ -208,6 +259,7 @@ json_t *view_status(struct api *api) {
     json_put(json, "verdict", verdict_json(api));
     json_put(json, "store", store_json(api->store));
     json_put(json, "services", services_json(view));
+    json_put(json, "storage", volumes_json(view));
     json_put(json, "rate_limits", rates_json(view));
     json_put(json, "rate_limit_table", rate_table_json(view));
     json_put(json, "campaigns", view_campaigns(view));

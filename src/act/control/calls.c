@@ -21,46 +21,78 @@ static size_t ratio_of(const struct service_config *caller, const char *called, 
     return found;
 }
 
-static void link_callers(struct controller *c, struct controlled *s) {
+/* What is configured wins over what was learned. */
+static bool find_call(const struct controller *c, unsigned caller, unsigned called, double *ratio,
+                      bool *learned) {
+    if (!c->services[caller].used || !c->services[called].used) {
+        return false;
+    }
+    *learned = ratio_of(c->services[caller].config, c->services[called].name, ratio) == 0;
+    if (*learned) {
+        *ratio = dependencies_ratio(&c->dependencies, caller, called).likely;
+        return (c->calls_learned[caller] >> called & 1) && *ratio > 0;
+    }
+    return true;
+}
+
+static void link_callers(struct controller *c, unsigned called) {
+    struct controlled *s = &c->services[called];
     size_t count = 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         double ratio;
-        if (c->services[i].used && ratio_of(c->services[i].config, s->name, &ratio) > 0) {
-            s->calls[count++] = (struct foresee_call){ &c->services[i].foresee, ratio };
+        bool learned;
+        if (find_call(c, i, called, &ratio, &learned)) {
+            s->calls[count++] = (struct foresee_call){ &c->services[i].foresee, ratio, learned };
         }
     }
     s->foresee.calls = s->calls;
     s->foresee.call_count = count;
 }
 
-static bool callers_are_placed(const struct controller *c, const struct controlled *s,
+static bool callers_are_placed(const struct controller *c, unsigned called,
                                const bool placed[PLAN_SERVICES_MAX]) {
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         double ratio;
-        if (c->services[i].used && !placed[i] &&
-            ratio_of(c->services[i].config, s->name, &ratio) > 0) {
+        bool learned;
+        if (!placed[i] && find_call(c, i, called, &ratio, &learned)) {
             return false;
         }
     }
     return true;
 }
 
+uint64_t calls_configured(const struct controller *c, unsigned caller) {
+    uint64_t called = 0;
+    double ratio;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        bool both = c->services[caller].used && c->services[i].used;
+        if (both && ratio_of(c->services[caller].config, c->services[i].name, &ratio) > 0) {
+            called |= UINT64_C(1) << i;
+        }
+    }
+    return called;
+}
+
+double calls_ratio_configured(const struct controller *c, unsigned caller, unsigned called) {
+    double ratio;
+    return ratio_of(c->services[caller].config, c->services[called].name, &ratio) > 0 ? ratio : NAN;
+}
+
 void calls_apply(struct controller *c) {
     bool placed[PLAN_SERVICES_MAX] = { false };
     unsigned before;
     c->order_count = 0;
-    do { /* there are no cycles: the configuration was checked */
+    do { /* there are no cycles: the configuration was checked, what was learned is selected */
         before = c->order_count;
         for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
-            struct controlled *s = &c->services[i];
-            if (s->used && !placed[i] && callers_are_placed(c, s, placed)) {
+            if (c->services[i].used && !placed[i] && callers_are_placed(c, i, placed)) {
                 placed[i] = true;
                 c->order[c->order_count++] = (uint8_t)i;
             }
         }
     } while (c->order_count > before);
     for (unsigned i = 0; i < c->order_count; i++) {
-        link_callers(c, &c->services[c->order[i]]);
+        link_callers(c, c->order[i]);
     }
 }
 

@@ -201,6 +201,7 @@ static void on_second_tick(struct timer *timer) {
     hear_second(c);
     access_second(c);
     campaigns_second(c);
+    storage_second(c);
     reload_second(c, now_ms);
     view_fill(c, now_ms);
     api_tick(c->api, &c->view);
@@ -379,6 +380,7 @@ static bool controller_init(struct controller *c, struct error *err) {
     maintenance_open(c);
     campaigns_open(c);
     services_apply(c);
+    storage_apply(c);
     access_apply(c, NULL);
     reload_certificates(c);
     adopt(c);
@@ -405,12 +407,14 @@ static void controller_fini(struct controller *c) {
     }
     fleet_free(c->fleet);
     services_keep(c);
+    storage_keep(c);
     store_close(c->store, STORE_CLOSE_MS);
     access_writer_free(c->access, ACCESS_END_MS);
     services_fini(c);
     calendar_fini(&c->calendar);
     calendar_feed_fini(&c->calendar_feed);
     inputs_fini(&c->inputs);
+    volumes_fini(&c->volumes);
     certificates_fini(&c->certificates);
     if (c->signal_fd >= 0) {
         close(c->signal_fd);

@@ -4,8 +4,10 @@
  *   reload.c       the configuration read again
  *   services.c     shop.yaml's services ↔ indices of plan and vitals; learning and remembering
  *   calls.c        which service calls which
+ *   dependencies.c the same, learned from traces
  *   members.c      instances ↔ slots of the plan, their states
  *   planner.c      the plan: built, published, acknowledged
+ *   pools.c        connections ahead of a wave
  *   scale.c        how many: promote, start, drain
  *   accounts.c     what it cost, and what others would have
  *   heal.c         who is ill: eject, replace
@@ -16,6 +18,7 @@
  *   access.c       the access log, by a thread of its own
  *   hear.c         what the workers decided by themselves
  *   tell.c         decisions to log, store and API
+ *   storage.c      volumes that fill
  *   view.c         what is, for the API */
 #pragma once
 #include "act/api/api.h"
@@ -29,8 +32,11 @@
 #include "act/control/maintenance_book.h"
 #include "act/control/sense.h"
 #include "act/control/sticky.h"
+#include "act/control/volumes.h"
 #include "act/fleet/fleet.h"
 #include "base/list.h"
+#include "decide/autoscale/dependency.h"
+#include "decide/autoscale/pool.h"
 #include "decide/cost/ledger.h"
 #include "decide/remediation/remedy.h"
 #include "record/store/store.h"
@@ -88,6 +94,7 @@ struct controlled {
     struct foresee foresee;
     struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
     bool foresees;                                /* foresee was initialised */
+    struct pool pool;
     struct ledger ledger;
     bool accounts; /* ledger was initialised */
     bool decided;  /* for the first time since we started */
@@ -140,8 +147,13 @@ struct controller {
     struct controlled services[PLAN_SERVICES_MAX];
     uint8_t order[PLAN_SERVICES_MAX]; /* of services: callers first */
     unsigned order_count;
+    struct dependencies dependencies;
+    uint64_t
+        calls_learned[PLAN_SERVICES_MAX]; /* of those, that plans go by: a bit each, by caller */
+    uint64_t traces_dropped, dependencies_settled_us;
     struct fault faults[FAULTS_MAX];
     struct maintenance_book maintenance;
+    struct volumes volumes;
     struct rate_watch rates[PLAN_RATES_MAX];
     uint64_t rate_table_full_told, rate_table_told_us;
     struct campaign_book campaign_book;
@@ -185,10 +197,19 @@ void services_fini(struct controller *c);
 /* After the services have their indices. */
 void calls_apply(struct controller *c);
 void calls_second(struct controller *c);
+/* Services that it calls as configured, a bit each. */
+uint64_t calls_configured(const struct controller *c, unsigned caller);
+/* NaN: it is not. */
+double calls_ratio_configured(const struct controller *c, unsigned caller, unsigned called);
 /* What its callers asked of the service at each step of the query, as far as the store knows; to be
  * freed. NULL: nobody calls it. */
 double *calls_read_past(struct controller *c, const char *name,
                         const struct store_sample_query *query, size_t *steps);
+
+/* dependencies.c */
+/* Before the services' second. */
+void dependencies_second(struct controller *c);
+void dependencies_fill_view(const struct controller *c, struct api_view *view);
 
 /* members.c */
 struct member *member_of(const struct instance *instance);
@@ -222,6 +243,9 @@ void planner_publish(struct controller *c);
 void planner_follow(struct controller *c);
 /* The oldest version that any living worker uses. */
 uint64_t planner_version_in_use(const struct controller *c);
+
+/* pools.c */
+void pools_second(struct controller *c, unsigned service, int64_t now_ms);
 
 /* scale.c */
 void scale_service(struct controller *c, unsigned service);
@@ -269,6 +293,14 @@ void maintenance_tick(struct controller *c);
 /* rates.c */
 void rates_second(struct controller *c);
 void rates_fill_view(const struct controller *c, struct api_view *view);
+
+/* storage.c */
+/* The configuration is there, or has changed. */
+void storage_apply(struct controller *c);
+void storage_second(struct controller *c);
+/* Its past goes into the file. */
+void storage_keep(struct controller *c);
+void storage_fill_view(const struct controller *c, struct api_view *view);
 
 /* hear.c */
 /* Makes decisions of what workers did by themselves; with each tick of the healing. */

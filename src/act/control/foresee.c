@@ -155,6 +155,9 @@ static void look_ahead(struct foresee *f, int64_t now_ms, size_t steps) {
     int64_t step_now = (now_ms - path.start_ms) / f->step_ms;
     bool covered = now_ms >= path.start_ms && step_now < (int64_t)steps;
     f->ordinary_rps = values[(covered ? (size_t)step_now : 0) * ASKED + shown_at[MEDIAN]];
+    for (size_t step = 0; step < steps; step++) {
+        f->usual[step] = values[step * ASKED + shown_at[MEDIAN]];
+    }
     look_for_announced(f, now_ms, &path, values);
     uplift_apply(&f->uplift, now_ms, &path, f->mean, values);
     for (size_t step = 0; step < steps; step++) {
@@ -249,6 +252,19 @@ static void close_slot(struct foresee *f) {
     f->slot_seconds = 0;
 }
 
+/* What a campaign of its own or of its callers has brought in this second. */
+static double surplus_now(const struct foresee *f, int64_t now_ms, double own_rps) {
+    double ordinary = uplift_ordinary(&f->uplift, now_ms - 1000, now_ms, own_rps);
+    double own = own_rps - (isnan(ordinary) ? f->ordinary_rps : ordinary);
+    return foresee_calls_surplus_rps(f) + (own > 0 ? own : 0);
+}
+
+/* Refused, or come to wait. */
+static double unserved_now(const struct foresee *f, const struct service_second *second) {
+    double more = (second->waiting - f->waiting) / second->seconds;
+    return fmax(second->refused_rps, 0) + fmax(more, 0);
+}
+
 void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_second *second) {
     /* The second that ended now belongs to the step in which its middle lies. */
     int64_t slot_ms = slot_of(f, now_ms - (int64_t)(second->seconds * 500));
@@ -257,21 +273,27 @@ void foresee_observe(struct foresee *f, int64_t now_ms, const struct service_sec
         f->slot_ms = slot_ms;
     }
     double called_rps = foresee_called_rps(f), own_rps = second->offered_rps - called_rps;
-    f->slot_sum += own_rps * second->seconds; /* below 0 at times: calls that come a moment later */
+    double guests_rps = foresee_calls_surplus_rps(f); /* they go when the campaign is over */
+    f->slot_sum += (own_rps - guests_rps) *
+                   second->seconds; /* below 0 at times: calls that come a moment later */
     f->slot_seconds += second->seconds;
     struct uplift_sample sample = { .end_ms = now_ms,
                                     .seconds = second->seconds,
-                                    .demand_rps = fmax(own_rps, 0),
+                                    .demand_rps = fmax(own_rps - guests_rps, 0),
                                     .ordinary_rps = f->ordinary_rps };
     uplift_observe(&f->uplift, &sample);
+    f->surplus_rps = surplus_now(f, now_ms, own_rps - guests_rps);
     if (now_ms - f->slot_ms >= f->step_ms) {
         close_slot(f);
         f->slot_ms = INT64_MIN;
     }
-    f->waiting = second->waiting;
     f->own_rps = isnan(own_rps) ? own_rps : fmax(own_rps, 0);
     f->demand_rps = /* the callers' crowd is here before its calls are */
         isnan(second->offered_rps) ? second->offered_rps : fmax(second->offered_rps, called_rps);
+    double held_rps = foresee_calls_held_rps(f);
+    f->demand_rps += held_rps;
+    f->unserved_rps = unserved_now(f, second) + held_rps;
+    f->waiting = second->waiting;
     f->demand_at_ms = now_ms;
 }
 

@@ -39,6 +39,9 @@ struct foresee;
 struct foresee_call { /* of this service by another one */
     struct foresee *caller;
     double ratio; /* calls for each of its requests */
+    /* Learned, not configured: our own history has these calls in it, so that only what its caller
+     * expects beyond the ordinary is added. */
+    bool learned;
 };
 
 /* The whole of what is expected: of its own, and of the services that call it. */
@@ -48,6 +51,7 @@ struct foresee_shown {
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double provision[FORESEE_STEPS_MAX];             /* NaN: the forecast is not followed there */
+    double surplus[FORESEE_STEPS_MAX]; /* of it, what campaigns bring beyond the ordinary */
 };
 
 struct foresee {
@@ -68,8 +72,10 @@ struct foresee {
     struct uplift uplift;
     int64_t slot_ms; /* the step being summed up */
     double slot_sum, slot_seconds;
-    double demand_rps; /* of the last second; NaN: unknown */
-    double own_rps;    /* of that, what its callers do not account for */
+    double demand_rps;   /* of the last second; NaN: unknown */
+    double own_rps;      /* of that, what its callers do not account for */
+    double unserved_rps; /* of that, what did not get through, and so called nobody yet */
+    double surplus_rps;  /* of that, what a campaign brought, or a caller's did */
     int64_t demand_at_ms;
     double waiting;                   /* requests in the queue, of the last second */
     double quantile;                  /* that is followed; NaN: none */
@@ -82,6 +88,7 @@ struct foresee {
     double mean[FORESEE_STEPS_MAX];
     double path[FORESEE_STEPS_MAX * FORESEE_LEVELS]; /* step by step */
     double levels[FORESEE_STEPS_MAX * TRUST_LEVELS]; /* step by step, of trust_levels */
+    double usual[FORESEE_STEPS_MAX];                 /* median without campaigns */
     double followed[FORESEE_STEPS_MAX];              /* NaN: the forecast is not followed there */
     double announced[FORESEE_STEPS_MAX];             /* of campaigns that begin; NaN: none does */
     double provision[FORESEE_STEPS_MAX];             /* the higher one of both; for people */
@@ -120,8 +127,13 @@ void foresee_observe_start(struct foresee *f, double took_ms);
 
 double foresee_lead_ms(const struct foresee *f);
 
-/* foresee_calls.c: what its callers ask for now, and all of it together into f->shown. */
+/* foresee_calls.c: what its callers ask for now, as far as configured; and all of it together into
+ * f->shown. */
 double foresee_called_rps(const struct foresee *f);
+/* Of the learned calls: those that come when their callers have the instances that they lack, and
+ * those that are here only for a campaign of their callers. */
+double foresee_calls_held_rps(const struct foresee *f);
+double foresee_calls_surplus_rps(const struct foresee *f);
 void foresee_sum_calls(struct foresee *f);
 
 /* Decides anew for `serving` and `starting` instances; the answer stays in f->decision. Its callers

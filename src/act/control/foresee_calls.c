@@ -1,7 +1,9 @@
-/* What other services will ask of this one (`calls:`). Its own forecast is of what it is asked for
- * beyond that; what the callers' plans expect, times the ratio, is added at each step and each
- * quantile, as if all came at once: a crowd does. So a campaign that is announced for the front
- * scales what stands behind it, also when Tidegate does not see those calls. */
+/* What other services will ask of this one. Its own forecast is of what it is asked for beyond the
+ * calls that are configured (`calls:`); what the callers' plans expect, times the ratio, is added
+ * at each step and each quantile, as if all came at once: a crowd does. So a campaign that is
+ * announced for the front scales what stands behind it, also when Tidegate does not see those
+ * calls. Calls that were learned are in our own history; of them only what the callers expect
+ * beyond the ordinary is added. A wrong ratio can so only add instances, never take one. */
 #include <math.h>
 #include <string.h>
 
@@ -14,9 +16,28 @@ static double known_or(double value, double otherwise) {
 double foresee_called_rps(const struct foresee *f) {
     double called = 0;
     for (size_t i = 0; i < f->call_count; i++) {
-        called += f->calls[i].ratio * known_or(f->calls[i].caller->demand_rps, 0);
+        const struct foresee_call *call = &f->calls[i];
+        called += call->learned ? 0 : call->ratio * known_or(call->caller->demand_rps, 0);
     }
     return called;
+}
+
+double foresee_calls_held_rps(const struct foresee *f) {
+    double held = 0;
+    for (size_t i = 0; i < f->call_count; i++) {
+        const struct foresee_call *call = &f->calls[i];
+        held += call->learned ? call->ratio * call->caller->unserved_rps : 0;
+    }
+    return held;
+}
+
+double foresee_calls_surplus_rps(const struct foresee *f) {
+    double surplus = 0;
+    for (size_t i = 0; i < f->call_count; i++) {
+        const struct foresee_call *call = &f->calls[i];
+        surplus += call->learned ? call->ratio * call->caller->surplus_rps : 0;
+    }
+    return surplus;
 }
 
 /* The step of the caller's path at that time; SIZE_MAX: none. */
@@ -53,6 +74,9 @@ static void sum_step(struct foresee *f, size_t step, size_t own) {
     for (size_t i = 0; i < f->call_count; i++) {
         const struct foresee *caller = f->calls[i].caller;
         const struct foresee_shown *theirs = &caller->shown;
+        if (f->calls[i].learned) {
+            continue;
+        }
         size_t at = step_at(theirs, caller->step_ms, at_ms);
         double ratio = f->calls[i].ratio, now_rps = caller->demand_rps;
         bool covered = at != SIZE_MAX;
@@ -69,6 +93,66 @@ static void sum_step(struct foresee *f, size_t step, size_t own) {
         f->shown.path[step * FORESEE_LEVELS + level] = total(&path[level]);
     }
 }
+
+/* ---- calls that were learned ---- */
+
+struct learned { /* of the callers' paths at one step, times the ratios */
+    double mean, provision, path[FORESEE_LEVELS], surplus;
+};
+
+static struct learned learned_at(const struct foresee *f, int64_t at_ms) {
+    struct learned all = { 0 };
+    for (size_t i = 0; i < f->call_count; i++) {
+        const struct foresee_call *call = &f->calls[i];
+        const struct foresee_shown *theirs = &call->caller->shown;
+        size_t at = step_at(theirs, call->caller->step_ms, at_ms);
+        if (!call->learned || at == SIZE_MAX) {
+            continue;
+        }
+        all.surplus += call->ratio * theirs->surplus[at];
+        all.mean += call->ratio * known_or(theirs->mean[at], 0);
+        all.provision += call->ratio * known_or(theirs->provision[at], 0);
+        for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
+            all.path[level] += call->ratio * known_or(theirs->path[at * FORESEE_LEVELS + level], 0);
+        }
+    }
+    return all;
+}
+
+/* Where nothing is forecast of our own, the callers' is better than nothing. */
+static double raised(double value, double surplus, double callers) {
+    return isnan(value) ? (callers > 0 ? callers : NAN) : value + surplus;
+}
+
+/* Where the forecast is not followed, what is here now is what the surplus comes on top of. */
+static double raised_provision(double value, double surplus, double callers, double now_rps) {
+    if (isnan(value) && surplus > 0) {
+        value = known_or(now_rps, 0);
+    }
+    return isnan(value) ? raised(value, 0, callers) : value + surplus;
+}
+
+static double surplus_of_own(const struct foresee *f, size_t own) {
+    double expected = f->path[own * FORESEE_LEVELS + 1];
+    return fmax(fmax(expected, known_or(f->announced[own], 0)) - f->usual[own], 0);
+}
+
+static void add_learned(struct foresee *f, size_t step, bool has_own) {
+    struct foresee_shown *shown = &f->shown;
+    int64_t at_ms = shown->start_ms + (int64_t)step * f->step_ms;
+    struct learned all = learned_at(f, at_ms);
+    double now_rps = fmax(known_or(f->demand_rps, 0) - foresee_calls_surplus_rps(f), 0);
+    shown->surplus[step] = all.surplus + (has_own ? known_or(surplus_of_own(f, step), 0) : 0);
+    shown->mean[step] = raised(shown->mean[step], all.surplus, all.mean);
+    shown->provision[step] =
+        raised_provision(shown->provision[step], all.surplus, all.provision, now_rps);
+    for (unsigned level = 0; level < FORESEE_LEVELS; level++) {
+        double *value = &shown->path[step * FORESEE_LEVELS + level];
+        *value = raised(*value, all.surplus, all.path[level]);
+    }
+}
+
+/* ---- all of it ---- */
 
 /* The caller whose path goes on longest, for one without a forecast of its own. */
 static const struct foresee_shown *longest(const struct foresee *f) {
@@ -91,6 +175,9 @@ static void show_own(struct foresee *f) {
 void foresee_sum_calls(struct foresee *f) {
     if (f->call_count == 0 || f->policy.reactive) {
         show_own(f);
+        for (size_t step = 0; step < f->shown.steps; step++) {
+            f->shown.surplus[step] = known_or(surplus_of_own(f, step), 0);
+        }
         return;
     }
     const struct foresee_shown *theirs = longest(f);
@@ -99,5 +186,6 @@ void foresee_sum_calls(struct foresee *f) {
     f->shown.start_ms = has_own ? f->path_start_ms : theirs->start_ms;
     for (size_t step = 0; step < f->shown.steps; step++) {
         sum_step(f, step, has_own ? step : SIZE_MAX);
+        add_learned(f, step, has_own);
     }
 }

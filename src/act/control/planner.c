@@ -59,6 +59,7 @@ static bool fill_services(const struct controller *c, struct plan *plan) {
             .queue_max = c->shop.overload.queue,
             .queue_patience_ms = (uint32_t)c->shop.overload.patience_ms,
             .floor_ratio = c->shop.value.floor_ratio,
+            .connections_ahead = s->pool.ahead,
             .compression = compression_plan_service(&c->shop.compression, s->config->compression),
         };
         struct plan_service *service = &plan->services[i];

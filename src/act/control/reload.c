@@ -149,6 +149,7 @@ bool controller_reload(struct controller *c) {
     log_set_level(c->shop.log.level);
     campaigns_apply(c);
     services_apply(c);
+    storage_apply(c);
     access_apply(c, &old_shop.access_log);
     reload_certificates(c);
     shop_fini(&old_shop); /* everything refers to the new one now */

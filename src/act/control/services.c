@@ -211,6 +211,7 @@ static void begin(struct controller *c, struct controlled *s, const struct servi
     struct error err;
     struct foresee_options options = foresee_options_of(c, config);
     *s = (struct controlled){ .used = true };
+    dependencies_forget(&c->dependencies, (unsigned)(s - c->services));
     snprintf(s->name, sizeof s->name, "%s", config->name);
     if (!foresee_init(&s->foresee, &options, &err)) {
         log_warn("no_forecast", "service=%s error=\"%s\" action=stay_reactive", s->name, err.text);
@@ -238,6 +239,7 @@ static void end(struct controller *c, unsigned index) {
     fleet_set_service(c->fleet, index, NULL, NULL);
     accounts_end(c, s);
     foresee_fini(&s->foresee);
+    dependencies_forget(&c->dependencies, index);
     *s = (struct controlled){ .used = false };
 }
 
@@ -373,6 +375,7 @@ static void note(struct controller *c, const struct controlled *s) {
 }
 
 void services_second(struct controller *c, int64_t now_ms) {
+    dependencies_second(c);
     calls_second(c);
     for (unsigned k = 0; k < c->order_count; k++) {
         unsigned i = c->order[k];
@@ -389,6 +392,7 @@ void services_second(struct controller *c, int64_t now_ms) {
         observe_members(c, i);
         note(c, s);
         scale_service(c, i);
+        pools_second(c, i, now_ms);
     }
     if (c->now_us - c->capacity_kept_us >= CAPACITY_KEEP_US) {
         services_keep(c);

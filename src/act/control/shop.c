@@ -247,6 +247,7 @@ static void check_shop(const struct config_place *place, void *item) {
     shop->admin.best_effort = !config_place_has(place, "admin");
     check_services(place, shop);
     calls_config_check(place, shop);
+    storage_config_check(place, shop->storage, shop->storage_count);
     rate_config_check_names(place, shop->rates, shop->rate_count);
     check_routes(place, shop);
     if (config_place_has(place, "jobs")) {
@@ -310,6 +311,11 @@ static const struct config_field shop_fields[] = {
       .help = "of answers that we give ourselves, on every route that has none of its own" },
     { "demand", CONFIG_BLOCK, SHOP(demand), .table = &demand_config_table,
       .help = "what is known about demand ahead" },
+    { "storage", CONFIG_BLOCKS, SHOP(storage), .table = &storage_config_table,
+      .count_offset = SHOP(storage_count),
+      .help =
+          "volumes that are watched: when they will be full, and how large they should be; that "
+          "of the store is without being named" },
     { "value", CONFIG_BLOCK, SHOP(value), .table = &value_config_table,
       .help = "what a visit is worth" },
     { "overload", CONFIG_BLOCK, SHOP(overload), .table = &overload_config_table,

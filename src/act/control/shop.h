@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "decide/admission/overload_config.h"
 #include "decide/autoscale/scale_config.h"
+#include "decide/autoscale/storage_config.h"
 #include "decide/balance/balance_config.h"
 #include "decide/forecast/demand_config.h"
 #include "decide/value/value_config.h"
@@ -92,6 +93,8 @@ struct shop {
     struct page_config *pages; /* for errors that we answer */
     size_t page_count;
     struct demand_config demand;
+    struct storage_config *storage; /* volumes */
+    size_t storage_count;
     struct value_config value;
     struct overload_config overload;
     struct compression_config compression;

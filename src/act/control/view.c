@@ -93,6 +93,15 @@ static void fill_capacity(const struct controlled *s, unsigned serving, struct a
              capacity_source_name(capacity->source));
 }
 
+static double called_rps(const struct foresee *f) {
+    double called = f->call_count > 0 ? 0 : NAN;
+    for (size_t i = 0; i < f->call_count; i++) {
+        double demand = f->calls[i].caller->demand_rps;
+        called += f->calls[i].ratio * (isnan(demand) ? 0 : demand);
+    }
+    return called;
+}
+
 static void fill_service(const struct controller *c, unsigned index, int64_t now_ms,
                          struct api_service *out) {
     const struct controlled *s = &c->services[index];
@@ -109,7 +118,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     fill_demand(s, out);
     fill_forecast(s, now_ms, out);
     fill_capacity(s, serving, out);
-    out->called_rps = s->foresee.call_count > 0 ? foresee_called_rps(&s->foresee) : NAN;
+    out->called_rps = called_rps(&s->foresee);
     out->objective_ms = (double)config->objective.latency_ms;
     out->objective_share_ratio = config->objective.share_ratio;
     out->lead_ms = lead_time_quantile_ms(&s->foresee.lead, FORESEE_LEAD_QUANTILE);
@@ -120,6 +129,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
                             : s->decided ? s->foresee.decision.instances
                                          : config->instances.min;
     out->spares_wanted = fixed ? 0 : config->instances.spares;
+    out->connections_ahead = s->pool.ahead;
     out->probes = *fleet_probes(c->fleet, index);
     if (s->decided && !fixed) {
         autoscale_explain(&s->foresee.decision, out->reason);
@@ -323,4 +333,6 @@ void view_fill(struct controller *c, int64_t now_ms) {
     fill_campaigns(c, now_ms, view);
     fill_certificates(c, view);
     rates_fill_view(c, view);
+    dependencies_fill_view(c, view);
+    storage_fill_view(c, view);
 }

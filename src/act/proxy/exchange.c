@@ -184,6 +184,7 @@ void exchange_finish(struct exchange *x, bool complete) {
         waiting_leave(service, x);
     }
     exchange_release_client(x);
+    exchange_trace_end(x); /* while its peer is there */
     verifier_forget(&x->verifying);
     exchange_move(x, EXCHANGE_ENDED);
     if (x->coder != NULL) {

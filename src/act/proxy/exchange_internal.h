@@ -26,6 +26,8 @@ void exchange_log_request(struct exchange *x);
 void exchange_log_route(struct exchange *x, const struct plan_route *route);
 void exchange_log_endpoint(struct exchange *x, uint16_t slot);
 void exchange_log_end(struct exchange *x); /* writes the record */
+/* exchange_trace.c: tells the controller of it if its trace is one that is followed. */
+void exchange_trace_end(const struct exchange *x);
 
 /* exchange_answer.c */
 

@@ -40,6 +40,38 @@ void upstream_open_ahead(struct worker *w, uint16_t slot) {
     }
 }
 
+/* Nobody insists where something is wrong: that is for requests and probes to find out. */
+static bool is_well(const struct worker *w, const struct endpoint *e) {
+    return !endpoint_is_refused(w, e) && e->refusals == 0 &&
+           atomic_load_explicit(&e->shared->connect_failures, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&e->shared->ejected_until_us, memory_order_relaxed) == 0;
+}
+
+static void follow_plan_to(struct worker *w, uint16_t slot, uint32_t share) {
+    const struct endpoint *e = &w->endpoints[slot];
+    for (unsigned i = 0; i < UPSTREAM_AHEAD_MAX; i++) {
+        if (e->connections >= share || !is_well(w, e) || !upstream_may_connect(w, e)) {
+            return;
+        }
+        upstream_h1_open_ahead(w, slot, 1);
+    }
+}
+
+void upstream_follow_plan(struct worker *w) {
+    uint32_t workers = w->vitals->worker_count;
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX && !w->draining; i++) {
+        const struct service *s = &w->services[i];
+        uint32_t share = (s->plan.connections_ahead + workers - 1) / workers;
+        if (share == 0 || s->plan.proxy_protocol > 0 || s->plan.protocol == PLAN_PROTOCOL_H2) {
+            continue;
+        }
+        share = share < UPSTREAM_IDLE_MAX ? share : UPSTREAM_IDLE_MAX;
+        for (uint32_t k = 0; k < s->serving_count; k++) {
+            follow_plan_to(w, s->serving[k], share);
+        }
+    }
+}
+
 void upstream_close_idle(struct worker *w, struct endpoint *e, uint64_t idle_since_us) {
     (void)w;
     upstream_h1_close_idle(e, idle_since_us);

@@ -35,6 +35,10 @@ enum upstream_opening upstream_open(struct worker *worker, uint16_t slot, struct
 #define UPSTREAM_AHEAD_MAX 8
 void upstream_open_ahead(struct worker *worker, uint16_t slot);
 
+/* With each heartbeat: before a wave that the plan sees, some more to each endpoint until this
+ * worker has its share. HTTP/2 needs none: one carries many requests. */
+void upstream_follow_plan(struct worker *worker);
+
 /* Closes idle connections of an endpoint: those idle since before `idle_since_us`, UINT64_MAX:
  * all. */
 void upstream_close_idle(struct worker *worker, struct endpoint *endpoint, uint64_t idle_since_us);

@@ -112,6 +112,7 @@ static void on_heartbeat(struct timer *timer) {
     struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, heartbeat));
     atomic_store_explicit(&w->own->heartbeat_us, loop_now_us(w->loop), memory_order_relaxed);
     take_plan(w); /* in case a wake-up was missed */
+    upstream_follow_plan(w);
     timer_start(w->loop, timer, WORKER_HEARTBEAT_US, on_heartbeat);
 }
 

@@ -23,7 +23,7 @@
 #include "wire/net/address.h"
 #include "wire/net/tls.h"
 
-#define PLAN_LAYOUT 8u
+#define PLAN_LAYOUT 9u
 #define PLAN_SLOTS 4
 #define PLAN_WORKERS_MAX 64
 #define PLAN_SERVICES_MAX 64
@@ -94,6 +94,7 @@ struct plan_service {
     struct hedge_policy hedge;
     struct plan_text deadline_field; /* by which it is told how long is left; empty: none */
     uint32_t connections;            /* to one endpoint, of all workers; 0: by the capacity */
+    uint32_t connections_ahead; /* to each endpoint, of all workers: to be open before a wave */
     /* How its instances are spoken to. */
     uint8_t proxy_protocol; /* version of the header that goes ahead; 0: none */
     bool tls, tls_verify;

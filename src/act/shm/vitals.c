@@ -121,6 +121,35 @@ bool vitals_hear(struct vitals_worker *worker, struct vitals_event *out) {
     return true;
 }
 
+/* ---- the ring of traces ---- */
+
+uint64_t vitals_hash_trace(const struct vitals *vitals, uint64_t high, uint64_t low) {
+    const uint64_t id[2] = { high, low };
+    return siphash(&vitals->rate_table.secret, (struct slice){ (const char *)id, sizeof id });
+}
+
+void vitals_trace(struct vitals_worker *worker, const struct vitals_trace *trace) {
+    uint64_t head = atomic_load_explicit(&worker->traces_head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->traces_tail, memory_order_acquire);
+    if (head - tail >= VITALS_TRACES) {
+        vitals_add(&worker->traces_dropped, 1);
+        return;
+    }
+    worker->traces[head % VITALS_TRACES] = *trace;
+    atomic_store_explicit(&worker->traces_head, head + 1, memory_order_release);
+}
+
+bool vitals_hear_trace(struct vitals_worker *worker, struct vitals_trace *out) {
+    uint64_t head = atomic_load_explicit(&worker->traces_head, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&worker->traces_tail, memory_order_relaxed);
+    if (tail == head) {
+        return false;
+    }
+    *out = worker->traces[tail % VITALS_TRACES];
+    atomic_store_explicit(&worker->traces_tail, tail + 1, memory_order_release);
+    return true;
+}
+
 /* ---- the ring of request records ---- */
 
 void vitals_record(struct vitals_worker *worker, const struct request_record *record) {

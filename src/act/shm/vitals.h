@@ -17,11 +17,14 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 9u
+#define VITALS_LAYOUT 10u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
 #define VITALS_EVENTS 256 /* power of two: of a worker, between two looks of the controller */
+#define VITALS_TRACES                                                                              \
+    1024 /* power of two: the controller asks for some hundred a second of all                     \
+          */
 #define VITALS_COMPRESSION_REASONS 9 /* enum compression_reason */
 
 /* Flags of a request record. */
@@ -166,6 +169,16 @@ struct vitals_event {
     uint32_t in_a_row; /* failures, or ejections when it returns */
 };
 
+/* A request of which the trace is followed: from these the controller learns which service calls
+ * which, and how often (decide/autoscale/dependency.h). */
+struct vitals_trace {
+    uint64_t trace; /* a keyed hash of its W3C trace id */
+    uint64_t begun_us, ended_us;
+    uint16_t service;
+    bool reached;     /* it was sent to an endpoint */
+    uint8_t peer[16]; /* who was connected to us, whatever it says of others; as in client_info */
+};
+
 struct vitals_worker {
     _Atomic uint32_t pid;   /* 0: no such worker */
     _Atomic uint32_t guard; /* parts in force, 1 << enum guard_part (act/guard/guard.h) */
@@ -206,6 +219,9 @@ struct vitals_worker {
     _Atomic uint64_t events_head, events_tail; /* as of the ring below */
     _Atomic uint64_t events_dropped;
     struct vitals_event events[VITALS_EVENTS];
+    _Atomic uint64_t traces_head, traces_tail; /* likewise */
+    _Atomic uint64_t traces_dropped;
+    struct vitals_trace traces[VITALS_TRACES];
     _Atomic uint64_t ring_head; /* next to write, by the worker */
     _Atomic uint64_t ring_tail; /* next to read, by the controller */
     struct request_record ring[VITALS_RING_RECORDS];
@@ -253,6 +269,7 @@ struct vitals_shared_service {
 struct vitals {
     uint32_t layout, worker_count;
     _Atomic uint32_t supervisor_pid;
+    _Atomic uint64_t trace_most; /* by the controller: traces whose hash is below it are followed */
     struct vitals_shared_endpoint shared[PLAN_ENDPOINTS_MAX];
     struct vitals_shared_service shared_services[PLAN_SERVICES_MAX];
     struct rate_table rate_table; /* written by any worker, as `shared` */
@@ -300,6 +317,13 @@ void vitals_record_with_texts(struct vitals_worker *worker, struct request_recor
 void vitals_tell(struct vitals_worker *worker, const struct vitals_event *event);
 /* Controller: the next one; false when there is none. */
 bool vitals_hear(struct vitals_worker *worker, struct vitals_event *out);
+
+/* The keyed hash of a trace id; equal in all workers. */
+uint64_t vitals_hash_trace(const struct vitals *vitals, uint64_t high, uint64_t low);
+/* Worker: a request of a trace that is followed is over; full means dropped and counted. */
+void vitals_trace(struct vitals_worker *worker, const struct vitals_trace *trace);
+/* Controller: the next one; false when there is none. */
+bool vitals_hear_trace(struct vitals_worker *worker, struct vitals_trace *out);
 
 /* Controller, without copying: the record at `position` (from ring_tail on), NULL when it is not
  * written yet. Valid until vitals_release. */

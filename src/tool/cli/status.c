@@ -71,8 +71,15 @@ static void print_service(const json_t *s, bool color, FILE *to) {
     }
 }
 
+static void print_volume(const json_t *v, bool color, FILE *to) {
+    const char *state = text(v, "state");
+    bool well = strcmp(state, "fine") == 0 || strcmp(state, "unknown") == 0;
+    fprintf(to, "%s  %s%s%s  %s\n", text(v, "path"), color && !well ? "\033[31m" : "", state,
+            color && !well ? "\033[0m" : "", text(v, "text"));
+}
+
 void status_print(const json_t *status, bool color, FILE *to) {
-    const json_t *verdict = json_object_get(status, "verdict"), *service;
+    const json_t *verdict = json_object_get(status, "verdict"), *service, *volume;
     size_t i;
     fprintf(to, "%s: %s\n", ask_text(verdict, "state", ""), ask_text(verdict, "text", ""));
     fprintf(to, "supervisor %lld, controller %lld, %zu workers, plan %lld\n\n",
@@ -82,6 +89,9 @@ void status_print(const json_t *status, bool color, FILE *to) {
             (long long)json_integer_value(json_object_get(status, "plan")));
     json_array_foreach (json_object_get(status, "services"), i, service) {
         print_service(service, color, to);
+    }
+    json_array_foreach (json_object_get(status, "storage"), i, volume) {
+        print_volume(volume, color, to);
     }
 }
 

@@ -1,0 +1,147 @@
+"""Which service calls which is learned from what passes through: by traces, else by addresses."""
+import datetime
+import http.client
+import pathlib
+import secrets
+import subprocess
+import threading
+
+import pytest
+
+from lib.ports import free_port
+from lib.tidegate import run_cli, wait_until
+
+LIB = pathlib.Path(__file__).parent / "lib"
+SERVICES = """
+listen:
+  - { address: "127.0.0.1:{port}" }
+admin: { address: "127.0.0.1:{admin}" }
+workers: 2
+demand: { step: 1s, seasons: [1m, 10m] }
+services:
+  front:
+    FRONT
+  back:
+    fleet: process
+    command: [node, "LIB/app.js", --port, $PORT]
+    instances: { min: 1, max: 8, capacity: 100/s }
+  other:
+    fleet: process
+    command: [node, "LIB/app.js", --port, $PORT]
+    instances: { min: 1, max: 8, capacity: 100/s }
+routes:
+  - { path: /back, service: back }
+  - { path: /other, service: other }
+  - { path: /, service: front }
+"""
+PROCESS = """fleet: process
+    command: [node, "LIB/calling.js", --port, $PORT, --to, "http://127.0.0.1:{port}/back", --times, "2"]
+    instances: { min: 1, max: 2, capacity: 200/s }"""
+VISITOR = ("127.0.0.2", 0)   # no instance is there
+
+
+class Visitors:
+    """`rps` visits a second. While one is under way, the same visitor asks for /other with its trace."""
+
+    def __init__(self, port, rps):
+        self.port, self.rps, self.stopping = port, rps, threading.Event()
+        self.threads = [threading.Thread(target=self.visit, daemon=True) for _ in range(8)]
+        for thread in self.threads:
+            thread.start()
+
+    def visit(self):
+        while not self.stopping.is_set():
+            front, other = (http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=VISITOR)
+                            for _ in range(2))
+            try:
+                while not self.stopping.wait(len(self.threads) / self.rps):
+                    self.ask(front, other)
+            except (OSError, http.client.HTTPException):
+                pass   # on a busy machine; the next ones count
+            finally:
+                front.close()
+                other.close()
+
+    @staticmethod
+    def ask(front, other):
+        headers = {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
+        front.request("GET", "/", headers=headers)
+        other.request("GET", "/other", headers=headers)
+        other.getresponse().read()
+        front.getresponse().read()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(40)
+
+
+def calls_of(one, name):
+    service = next(s for s in one.status()["services"] if s["name"] == name)
+    return {call["service"]: call for call in service["calls"]}
+
+
+def planned(one, called):
+    call = calls_of(one, "front").get(called)
+    return call if call and call["planned"] else None
+
+
+def wanted(one, name):
+    return next(s for s in one.status()["services"] if s["name"] == name)["instances_wanted"]
+
+
+def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
+    one = tidegate(SERVICES.replace("FRONT", PROCESS).replace("LIB", str(LIB)), wait="up")
+    for name in ("front", "back", "other"):
+        one.wait_serving(1, name)
+    visitors = Visitors(one.port, 40)
+    try:
+        call = wait_until(lambda: planned(one, "back"), 180, "a ratio")
+        assert call["source"] == "traces"
+        assert call["learned_low"] <= call["ratio"] <= call["learned_high"]
+        assert 1.9 <= call["ratio"] <= 2.1
+        assert "other" not in calls_of(one, "front"), "a visitor with the trace of another request is no caller"
+        assert not calls_of(one, "back") and not calls_of(one, "other")
+        assert [d["service"] for d in one.decisions() if d["action"] == "learn_calls"] == ["back"]
+        usual = wanted(one, "back")
+        wait_until(lambda: next(s for s in one.status()["services"] if s["name"] == "front")["forecast_rps"],
+                   60, "a forecast")
+        start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=30)
+        done = run_cli("campaign", "add", "Sale", "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"), "--for", "1h",
+                       "--kind", "mail", "--multiplier", "8", cwd=one.folder)
+        assert done.returncode == 0, done.stderr
+        # The crowd never comes: 2 calls for each of 8 times 40 visits are more than 5 instances carry.
+        wait_until(lambda: wanted(one, "back") >= usual + 3, 120, "instances for the calls of the crowd")
+    finally:
+        visitors.stop()
+
+
+@pytest.fixture(name="elsewhere")
+def fixture_elsewhere(tidegate):
+    """A front at an address of its own that hands no trace on."""
+    started = []
+
+    def start(port, to):
+        started.append(subprocess.Popen(
+            ["node", str(LIB / "calling.js"), "--host", "127.0.0.3", "--port", str(port),
+             "--to", f"http://127.0.0.1:{to}/back", "--times", "1", "--trace", "0"]))
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_without_traces_the_address_says_it(tidegate, elsewhere):
+    port = free_port()
+    static = f"fleet: static\n    health: {{ path: /healthz }}\n    endpoints: [\"127.0.0.3:{port}\"]"
+    one = tidegate(SERVICES.replace("FRONT", static).replace("LIB", str(LIB)), wait="up")
+    elsewhere(port, one.port)
+    for name in ("front", "back", "other"):
+        one.wait_serving(1, name)
+    visitors = Visitors(one.port, 40)
+    try:
+        call = wait_until(lambda: planned(one, "back"), 180, "a ratio")
+        assert call["source"] == "addresses"
+        assert 0.8 <= call["ratio"] <= 1.2
+    finally:
+        visitors.stop()
