@@ -6,6 +6,7 @@
 
 #include "decide/forecast/blend.h"
 #include "decide/forecast/boost.h"
+#include "decide/forecast/cleaning.h"
 #include "decide/forecast/combination.h"
 #include "decide/forecast/spread.h"
 
@@ -18,6 +19,7 @@
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
+#define SURPRISE_ERRORS 4.0 /* more than so many usual ones is no measure of what is usual */
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
 
 /* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
@@ -55,6 +57,7 @@ struct forecast {
     struct effects effects;
     struct known known;
     struct boost boost;
+    struct cleaning cleaning;
     bool fractions; /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
@@ -174,6 +177,8 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
     effects_init(&f->effects, f->known.day_steps);
+    anomalies_init(&f->cleaning.anomalies, steps, seasons, f->rungs[f->effect_rung].ahead,
+                   (uint32_t)(MS_PER_HOUR / options->step_ms));
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
@@ -295,6 +300,9 @@ struct sample {
     int64_t slot;
     double value;
     struct known_slot known;
+    double expected; /* without the calendar's factor, a season or less ago; NaN: nothing */
+    double scale;    /* of its error */
+    bool suspect;    /* perhaps no demand: who foresaw it is no better for that */
 };
 
 /* Judges what was said of this slot `ahead` steps ago. */
@@ -338,15 +346,20 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     struct rung *r = &f->rungs[rung];
     double factor = s->known.given * s->known.learned;
     double said = combination_forecast(&r->combination, &f->members, forecasts);
-    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
-    if (pledges_at(f, rung, s->slot - r->ahead)) {
-        judge_pledge(f, rung, s);
+    bool learn = !s->suspect && !history_is_aside(&f->history, s->slot - r->ahead);
+    if (learn) {
+        combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
     }
-    if (boost_wants(&f->boost, s->slot, r->ahead)) {
+    if (pledges_at(f, rung, s->slot - r->ahead)) {
+        judge_pledge(f, rung, s); /* errors are errors, whatever they come from */
+    }
+    if (learn && boost_wants(&f->boost, s->slot, r->ahead)) {
         learn_correction(f, r, s, profiles, said);
     }
     if (rung == f->effect_rung && !isnan(said)) {
-        spread_scale_observe(&f->scale, s->slot, said * factor, s->value);
+        double expected = said * factor, most = SURPRISE_ERRORS * s->scale * factor;
+        double value = s->suspect ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
+        spread_scale_observe(&f->scale, s->slot, expected, value);
     }
 }
 
@@ -354,7 +367,6 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     uint32_t computed_for = 0;
-    double expected = NAN;
     for (size_t i = 0; i < f->rung_count; i++) {
         struct rung *r = &f->rungs[i];
         if (s->slot < (int64_t)r->ahead) {
@@ -366,33 +378,68 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
         }
         members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
                         forecasts);
-        if (i == f->effect_rung) {
-            expected =
-                combination_forecast(&r->combination, &f->members, forecasts) * s->known.given;
-        }
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);
         }
     }
-    effects_observe(&f->effects, &s->known.active, expected, s->value);
+    effects_observe(&f->effects, &s->known.active, s->expected * s->known.given, s->value);
+}
+
+static void expect(const struct forecast *f, struct sample *s) {
+    const struct rung *r = &f->rungs[f->effect_rung];
+    struct profile_values profiles;
+    double forecasts[MEMBERS_MAX];
+    s->expected = NAN;
+    if (s->slot >= (int64_t)r->ahead) {
+        members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
+        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+                        forecasts);
+        s->expected = combination_forecast(&r->combination, &f->members, forecasts);
+    }
+    s->scale = spread_scale_at(&f->scale, s->slot, s->expected);
+}
+
+/* What of it may be learned. `ordinary`: without the calendar's part. */
+static enum cleaning_use clean(struct forecast *f, const struct sample *s, double ordinary) {
+    struct anomaly_sample sample = {
+        .slot = s->slot,
+        .value = ordinary,
+        .expected = s->expected,
+        .scale = s->scale,
+        .scale_usual = f->scale.mean_error,
+        .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
+    };
+    return cleaning_observe(&f->cleaning, &sample, &f->members, &f->history);
+}
+
+static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
+    double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
+    members_observe(&f->members, &f->history, slot, followed, origin_of(f, slot));
+    history_append(&f->history, ordinary);
+    if (use == CLEANING_LEAVE) {
+        history_set_aside(&f->history, slot, slot + 1, true);
+    }
 }
 
 static void observe_one(struct forecast *f, int64_t slot, double value) {
     double ordinary = NAN; /* what is left when the calendar's part is taken out */
+    enum cleaning_use use = CLEANING_LEARN;
     if (!isnan(value)) {
         struct sample s = { .slot = slot, .value = value };
         known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &s.known);
         double factor = s.known.given * s.known.learned;
         bool unknown = effects_unknown(&f->effects, &s.known.active);
-        score(f, &s, unknown);
         if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
             ordinary = value / factor;
         }
+        expect(f, &s);
+        use = clean(f, &s, ordinary);
+        s.suspect = use != CLEANING_LEARN;
+        score(f, &s, unknown);
         f->observed++;
         f->fractions |= value != floor(value);
     }
-    members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
-    history_append(&f->history, ordinary);
+    take(f, slot, ordinary, use);
     f->boost.active = slot_ms(f, slot) >= f->options.trees_from_ms;
     boost_grow(&f->boost, slot);
     if (slot % f->reweigh_steps == 0) {
@@ -517,6 +564,29 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         }
     }
     return true;
+}
+
+const char *forecast_knows(const struct forecast *f) {
+    const struct members *m = &f->members;
+    if (f->observed == 0) {
+        return "nothing";
+    }
+    if (m->season_count == 0 || f->observed < m->season_steps[0]) {
+        return "level";
+    }
+    return f->observed < m->season_steps[m->season_count - 1] ? "season" : "seasons";
+}
+
+size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out, size_t most) {
+    struct anomaly_span spans[FORECAST_LEFT_OUT_MAX];
+    size_t len = anomalies_spans(&f->cleaning.anomalies, spans, FORECAST_LEFT_OUT_MAX);
+    size_t first = len > most ? len - most : 0;
+    for (size_t i = first; i < len; i++) {
+        out[i - first] = (struct forecast_left_out){ slot_ms(f, spans[i].from),
+                                                     slot_ms(f, spans[i].to),
+                                                     anomaly_name(spans[i].reason) };
+    }
+    return len - first;
 }
 
 struct forecast_health forecast_health(const struct forecast *f) {
