@@ -27,10 +27,16 @@ static void restore_levels(const struct cleaning *c, enum anomaly_reason reason,
     }
 }
 
-enum cleaning_use cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
-                                   struct members *m, struct history *h) {
+static enum cleaning_use use_of(enum anomaly_reason suspect) {
+    return suspect == ANOMALY_NONE    ? CLEANING_LEARN
+           : suspect == ANOMALY_BURST ? CLEANING_FOLLOW
+                                      : CLEANING_LEAVE;
+}
+
+struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
+                                         struct members *m, struct history *h) {
     if (isnan(s->value)) {
-        return CLEANING_LEARN; /* there is nothing */
+        return (struct cleaning_verdict){ .use = CLEANING_LEARN }; /* there is nothing */
     }
     struct anomaly_verdict v = anomalies_observe(&c->anomalies, h, s);
     watch_runs(c, s, m, h);
@@ -47,6 +53,9 @@ enum cleaning_use cleaning_observe(struct cleaning *c, const struct anomaly_samp
     if (v.begins) {
         c->before = *m;
     }
-    bool leave = v.suspect != ANOMALY_NONE && v.suspect != ANOMALY_BURST;
-    return leave ? CLEANING_LEAVE : v.suspect == ANOMALY_BURST ? CLEANING_FOLLOW : CLEANING_LEARN;
+    return (struct cleaning_verdict){
+        .use = use_of(v.suspect),
+        .begins = v.begins && v.suspect == ANOMALY_BURST,
+        .over = v.left_out.from < v.left_out.to && v.left_out.reason == ANOMALY_BURST,
+    };
 }

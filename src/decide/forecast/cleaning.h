@@ -15,9 +15,14 @@ struct cleaning {
 /* Whether a value may be learned from. */
 enum cleaning_use {
     CLEANING_LEARN,
-    CLEANING_FOLLOW, /* for the moment: levels follow it, nothing is scored */
+    CLEANING_FOLLOW, /* for the moment: all of it may be taken back */
     CLEANING_LEAVE   /* it is set aside */
 };
+struct cleaning_verdict {
+    enum cleaning_use use;
+    bool begins; /* to be only followed: what is known now may be wanted again … */
+    bool over;   /* … and this is the time */
+};
 /* Before the slot goes to `m` and `h`; sets aside and puts back what was said of those before. */
-enum cleaning_use cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
-                                   struct members *m, struct history *h);
+struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
+                                         struct members *m, struct history *h);

@@ -58,6 +58,7 @@ struct forecast {
     struct known known;
     struct boost boost;
     struct cleaning cleaning;
+    struct combination before_burst[RUNGS_MAX];
     bool fractions; /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
@@ -302,7 +303,8 @@ struct sample {
     struct known_slot known;
     double expected; /* without the calendar's factor, a season or less ago; NaN: nothing */
     double scale;    /* of its error */
-    bool suspect;    /* perhaps no demand: who foresaw it is no better for that */
+    bool surprise;   /* perhaps no demand: no measure of what is usual */
+    bool leave;      /* no demand, as far as is known: who foresaw it is no better for that */
 };
 
 /* Judges what was said of this slot `ahead` steps ago. */
@@ -346,7 +348,7 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     struct rung *r = &f->rungs[rung];
     double factor = s->known.given * s->known.learned;
     double said = combination_forecast(&r->combination, &f->members, forecasts);
-    bool learn = !s->suspect && !history_is_aside(&f->history, s->slot - r->ahead);
+    bool learn = !s->leave && !history_is_aside(&f->history, s->slot - r->ahead);
     if (learn) {
         combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
     }
@@ -358,7 +360,7 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     }
     if (rung == f->effect_rung && !isnan(said)) {
         double expected = said * factor, most = SURPRISE_ERRORS * s->scale * factor;
-        double value = s->suspect ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
+        double value = s->surprise ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
         spread_scale_observe(&f->scale, s->slot, expected, value);
     }
 }
@@ -399,6 +401,16 @@ static void expect(const struct forecast *f, struct sample *s) {
     s->scale = spread_scale_at(&f->scale, s->slot, s->expected);
 }
 
+/* What was learned while a burst was followed is taken back when it is over. */
+static void guard_weights(struct forecast *f, const struct cleaning_verdict *v) {
+    for (size_t i = 0; i < f->rung_count && v->over; i++) {
+        f->rungs[i].combination = f->before_burst[i];
+    }
+    for (size_t i = 0; i < f->rung_count && v->begins; i++) {
+        f->before_burst[i] = f->rungs[i].combination;
+    }
+}
+
 /* What of it may be learned. `ordinary`: without the calendar's part. */
 static enum cleaning_use clean(struct forecast *f, const struct sample *s, double ordinary) {
     struct anomaly_sample sample = {
@@ -409,7 +421,10 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .scale_usual = f->scale.mean_error,
         .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
     };
-    return cleaning_observe(&f->cleaning, &sample, &f->members, &f->history);
+    struct cleaning_verdict v =
+        cleaning_observe(&f->cleaning, &sample, &f->members, &f->history);
+    guard_weights(f, &v);
+    return v.use;
 }
 
 static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
@@ -434,7 +449,8 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
         }
         expect(f, &s);
         use = clean(f, &s, ordinary);
-        s.suspect = use != CLEANING_LEARN;
+        s.surprise = use != CLEANING_LEARN;
+        s.leave = use == CLEANING_LEAVE;
         score(f, &s, unknown);
         f->observed++;
         f->fractions |= value != floor(value);

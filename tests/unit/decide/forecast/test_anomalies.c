@@ -53,7 +53,7 @@ static void observe(struct run *r, bool explained) {
                                     .scale = 0.05 * usual(i),
                                     .scale_usual = 50,
                                     .explained = explained };
-        r->use[i] = cleaning_observe(&r->cleaning, &s, &r->members, &r->history);
+        r->use[i] = cleaning_observe(&r->cleaning, &s, &r->members, &r->history).use;
         bool leave = r->use[i] == CLEANING_LEAVE;
         members_observe(&r->members, &r->history, i, leave ? (double)NAN : r->values[i], &origin);
         history_append(&r->history, r->values[i]);
