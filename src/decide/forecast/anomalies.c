@@ -13,6 +13,12 @@
 #define AGAIN_SHARE 0.5  /* of what was too much, the time before */
 #define AGAIN_OUTAGES 2  /* seasons in a row: the cost of believing it is an outage of our own */
 
+#define SHIFT_SEASON_LEAST 24 /* steps: with less, days are too different to tell */
+#define SHIFT_MOST 50.0
+#define SHIFT_SEASONS 2 /* in which it may be over again */
+#define SHIFT_OVER_LOW 0.6
+#define SHIFT_OVER_HIGH 1.7
+
 #define LEVEL_SHARE 12 /* of a season, to know how much more there is lately */
 #define LEVEL_MOST 20.0
 #define LEVEL_SHRINK 0.05
@@ -156,6 +162,42 @@ static bool comes_again(struct anomalies *a, const struct history *h,
     return false;
 }
 
+/* ---- new levels ---- */
+
+static void say_shift(struct anomalies *a, int64_t from, double ratio, struct anomaly_verdict *v) {
+    v->shift_from = from;
+    v->shift_ratio = ratio;
+    a->actual = a->expected = 0; /* from now on it is expected */
+}
+
+/* What stays is the new level. */
+static void settle(struct anomalies *a, const struct anomaly_sample *s, struct anomaly_verdict *v) {
+    double ratio = a->open_actual / a->open_expected;
+    if (a->season_steps[0] >= SHIFT_SEASON_LEAST && ratio < SHIFT_MOST && ratio * SHIFT_MOST > 1) {
+        say_shift(a, a->open.from, ratio, v);
+        a->shift_ratio = ratio;
+        a->shift_until = s->slot + (int64_t)SHIFT_SEASONS * a->season_steps[0];
+    } else if (s->expected > 0) { /* what is expected does not know it yet */
+        a->expected = s->expected / (1 - a->level_keep);
+        a->actual = s->value / (1 - a->level_keep);
+    }
+}
+
+/* It is as it was before the last new level. */
+static bool shift_over(struct anomalies *a, const struct anomaly_sample *s,
+                       struct anomaly_verdict *v) {
+    if (!(a->shift_ratio > 0) || s->slot >= a->shift_until) {
+        return false;
+    }
+    double before = s->expected / a->shift_ratio;
+    if (s->value < SHIFT_OVER_LOW * before || s->value > SHIFT_OVER_HIGH * before) {
+        return false;
+    }
+    say_shift(a, s->slot, 1 / a->shift_ratio, v);
+    a->shift_ratio = 0;
+    return true;
+}
+
 /* ---- outages and bursts ---- */
 
 static enum anomaly_reason suspicion(struct anomalies *a, const struct history *h,
@@ -164,7 +206,7 @@ static enum anomaly_reason suspicion(struct anomalies *a, const struct history *
     double usual = USUAL_ERRORS * s->scale_usual;
     bool low = is_low(s, r->low, OUTAGE_RATIO, OUTAGE_ERRORS) && r->low - s->value > usual;
     bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) && s->value - r->high > usual;
-    if ((!low && !high) || comes_again(a, h, s, r, high, v)) {
+    if ((!low && !high) || shift_over(a, s, v) || comes_again(a, h, s, r, high, v)) {
         return ANOMALY_NONE;
     }
     return low ? ANOMALY_OUTAGE : ANOMALY_BURST;
@@ -175,14 +217,6 @@ static bool goes_on(const struct anomalies *a, const struct anomaly_sample *s,
     return a->open.reason == ANOMALY_OUTAGE
                ? is_low(s, r->low, OUTAGE_OVER_RATIO, OUTAGE_OVER_ERRORS)
                : is_high(s, r->high, BURST_OVER_RATIO, BURST_OVER_ERRORS);
-}
-
-/* What stays is the new level: what is expected does not know it yet. */
-static void settle(struct anomalies *a, const struct anomaly_sample *s) {
-    if (s->expected > 0) {
-        a->expected = s->expected / (1 - a->level_keep);
-        a->actual = s->value / (1 - a->level_keep);
-    }
 }
 
 static void follow_level(struct anomalies *a, const struct anomaly_sample *s) {
@@ -196,13 +230,15 @@ static void continue_open(struct anomalies *a, const struct anomaly_sample *s,
     int64_t most = a->open.reason == ANOMALY_OUTAGE ? a->outage_steps : a->burst_steps;
     if (!s->explained && !isnan(s->expected) && goes_on(a, s, r)) {
         a->open.to = s->slot + 1;
+        a->open_actual += s->value;
+        a->open_expected += s->expected;
         if (a->open.to - a->open.from <= most) {
             v->suspect = a->open.reason;
             return;
         }
         v->stays = a->open;
         v->stays.to = s->slot;
-        settle(a, s);
+        settle(a, s, v);
     } else {
         v->left_out = a->open;
         remember(a, a->open);
@@ -222,10 +258,14 @@ static void look_at_size(struct anomalies *a, const struct history *h,
     bool may = !s->explained && a->judged >= a->enough && v->stays.from == v->stays.to;
     enum anomaly_reason reason = may ? suspicion(a, h, s, &r, v) : ANOMALY_NONE;
     if (reason == ANOMALY_NONE) {
-        follow_level(a, s);
+        if (!(v->shift_ratio > 0)) {
+            follow_level(a, s);
+        }
         return;
     }
     a->open = (struct anomaly_span){ s->slot, s->slot + 1, reason };
+    a->open_actual = s->value;
+    a->open_expected = s->expected;
     v->suspect = reason;
     v->begins = true;
 }

@@ -3,7 +3,8 @@
  * back within half a season. Burst: it rises far above, and is over within a quarter. A gauge that
  * is stuck: the same number again and again where numbers never repeat. An hour that repeats the
  * one before, number by number. What stays longer is a new level, and what comes again at the same
- * place of a season is a pattern: both are demand. What a calendar explains is never suspect.
+ * place of a season is a pattern: both are demand. A level may be over again soon: then it was none.
+ * What a calendar explains is never suspect.
  * Pure. Not here: what is done about it (cleaning.h), smaller changes (members.h follow them). */
 #pragma once
 #include "decide/forecast/history.h"
@@ -38,6 +39,9 @@ struct anomalies {
     double level_keep, actual, expected; /* fading sums: how much more there is lately */
     uint32_t judged, enough;             /* before anything is suspect */
     struct anomaly_span open;            /* its end is not known */
+    double open_actual, open_expected;   /* sums over it */
+    double shift_ratio;                  /* of the last new level; 0: none that is new */
+    int64_t shift_until;
     struct anomaly_run same, hour;
     double run_low, run_high; /* of what was expected while nothing changed */
     struct anomaly_span spans[ANOMALY_SPANS]; /* ring */
@@ -61,6 +65,8 @@ struct anomaly_verdict {
     bool begins;                  /* with it */
     struct anomaly_span left_out; /* is over, or (stuck, repeated) certain: no demand */
     struct anomaly_span stays;    /* was suspect, is demand after all */
+    int64_t shift_from;           /* since then there is … */
+    double shift_ratio;           /* … times as much as before; 0: nothing is said */
 };
 /* `h` ends before the slot. */
 struct anomaly_verdict anomalies_observe(struct anomalies *a, const struct history *h,

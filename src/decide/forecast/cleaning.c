@@ -1,10 +1,41 @@
 #include "decide/forecast/cleaning.h"
 
-/* What was frozen is caught up on. */
-static void learn_again(struct members *m, const struct history *h, struct anomaly_span span) {
-    struct origin unused;
-    for (int64_t slot = span.from; slot < span.to; slot++) {
-        members_observe(m, h, slot, history_recorded(h, slot), &unused);
+/* As if it had been followed from the beginning. */
+static void learn_again(const struct cleaning_memory *m, int64_t from, int64_t to) {
+    for (int64_t slot = from; slot < to; slot++) {
+        members_observe(m->members, m->history, slot, history_at(m->history, slot),
+                        &m->origins[(size_t)slot % m->origin_count]);
+    }
+}
+
+static void scale_levels(struct members *m, double ratio) {
+    for (size_t p = 0; p < m->profile_count; p++) {
+        for (size_t w = 0; w < MEMBERS_WINDOWS; w++) {
+            m->actual[p][w] *= ratio;
+            m->expected[p][w] *= ratio;
+        }
+    }
+    m->recent_fast *= ratio;
+    m->recent_slow *= ratio;
+    m->mean *= ratio;
+}
+
+static void shift_level(const struct cleaning *c, const struct anomaly_verdict *v, int64_t slot,
+                        const struct cleaning_memory *m) {
+    if (v->shift_from < slot) {
+        *m->members = c->before;
+    }
+    history_scale(m->history, v->shift_from, v->shift_ratio);
+    scale_levels(m->members, v->shift_ratio);
+    learn_again(m, v->shift_from, slot);
+}
+
+static void put_back(const struct anomaly_verdict *v, int64_t slot,
+                     const struct cleaning_memory *m) {
+    history_set_aside(m->history, v->stays.from, v->stays.to, false);
+    bool frozen = v->stays.to == slot && v->stays.reason == ANOMALY_OUTAGE;
+    if (frozen && !(v->shift_ratio > 0)) {
+        learn_again(m, v->stays.from, slot);
     }
 }
 
@@ -34,24 +65,24 @@ static enum cleaning_use use_of(enum anomaly_reason suspect) {
 }
 
 struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
-                                         struct members *m, struct history *h) {
+                                         const struct cleaning_memory *m) {
     if (isnan(s->value)) {
         return (struct cleaning_verdict){ .use = CLEANING_LEARN }; /* there is nothing */
     }
-    struct anomaly_verdict v = anomalies_observe(&c->anomalies, h, s);
-    watch_runs(c, s, m, h);
+    struct anomaly_verdict v = anomalies_observe(&c->anomalies, m->history, s);
+    watch_runs(c, s, m->members, m->history);
     if (v.stays.from < v.stays.to) {
-        history_set_aside(h, v.stays.from, v.stays.to, false);
-        if (v.stays.reason == ANOMALY_OUTAGE && v.stays.to == s->slot) {
-            learn_again(m, h, v.stays);
-        }
+        put_back(&v, s->slot, m);
+    }
+    if (v.shift_ratio > 0) {
+        shift_level(c, &v, s->slot, m);
     }
     if (v.left_out.from < v.left_out.to) {
-        restore_levels(c, v.left_out.reason, m);
-        history_set_aside(h, v.left_out.from, v.left_out.to, true);
+        restore_levels(c, v.left_out.reason, m->members);
+        history_set_aside(m->history, v.left_out.from, v.left_out.to, true);
     }
     if (v.begins) {
-        c->before = *m;
+        c->before = *m->members;
     }
     return (struct cleaning_verdict){
         .use = use_of(v.suspect),

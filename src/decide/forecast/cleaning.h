@@ -1,7 +1,8 @@
 /* Cleaning: keeps what was no demand (anomalies.h) out of what is learned. A burst that goes on is
  * followed like any demand: it has to be served. When it is over, its slots are set aside and
  * levels are what they were before. In an outage nothing is learned while it lasts: what is
- * forecast does not shrink because something is broken. */
+ * forecast does not shrink because something is broken. When either stays, the history before it is
+ * brought to the new level: what it says of the times of the day and week holds. */
 #pragma once
 #include "decide/forecast/anomalies.h"
 #include "decide/forecast/members.h"
@@ -23,6 +24,11 @@ struct cleaning_verdict {
     bool begins; /* to be only followed: what is known now may be wanted again … */
     bool over;   /* … and this is the time */
 };
-/* Before the slot goes to `m` and `h`; sets aside and puts back what was said of those before. */
+struct cleaning_memory { /* that is cleaned; the slot has not gone there yet */
+    struct members *members;
+    struct history *history;
+    struct origin *origins; /* ring: of slot % origin_count */
+    size_t origin_count;
+};
 struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
-                                         struct members *m, struct history *h);
+                                         const struct cleaning_memory *m);

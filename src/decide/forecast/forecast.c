@@ -421,8 +421,9 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .scale_usual = f->scale.mean_error,
         .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
     };
-    struct cleaning_verdict v =
-        cleaning_observe(&f->cleaning, &sample, &f->members, &f->history);
+    struct cleaning_memory memory = { &f->members, &f->history, f->origins,
+                                      (size_t)f->options.horizon_steps + 1 };
+    struct cleaning_verdict v = cleaning_observe(&f->cleaning, &sample, &memory);
     guard_weights(f, &v);
     return v.use;
 }

@@ -82,6 +82,15 @@ void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside) 
     }
 }
 
+void history_scale(struct history *h, int64_t before, double ratio) {
+    assert(ratio > 0);
+    size_t end = clamp_slot(h, before);
+    for (size_t i = 0; i < end; i++) {
+        h->values[i] *= (float)ratio;
+    }
+    sum_from(h, 0);
+}
+
 /* Of everything before values[end]. */
 static struct history_sum sum_before(const struct history *h, size_t end) {
     if (end == h->len) {

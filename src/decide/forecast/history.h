@@ -33,6 +33,9 @@ void history_append(struct history *h, double value);
 /* What is recorded of [from, to) is set aside, or (`aside` false) put back. */
 void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside);
 
+/* Multiplies what is recorded before a slot, set aside or not. */
+void history_scale(struct history *h, int64_t before, double ratio);
+
 /* The value even where it is set aside; NaN when it is not recorded, not yet there, or has fallen
  * off. */
 static inline double history_recorded(const struct history *h, int64_t slot) {

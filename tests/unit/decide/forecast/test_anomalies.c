@@ -46,6 +46,7 @@ static void observe(struct run *r, bool explained) {
     assert_true(history_init(&r->history, LEN));
     members_init(&r->members, seasons, 2);
     anomalies_init(&r->cleaning.anomalies, seasons, 2, SEASON, HOUR_STEPS);
+    struct cleaning_memory memory = { &r->members, &r->history, &origin, 1 };
     for (int64_t i = 0; i < LEN; i++) {
         struct anomaly_sample s = { .slot = i,
                                     .value = r->values[i],
@@ -53,7 +54,7 @@ static void observe(struct run *r, bool explained) {
                                     .scale = 0.05 * usual(i),
                                     .scale_usual = 50,
                                     .explained = explained };
-        r->use[i] = cleaning_observe(&r->cleaning, &s, &r->members, &r->history).use;
+        r->use[i] = cleaning_observe(&r->cleaning, &s, &memory).use;
         bool leave = r->use[i] == CLEANING_LEAVE;
         members_observe(&r->members, &r->history, i, leave ? (double)NAN : r->values[i], &origin);
         history_append(&r->history, r->values[i]);
