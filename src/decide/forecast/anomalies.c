@@ -10,6 +10,8 @@
 #define BURST_OVER_RATIO 1.3
 #define BURST_OVER_ERRORS 2.0
 #define USUAL_ERRORS 1.0 /* of all places: a quiet one may be quiet by chance */
+#define OUTAGE_SHARE 0.25 /* of usual demand: what is hardly any is no outage and no crowd */
+#define BURST_SHARE 0.5
 #define AGAIN_SHARE 0.5  /* of what was too much, the time before */
 #define AGAIN_OUTAGES 2  /* seasons in a row: the cost of believing it is an outage of our own */
 
@@ -203,9 +205,11 @@ static bool shift_over(struct anomalies *a, const struct anomaly_sample *s,
 static enum anomaly_reason suspicion(struct anomalies *a, const struct history *h,
                                      const struct anomaly_sample *s, const struct reference *r,
                                      struct anomaly_verdict *v) {
-    double usual = USUAL_ERRORS * s->scale_usual;
-    bool low = is_low(s, r->low, OUTAGE_RATIO, OUTAGE_ERRORS) && r->low - s->value > usual;
-    bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) && s->value - r->high > usual;
+    double usual = USUAL_ERRORS * s->scale_usual, demand = s->demand_usual;
+    bool low = is_low(s, r->low, OUTAGE_RATIO, OUTAGE_ERRORS) &&
+               r->low - s->value > fmax(usual, OUTAGE_SHARE * demand);
+    bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) &&
+                s->value - r->high > fmax(usual, BURST_SHARE * demand);
     if ((!low && !high) || shift_over(a, s, v) || comes_again(a, h, s, r, high, v)) {
         return ANOMALY_NONE;
     }

@@ -57,6 +57,7 @@ struct anomaly_sample {
     double value;              /* NaN: missing */
     double expected;           /* NaN: nothing was */
     double scale, scale_usual; /* usual error there, and all in all */
+    double demand_usual;       /* all in all */
     bool explained;            /* by a calendar */
 };
 

@@ -419,6 +419,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .expected = s->expected,
         .scale = s->scale,
         .scale_usual = f->scale.mean_error,
+        .demand_usual = f->scale.mean_level,
         .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
     };
     struct cleaning_memory memory = { &f->members, &f->history, f->origins,

@@ -53,6 +53,7 @@ static void observe(struct run *r, bool explained) {
                                     .expected = i < SEASON ? (double)NAN : usual(i),
                                     .scale = 0.05 * usual(i),
                                     .scale_usual = 50,
+                                    .demand_usual = 1000,
                                     .explained = explained };
         r->use[i] = cleaning_observe(&r->cleaning, &s, &memory).use;
         bool leave = r->use[i] == CLEANING_LEAVE;
