@@ -12,6 +12,7 @@
 #define USUAL_ERRORS 1.0 /* of all places: a quiet one may be quiet by chance */
 #define OUTAGE_SHARE 0.25 /* of usual demand: what is hardly any is no outage and no crowd */
 #define BURST_SHARE 0.5
+#define JUMP_RATIO 1.4 /* from one slot to the next: crowds gather, bots start */
 #define AGAIN_SHARE 0.5  /* of what was too much, the time before */
 #define AGAIN_OUTAGES 2  /* seasons in a row: the cost of believing it is an outage of our own */
 
@@ -46,6 +47,7 @@ void anomalies_init(struct anomalies *a, const uint32_t *season_steps, size_t se
     *a = (struct anomalies){
         .same = { 1, 0, RUN_SEEN, RUN_COMMON },
         .hour = { hour_steps < HOUR_LEAST ? 0 : hour_steps, 0, RUN_SEEN, RUN_COMMON },
+        .ratio_before = NAN,
     };
     for (size_t i = 0; i < season_count && i < ANOMALY_SEASONS; i++) {
         if (i == 0 || season_steps[i] / season_steps[0] <= ANOMALY_HISTORY) {
@@ -210,6 +212,8 @@ static enum anomaly_reason suspicion(struct anomalies *a, const struct history *
                r->low - s->value > fmax(usual, OUTAGE_SHARE * demand);
     bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) &&
                 s->value - r->high > fmax(usual, BURST_SHARE * demand);
+    double jump = s->value / s->expected / a->ratio_before; /* NaN: not known, may be */
+    high = high && !(jump < JUMP_RATIO);
     if ((!low && !high) || shift_over(a, s, v) || comes_again(a, h, s, r, high, v)) {
         return ANOMALY_NONE;
     }
@@ -344,5 +348,6 @@ struct anomaly_verdict anomalies_observe(struct anomalies *a, const struct histo
     } else {
         look_at_size(a, h, s, &v);
     }
+    a->ratio_before = s->value / s->expected;
     return v;
 }

@@ -1,6 +1,7 @@
 /* Anomalies: what in a history was no demand, told from what was expected of each slot a good part
- * of a season before. Outage: demand falls at once to a fraction of what is usual there, and comes
- * back within half a season. Burst: it rises far above, and is over within a quarter. A gauge that
+ * of a season before. Outage: demand falls to a fraction of what is usual there, and comes
+ * back within half a season. Burst: it jumps far above, and is over within a quarter; a crowd that
+ * gathers is none. A gauge that
  * is stuck: the same number again and again where numbers never repeat. An hour that repeats the
  * one before, number by number. What stays longer is a new level, and what comes again at the same
  * place of a season is a pattern: both are demand. A level may be over again soon: then it was none.
@@ -37,6 +38,7 @@ struct anomalies {
     size_t season_count;
     int64_t outage_steps, burst_steps; /* longer ones stay */
     double level_keep, actual, expected; /* fading sums: how much more there is lately */
+    double ratio_before; /* of the slot before to what was expected of it; NaN: not known */
     uint32_t judged, enough;             /* before anything is suspect */
     struct anomaly_span open;            /* its end is not known */
     double open_actual, open_expected;   /* sums over it */
