@@ -1,5 +1,7 @@
 #include "decide/forecast/cleaning.h"
 
+#include <string.h>
+
 /* As if it had been followed from the beginning. */
 static void learn_again(const struct cleaning_memory *m, int64_t from, int64_t to) {
     for (int64_t slot = from; slot < to; slot++) {
@@ -8,26 +10,30 @@ static void learn_again(const struct cleaning_memory *m, int64_t from, int64_t t
     }
 }
 
-static void scale_levels(struct members *m, double ratio) {
-    for (size_t p = 0; p < m->profile_count; p++) {
-        for (size_t w = 0; w < MEMBERS_WINDOWS; w++) {
-            m->actual[p][w] *= ratio;
-            m->expected[p][w] *= ratio;
-        }
-    }
-    m->recent_fast *= ratio;
-    m->recent_slow *= ratio;
-    m->mean *= ratio;
+/* Nothing is more or less than it was: what was is as what is. */
+static void level_out(struct members *m) {
+    memset(m->actual, 0, sizeof m->actual);
+    memset(m->expected, 0, sizeof m->expected);
 }
 
-static void shift_level(const struct cleaning *c, const struct anomaly_verdict *v, int64_t slot,
+static void shift_level(const struct shift_found *found, int64_t slot,
                         const struct cleaning_memory *m) {
-    if (v->shift_from < slot) {
-        *m->members = c->before;
+    history_scale(m->history, found->from, found->ratio);
+    level_out(m->members);
+    learn_again(m, found->from, slot);
+}
+
+/* Of a level that is too near for an outage or a burst. */
+static void look_for_shift(struct cleaning *c, const struct anomaly_verdict *v, int64_t slot,
+                           const struct cleaning_memory *m) {
+    struct shift_found found = { v->shift_from, v->shift_ratio };
+    bool quiet = v->suspect == ANOMALY_NONE && v->left_out.from == v->left_out.to;
+    if (found.ratio > 0) {
+        shift_level(&found, slot, m);
+    } else if (quiet && shift_find(&c->shift, m->history, slot, &found)) {
+        shift_level(&found, slot, m);
+        c->anomalies.actual = c->anomalies.expected = 0;
     }
-    history_scale(m->history, v->shift_from, v->shift_ratio);
-    scale_levels(m->members, v->shift_ratio);
-    learn_again(m, v->shift_from, slot);
 }
 
 static void put_back(const struct anomaly_verdict *v, int64_t slot,
@@ -74,9 +80,7 @@ struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomal
     if (v.stays.from < v.stays.to) {
         put_back(&v, s->slot, m);
     }
-    if (v.shift_ratio > 0) {
-        shift_level(c, &v, s->slot, m);
-    }
+    look_for_shift(c, &v, s->slot, m);
     if (v.left_out.from < v.left_out.to) {
         restore_levels(c, v.left_out.reason, m->members);
         history_set_aside(m->history, v.left_out.from, v.left_out.to, true);

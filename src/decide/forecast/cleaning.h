@@ -1,14 +1,16 @@
 /* Cleaning: keeps what was no demand (anomalies.h) out of what is learned. A burst that goes on is
  * followed like any demand: it has to be served. When it is over, its slots are set aside and
  * levels are what they were before. In an outage nothing is learned while it lasts: what is
- * forecast does not shrink because something is broken. When either stays, the history before it is
- * brought to the new level: what it says of the times of the day and week holds. */
+ * forecast does not shrink because something is broken. When either stays, or demand has gone to
+ * another level (shift.h), the history before it is brought to the new level: what it says of the times of the day and week holds. */
 #pragma once
 #include "decide/forecast/anomalies.h"
 #include "decide/forecast/members.h"
+#include "decide/forecast/shift.h"
 
 struct cleaning {
     struct anomalies anomalies;
+    struct shift shift;
     struct members before;     /* what was known before the suspect slots */
     struct members before_run; /* … before values that are all equal */
 };

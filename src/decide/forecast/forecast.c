@@ -180,6 +180,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     effects_init(&f->effects, f->known.day_steps);
     anomalies_init(&f->cleaning.anomalies, steps, seasons, f->rungs[f->effect_rung].ahead,
                    (uint32_t)(MS_PER_HOUR / options->step_ms));
+    shift_init(&f->cleaning.shift, steps, seasons);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);

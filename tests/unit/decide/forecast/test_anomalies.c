@@ -46,6 +46,7 @@ static void observe(struct run *r, bool explained) {
     assert_true(history_init(&r->history, LEN));
     members_init(&r->members, seasons, 2);
     anomalies_init(&r->cleaning.anomalies, seasons, 2, SEASON, HOUR_STEPS);
+    shift_init(&r->cleaning.shift, seasons, 2);
     struct cleaning_memory memory = { &r->members, &r->history, &origin, 1 };
     for (int64_t i = 0; i < LEN; i++) {
         struct anomaly_sample s = { .slot = i,
