@@ -9,12 +9,13 @@
 #define BURST_ERRORS 6.0
 #define BURST_OVER_RATIO 1.3
 #define BURST_OVER_ERRORS 2.0
-#define USUAL_ERRORS 1.0 /* of all places: a quiet one may be quiet by chance */
+#define USUAL_ERRORS 1.0  /* of all places: a quiet one may be quiet by chance */
 #define OUTAGE_SHARE 0.25 /* of usual demand: what is hardly any is no outage and no crowd */
 #define BURST_SHARE 0.5
-#define JUMP_RATIO 1.4 /* from one slot to the next: crowds gather, bots start */
-#define AGAIN_SHARE 0.5  /* of what was too much, the time before */
-#define AGAIN_OUTAGES 2  /* seasons in a row: the cost of believing it is an outage of our own */
+#define CHANCE_ERRORS 5.0 /* standard deviations of a count */
+#define JUMP_RATIO 1.4    /* from one slot to the next: crowds gather, bots start */
+#define AGAIN_SHARE 0.5   /* of what was too much, the time before */
+#define AGAIN_OUTAGES 2   /* seasons in a row: the cost of believing it is an outage of our own */
 
 #define SHIFT_SEASON_LEAST 24 /* steps: with less, days are too different to tell */
 #define SHIFT_MOST 50.0
@@ -208,6 +209,9 @@ static enum anomaly_reason suspicion(struct anomalies *a, const struct history *
                                      const struct anomaly_sample *s, const struct reference *r,
                                      struct anomaly_verdict *v) {
     double usual = USUAL_ERRORS * s->scale_usual, demand = s->demand_usual;
+    if (s->counts) {
+        usual = fmax(usual, CHANCE_ERRORS * sqrt(1 + r->high));
+    }
     bool low = is_low(s, r->low, OUTAGE_RATIO, OUTAGE_ERRORS) &&
                r->low - s->value > fmax(usual, OUTAGE_SHARE * demand);
     bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) &&

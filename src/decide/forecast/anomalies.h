@@ -4,9 +4,9 @@
  * gathers is none. A gauge that
  * is stuck: the same number again and again where numbers never repeat. An hour that repeats the
  * one before, number by number. What stays longer is a new level, and what comes again at the same
- * place of a season is a pattern: both are demand. A level may be over again soon: then it was none.
- * What a calendar explains is never suspect.
- * Pure. Not here: what is done about it (cleaning.h), smaller changes (members.h follow them). */
+ * place of a season is a pattern: both are demand. A level may be over again soon: then it was
+ * none. What a calendar explains is never suspect. Pure. Not here: what is done about it
+ * (cleaning.h), smaller changes (members.h follow them). */
 #pragma once
 #include "decide/forecast/history.h"
 
@@ -36,16 +36,16 @@ struct anomaly_run { /* of values that equal the one `lag` slots before */
 struct anomalies {
     uint32_t season_steps[ANOMALY_SEASONS];
     size_t season_count;
-    int64_t outage_steps, burst_steps; /* longer ones stay */
+    int64_t outage_steps, burst_steps;   /* longer ones stay */
     double level_keep, actual, expected; /* fading sums: how much more there is lately */
-    double ratio_before; /* of the slot before to what was expected of it; NaN: not known */
-    uint32_t judged, enough;             /* before anything is suspect */
-    struct anomaly_span open;            /* its end is not known */
-    double open_actual, open_expected;   /* sums over it */
-    double shift_ratio;                  /* of the last new level; 0: none that is new */
+    double ratio_before;      /* of the slot before to what was expected of it; NaN: not known */
+    uint32_t judged, enough;  /* before anything is suspect */
+    struct anomaly_span open; /* its end is not known */
+    double open_actual, open_expected; /* sums over it */
+    double shift_ratio;                /* of the last new level; 0: none that is new */
     int64_t shift_until;
     struct anomaly_run same, hour;
-    double run_low, run_high; /* of what was expected while nothing changed */
+    double run_low, run_high;                 /* of what was expected while nothing changed */
     struct anomaly_span spans[ANOMALY_SPANS]; /* ring */
     size_t span_count, span_next;
 };
@@ -60,6 +60,7 @@ struct anomaly_sample {
     double expected;           /* NaN: nothing was */
     double scale, scale_usual; /* usual error there, and all in all */
     double demand_usual;       /* all in all */
+    bool counts;               /* of something: few of it vary by chance alone */
     bool explained;            /* by a calendar */
 };
 

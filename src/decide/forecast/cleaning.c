@@ -46,8 +46,8 @@ static void put_back(const struct anomaly_verdict *v, int64_t slot,
 }
 
 /* A run of equal values begins with the first. */
-static void watch_runs(struct cleaning *c, const struct anomaly_sample *s,
-                       const struct members *m, const struct history *h) {
+static void watch_runs(struct cleaning *c, const struct anomaly_sample *s, const struct members *m,
+                       const struct history *h) {
     bool equal = (float)s->value == (float)history_recorded(h, s->slot - 1);
     if (!equal) {
         c->before_run = *m;

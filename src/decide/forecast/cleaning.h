@@ -2,7 +2,8 @@
  * followed like any demand: it has to be served. When it is over, its slots are set aside and
  * levels are what they were before. In an outage nothing is learned while it lasts: what is
  * forecast does not shrink because something is broken. When either stays, or demand has gone to
- * another level (shift.h), the history before it is brought to the new level: what it says of the times of the day and week holds. */
+ * another level (shift.h), the history before it is brought to the new level: what it says of the
+ * times of the day and week holds. */
 #pragma once
 #include "decide/forecast/anomalies.h"
 #include "decide/forecast/members.h"

@@ -19,7 +19,7 @@
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
-#define SURPRISE_ERRORS 4.0 /* more than so many usual ones is no measure of what is usual */
+#define SURPRISE_ERRORS 4.0      /* more than so many usual ones is no measure of what is usual */
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
 
 /* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
@@ -361,7 +361,8 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     }
     if (rung == f->effect_rung && !isnan(said)) {
         double expected = said * factor, most = SURPRISE_ERRORS * s->scale * factor;
-        double value = s->surprise ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
+        double value =
+            s->surprise ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
         spread_scale_observe(&f->scale, s->slot, expected, value);
     }
 }
@@ -421,6 +422,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .scale = s->scale,
         .scale_usual = f->scale.mean_error,
         .demand_usual = f->scale.mean_level,
+        .counts = !f->fractions,
         .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
     };
     struct cleaning_memory memory = { &f->members, &f->history, f->origins,
@@ -601,9 +603,9 @@ size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out
     size_t len = anomalies_spans(&f->cleaning.anomalies, spans, FORECAST_LEFT_OUT_MAX);
     size_t first = len > most ? len - most : 0;
     for (size_t i = first; i < len; i++) {
-        out[i - first] = (struct forecast_left_out){ slot_ms(f, spans[i].from),
-                                                     slot_ms(f, spans[i].to),
-                                                     anomaly_name(spans[i].reason) };
+        out[i - first] =
+            (struct forecast_left_out){ slot_ms(f, spans[i].from), slot_ms(f, spans[i].to),
+                                        anomaly_name(spans[i].reason) };
     }
     return len - first;
 }

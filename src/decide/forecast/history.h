@@ -17,7 +17,7 @@ struct history_sum { /* of what is recorded before a block */
 };
 
 struct history {
-    float *values; /* negative: set aside */
+    float *values;            /* negative: set aside */
     struct history_sum *sums; /* by block */
     struct history_sum all;   /* of everything in `values` */
     size_t base;              /* slot number of values[0] */

@@ -130,6 +130,30 @@ static void what_stays_is_the_new_level(void **state) {
     }
 }
 
+/* A third more, from a morning on: by midnight it is known. */
+static void a_smaller_new_level_is_found(void **state) {
+    (void)state;
+    static double values[LEN];
+    static const double factors[] = { 1.35, 1.6 };
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        fill(values);
+        double without = said(values, UNTIL, NULL, 1, 0, DAY_STEPS);
+        multiply(values, 14 * DAY_STEPS + 32, LEN, factors[i]);
+        double with = said(values, UNTIL, NULL, 1, 0, DAY_STEPS);
+        assert_true(with > 0.88 * factors[i] * without && with < 1.12 * factors[i] * without);
+    }
+}
+
+/* A day off that nobody announced: the day after is not forecast at half. */
+static void a_quiet_day_is_no_new_level(void **state) {
+    (void)state;
+    static double values[LEN];
+    fill(values);
+    double without = said(values, UNTIL, NULL, 1, 0, DAY_STEPS);
+    multiply(values, 14 * DAY_STEPS, LEN, 0.6);
+    assert_true(said(values, UNTIL, NULL, 1, 0, DAY_STEPS) > 0.75 * without);
+}
+
 static void a_campaign_is_no_burst(void **state) {
     (void)state;
     static double values[LEN];
@@ -170,9 +194,12 @@ static void little_history_is_said_to_be_little(void **state) {
         const char *knows;
         double ratio_least; /* of the upper quantile to the median, hours ahead */
     } cases[] = {
-        { 1, "level", 1.5 },        { 4, "level", 1.5 },
-        { 20, "level", 1.5 },       { DAY_STEPS, "season", 1.1 },
-        { 3 * DAY_STEPS, "season", 1 }, { 8 * DAY_STEPS, "seasons", 1 },
+        { 1, "level", 1.5 },
+        { 4, "level", 1.5 },
+        { 20, "level", 1.5 },
+        { DAY_STEPS, "season", 1.1 },
+        { 3 * DAY_STEPS, "season", 1 },
+        { 8 * DAY_STEPS, "seasons", 1 },
     };
     static double values[LEN], quantiles[DAY_STEPS * 3];
     fill(values);
@@ -198,6 +225,8 @@ int main(void) {
         cmocka_unit_test(faults_are_not_asked_for_again),
         cmocka_unit_test(meanwhile_it_stays_safe),
         cmocka_unit_test(what_stays_is_the_new_level),
+        cmocka_unit_test(a_smaller_new_level_is_found),
+        cmocka_unit_test(a_quiet_day_is_no_new_level),
         cmocka_unit_test(a_campaign_is_no_burst),
         cmocka_unit_test(ordinary_days_are_left_alone),
         cmocka_unit_test(little_history_is_said_to_be_little),
