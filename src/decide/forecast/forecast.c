@@ -8,6 +8,7 @@
 #include "decide/forecast/boost.h"
 #include "decide/forecast/cleaning.h"
 #include "decide/forecast/combination.h"
+#include "decide/forecast/forecast_options.h"
 #include "decide/forecast/spread.h"
 
 #define RUNGS_MAX 24            /* of the ladder of horizons */
@@ -64,13 +65,6 @@ struct forecast {
     double covered90;
 };
 
-void forecast_default_seasons(struct forecast_options *options) {
-    bool daily = options->step_ms >= MS_PER_DAY;
-    options->season_ms[0] = daily ? 7 * MS_PER_DAY : MS_PER_DAY;
-    options->season_ms[1] = daily ? 364 * MS_PER_DAY : 7 * MS_PER_DAY;
-    options->season_count = 2;
-}
-
 static void add_rung(struct forecast *f, uint32_t ahead) {
     struct rung *r = &f->rungs[f->rung_count++];
     double season = f->season_steps;
@@ -94,36 +88,6 @@ static void build_ladder(struct forecast *f) {
         ahead = fmax(ceil(ahead * RUNG_RATIO), ahead + 1);
     }
     add_rung(f, f->options.horizon_steps);
-}
-
-static size_t usable_seasons(const struct forecast_options *o, uint32_t *steps) {
-    size_t count = 0;
-    for (size_t i = 0; i < o->season_count; i++) {
-        int64_t season = (o->season_ms[i] + o->step_ms / 2) / o->step_ms;
-        if (season >= 2 && season <= FORECAST_HISTORY_STEPS_MAX / 2 &&
-            (count == 0 || season > steps[count - 1])) {
-            steps[count++] = (uint32_t)season;
-        }
-    }
-    return count;
-}
-
-static bool options_valid(const struct forecast_options *o, struct error *err) {
-    if (o->step_ms <= 0 || o->step_ms > 366 * MS_PER_DAY) {
-        return error_set(err, ERROR_INVALID, "expected a step between 1 ms and a year");
-    }
-    if (o->horizon_steps < 1 || o->horizon_steps > FORECAST_HORIZON_STEPS_MAX) {
-        return error_set(err, ERROR_INVALID, "expected a horizon of 1 to %d steps, found %u",
-                         FORECAST_HORIZON_STEPS_MAX, o->horizon_steps);
-    }
-    if (o->season_count > FORECAST_SEASONS_MAX) {
-        return error_set(err, ERROR_INVALID, "expected at most %d seasons", FORECAST_SEASONS_MAX);
-    }
-    if (o->history_steps > FORECAST_HISTORY_STEPS_MAX) {
-        return error_set(err, ERROR_LIMIT, "expected at most %d steps of history",
-                         FORECAST_HISTORY_STEPS_MAX);
-    }
-    return true;
 }
 
 static bool allocate_pledges(struct forecast *f) {
@@ -159,7 +123,7 @@ static bool allocate(struct forecast *f, size_t keep, struct error *err) {
 
 struct forecast *forecast_new(const struct forecast_options *options, struct error *err) {
     uint32_t steps[FORECAST_SEASONS_MAX];
-    if (!options_valid(options, err)) {
+    if (!forecast_options_valid(options, err)) {
         return NULL;
     }
     struct forecast *f = calloc(1, sizeof *f);
@@ -168,7 +132,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
         return NULL;
     }
     f->options = *options;
-    size_t seasons = usable_seasons(options, steps);
+    size_t seasons = forecast_options_seasons(options, steps);
     size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
     f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
     known_init(&f->known, options->step_ms);
