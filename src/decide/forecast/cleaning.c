@@ -24,14 +24,14 @@ static void shift_level(const struct shift_found *found, int64_t slot,
 }
 
 /* Of a level that is too near for an outage or a burst. */
-static void look_for_shift(struct cleaning *c, const struct anomaly_verdict *v, int64_t slot,
-                           const struct cleaning_memory *m) {
+static void look_for_shift(struct cleaning *c, const struct anomaly_verdict *v,
+                           const struct anomaly_sample *s, const struct cleaning_memory *m) {
     struct shift_found found = { v->shift_from, v->shift_ratio };
-    bool quiet = v->suspect == ANOMALY_NONE && v->left_out.from == v->left_out.to;
+    bool quiet = !s->explained && v->suspect == ANOMALY_NONE && v->left_out.from == v->left_out.to;
     if (found.ratio > 0) {
-        shift_level(&found, slot, m);
-    } else if (quiet && shift_find(&c->shift, m->history, slot, &found)) {
-        shift_level(&found, slot, m);
+        shift_level(&found, s->slot, m);
+    } else if (quiet && shift_find(&c->shift, m->history, s->slot, &found)) {
+        shift_level(&found, s->slot, m);
         c->anomalies.actual = c->anomalies.expected = 0;
     }
 }
@@ -80,7 +80,7 @@ struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomal
     if (v.stays.from < v.stays.to) {
         put_back(&v, s->slot, m);
     }
-    look_for_shift(c, &v, s->slot, m);
+    look_for_shift(c, &v, s, m);
     if (v.left_out.from < v.left_out.to) {
         restore_levels(c, v.left_out.reason, m->members);
         history_set_aside(m->history, v.left_out.from, v.left_out.to, true);

@@ -377,6 +377,22 @@ static void guard_weights(struct forecast *f, const struct cleaning_verdict *v) 
     }
 }
 
+/* By the calendar, of that day or of the one before or after: those have effects, too. */
+static bool explained(const struct forecast *f, const struct sample *s) {
+    if (s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9) {
+        return true;
+    }
+    bool may = f->known.calendar != NULL || f->known.regressor_count > 0;
+    for (int64_t side = -1; side <= 1 && may; side += 2) {
+        struct known_slot near;
+        known_look(&f->known, &f->effects, slot_ms(f, s->slot) + side * f->known.near_ms, 0, &near);
+        if (near.active.len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What of it may be learned. `ordinary`: without the calendar's part. */
 static enum cleaning_use clean(struct forecast *f, const struct sample *s, double ordinary) {
     struct anomaly_sample sample = {
@@ -387,7 +403,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .scale_usual = f->scale.mean_error,
         .demand_usual = f->scale.mean_level,
         .counts = !f->fractions,
-        .explained = s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9,
+        .explained = explained(f, s),
     };
     struct cleaning_memory memory = { &f->members, &f->history, f->origins,
                                       (size_t)f->options.horizon_steps + 1 };
