@@ -43,7 +43,11 @@ static void put(struct history *h, float value) {
 /* Adds up again what stands from values[start] on, the start of a block. */
 static void sum_from(struct history *h, size_t start) {
     size_t len = h->len;
-    h->all = start == 0 ? (struct history_sum){ 0 } : h->sums[start / HISTORY_BLOCK];
+    if (start == 0) {
+        h->all = (struct history_sum){ 0 };
+    } else {
+        h->all = h->sums[start / HISTORY_BLOCK];
+    }
     h->len = start;
     while (h->len < len) {
         put(h, h->values[h->len]);

@@ -33,7 +33,7 @@ struct change {
 
 static struct change change_of(const struct shift *s, const struct history *h, int64_t from,
                                int64_t to) {
-    double ratios[LAGS], now = history_mean(h, from, to);
+    double ratios[LAGS] = { 0 }, now = history_mean(h, from, to);
     int len = 0;
     for (int64_t i = 1; i <= LAGS; i++) {
         double ratio = log(now / history_mean(h, from - i * s->lag, to - i * s->lag));
