@@ -145,6 +145,53 @@ def test_a_bad_calendar_names_line_and_column(tmp_path):
     assert f"{events}:3:9: expected a date or time such as 20261127T080000Z" in result.stderr
 
 
+def two_weeks(change=lambda hour, value: value):
+    """Hours with a shape of the day and a little that is not regular."""
+    for h in range(24 * 16):
+        value = 1000 - 600 * math.cos(2 * math.pi * (h % 24) / 24) + (h * 37 % 41) - 20
+        yield f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{change(h, value):.0f}\n"
+
+
+FAULT = 24 * 15 + 11
+
+
+@pytest.mark.parametrize("factor, hours, reason", [(0, 3, "outage"), (0.1, 3, "outage"), (4, 2, "burst")])
+def test_what_was_no_demand_is_left_out_and_said(tmp_path, factor, hours, reason):
+    clean, dirty = tmp_path / "clean.csv", tmp_path / "dirty.csv"
+    clean.write_text("time,requests\n" + "".join(two_weeks()))
+    dirty.write_text("time,requests\n" + "".join(two_weeks(
+        lambda h, value: value * factor if FAULT <= h < FAULT + hours else value)))
+    without, with_fault = (json.loads(run_cli("forecast", file, "--horizon", "24h", "--json").stdout)
+                           for file in (clean, dirty))
+    assert without["left_out"] == [] and without["knows"] == "seasons"
+    assert with_fault["left_out"] == [{"from": "2026-01-16T11:00:00Z",
+                                       "to": f"2026-01-16T{11 + hours}:00:00Z", "reason": reason}]
+    for hour in range(11, 11 + hours):  # tomorrow
+        asked = without["rows"][hour]["q0.5"]
+        assert abs(with_fault["rows"][hour]["q0.5"] - asked) < 0.15 * asked
+
+
+def test_an_announced_campaign_is_no_burst(tmp_path):
+    file, events = tmp_path / "f.csv", tmp_path / "events.csv"
+    file.write_text("time,requests\n" + "".join(two_weeks(
+        lambda h, value: value * 4 if FAULT <= h < FAULT + 2 else value)))
+    events.write_text("start,end,name,kind,multiplier\n"
+                      "2026-01-16T11:00:00Z,2026-01-16T13:00:00Z,Sale,sale,4\n")
+    answer = json.loads(run_cli("forecast", file, "--horizon", "24h", "--json", "--events", events).stdout)
+    assert answer["left_out"] == []
+
+
+def test_little_history_says_so(tmp_path):
+    for hours, knows in ((2, "level"), (5, "level"), (24, "season"), (72, "season"), (200, "seasons")):
+        file = tmp_path / "f.csv"
+        file.write_text("time,requests\n" + "".join(list(two_weeks())[:hours]))
+        answer = json.loads(run_cli("forecast", file, "--horizon", "24h", "--step", "1h", "--json").stdout)
+        assert answer["knows"] == knows
+        for row in answer["rows"]:
+            assert 0 <= row["q0.1"] < row["q0.5"] < row["q0.9"]
+            assert hours > 24 or row["q0.9"] > 1.5 * row["q0.5"]  # not sure at all
+
+
 def test_help():
     result = run_cli("forecast", "--help")
     assert result.returncode == 0 and "--horizon" in result.stdout

@@ -69,9 +69,11 @@ export interface Demand {
 export interface LatencyHistory {
   service: string; times_ms: number[]; stages: Record<string, { p50: Maybe[]; p95: Maybe[]; p99: Maybe[] }>;
 }
+export interface LeftOut { from: string; to: string; reason: string }
+
 export interface Forecast {
   service: string; step_ms: number; times_ms: number[]; mean: Maybe[]; "q0.1": Maybe[]; "q0.5": Maybe[];
-  "q0.9": Maybe[]; provision: Maybe[]; provision_quantile: Maybe;
+  "q0.9": Maybe[]; provision: Maybe[]; provision_quantile: Maybe; left_out: LeftOut[];
   accuracy: Accuracy;
 }
 export interface Decision {

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Campaign, Maybe } from "./api";
+import type { Campaign, LeftOut, Maybe } from "./api";
 import { factorWords } from "./campaigns";
 import { byId, make, setAttribute } from "./dom";
 import { clock, milliseconds, rate } from "./format";
@@ -125,6 +125,24 @@ function spans(chart: uPlot, campaigns: Campaign[]): void {
   ctx.restore();
 }
 
+// What was seen and is not learned as demand: it will not be asked for at the same hour again.
+function leftOutSpans(chart: uPlot, leftOut: LeftOut[]): void {
+  const { ctx } = chart, { left, top, width, height } = chart.bbox;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  for (const span of leftOut) {
+    const from = Math.max(left, chart.valToPos(Date.parse(span.from) / 1000, "x", true));
+    const to = Math.min(left + width, chart.valToPos(Date.parse(span.to) / 1000, "x", true));
+    if (to <= from) continue;
+    ctx.globalAlpha = 0.12;
+    ctx.fillStyle = colour("muted");
+    ctx.fillRect(from, top, to - from, height);
+    ctx.globalAlpha = 1;
+    ctx.fillText(`${span.reason}: not learned`, from + 6 * devicePixelRatio, top + 34 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
 function nowLine(chart: uPlot, now: number): void {
   const { ctx } = chart, { top, height } = chart.bbox;
   const x = Math.round(chart.valToPos(now, "x", true));
@@ -144,6 +162,7 @@ function nowLine(chart: uPlot, now: number): void {
 
 export class DemandChart extends Chart {
   private campaigns: Campaign[] = [];
+  private leftOut: LeftOut[] = [];
   private now = 0;
   private past = PAST_S;
   private until = 0;
@@ -165,7 +184,7 @@ export class DemandChart extends Chart {
       },
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-      hooks: { drawClear: [(chart) => spans(chart, this.campaigns)], draw: [(chart) => nowLine(chart, this.now)] },
+      hooks: { drawClear: [(chart) => leftOutSpans(chart, this.leftOut), (chart) => spans(chart, this.campaigns)], draw: [(chart) => nowLine(chart, this.now)] },
       plugins: [tooltip((value) => `${rate(value)}/s`)],
     };
   }
@@ -173,6 +192,7 @@ export class DemandChart extends Chart {
   update(shown: Shown, campaigns: Campaign[], now: number): void {
     const past = shown.demand, n = past.times.length;
     this.campaigns = campaigns;
+    this.leftOut = shown.forecast?.left_out ?? [];
     this.now = now;
     this.past = pastOf(past, now);
     const forecast = shown.forecast;

@@ -90,6 +90,18 @@ static json_t *accuracy_json(const struct api_accuracy *a) {
     return json;
 }
 
+static json_t *left_out_json(const struct api_forecast *f) {
+    json_t *spans = json_array();
+    for (size_t i = 0; i < f->left_out_count; i++) {
+        json_t *span = json_object();
+        json_put(span, "from", json_time(f->left_out[i].from_ms));
+        json_put(span, "to", json_time(f->left_out[i].to_ms));
+        json_put(span, "reason", json_text(f->left_out[i].reason));
+        json_array_append_new(spans, span);
+    }
+    return spans;
+}
+
 void handle_forecast(struct api_connection *c) {
     const struct api_service *service;
     if (!read_service(c, &service)) {
@@ -110,6 +122,8 @@ void handle_forecast(struct api_connection *c) {
     json_put(json, "provision", column(f->provision, 1, f->steps));
     json_put(json, "provision_quantile", json_known(f->provision_quantile));
     json_put(json, "accuracy", accuracy_json(&f->accuracy));
+    json_put(json, "knows", json_text(f->knows != NULL ? f->knows : "nothing"));
+    json_put(json, "left_out", left_out_json(f));
     json_put(json, "campaigns", view_campaigns(c->api->view));
     answer_json(c, 200, json);
 }

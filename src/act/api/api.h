@@ -58,6 +58,12 @@ struct api_accuracy {
     double in_band, under_bound; /* shares within q0.1 to q0.9, and below q0.95 */
 };
 
+#define API_LEFT_OUT_MAX 32
+struct api_left_out { /* [from_ms, to_ms), unix */
+    int64_t from_ms, to_ms;
+    const char *reason;
+};
+
 struct api_forecast {
     int64_t start_ms; /* unix, of step 0 */
     int64_t step_ms;
@@ -70,6 +76,9 @@ struct api_forecast {
     size_t quantile_stride;
     double provision_quantile;
     struct api_accuracy accuracy; /* of the past week */
+    const char *knows;            /* how much of the past stands behind it; see forecast_knows */
+    struct api_left_out left_out[API_LEFT_OUT_MAX]; /* of what is learned as demand */
+    size_t left_out_count;
 };
 
 /* An instance that a person has taken out of rotation. */

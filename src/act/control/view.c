@@ -50,6 +50,15 @@ static void fill_demand(const struct controlled *s, struct api_service *out) {
     fill_stages(s, out);
 }
 
+static void fill_left_out(const struct forecast *f, struct api_forecast *out) {
+    struct forecast_left_out spans[API_LEFT_OUT_MAX];
+    out->left_out_count = forecast_left_out(f, spans, API_LEFT_OUT_MAX);
+    for (size_t i = 0; i < out->left_out_count; i++) {
+        out->left_out[i] =
+            (struct api_left_out){ spans[i].from_ms, spans[i].to_ms, spans[i].reason };
+    }
+}
+
 static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api_service *out) {
     const struct foresee *f = &s->foresee;
     struct accuracy_score score = accuracy_score(&f->accuracy);
@@ -73,6 +82,10 @@ static void fill_forecast(const struct controlled *s, int64_t now_ms, struct api
                       .in_band = score.in_band,
                       .under_bound = score.under_bound },
     };
+    if (f->forecast != NULL) {
+        out->forecast.knows = forecast_knows(f->forecast);
+        fill_left_out(f->forecast, &out->forecast);
+    }
 }
 
 static void fill_capacity(const struct controlled *s, unsigned serving, struct api_service *out) {

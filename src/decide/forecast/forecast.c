@@ -6,7 +6,9 @@
 
 #include "decide/forecast/blend.h"
 #include "decide/forecast/boost.h"
+#include "decide/forecast/cleaning.h"
 #include "decide/forecast/combination.h"
+#include "decide/forecast/forecast_options.h"
 #include "decide/forecast/spread.h"
 
 #define RUNGS_MAX 24            /* of the ladder of horizons */
@@ -18,6 +20,7 @@
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
+#define SURPRISE_ERRORS 4.0      /* more than so many usual ones is no measure of what is usual */
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
 
 /* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
@@ -55,17 +58,12 @@ struct forecast {
     struct effects effects;
     struct known known;
     struct boost boost;
+    struct cleaning cleaning;
+    struct combination before_burst[RUNGS_MAX];
     bool fractions; /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
 };
-
-void forecast_default_seasons(struct forecast_options *options) {
-    bool daily = options->step_ms >= MS_PER_DAY;
-    options->season_ms[0] = daily ? 7 * MS_PER_DAY : MS_PER_DAY;
-    options->season_ms[1] = daily ? 364 * MS_PER_DAY : 7 * MS_PER_DAY;
-    options->season_count = 2;
-}
 
 static void add_rung(struct forecast *f, uint32_t ahead) {
     struct rung *r = &f->rungs[f->rung_count++];
@@ -90,36 +88,6 @@ static void build_ladder(struct forecast *f) {
         ahead = fmax(ceil(ahead * RUNG_RATIO), ahead + 1);
     }
     add_rung(f, f->options.horizon_steps);
-}
-
-static size_t usable_seasons(const struct forecast_options *o, uint32_t *steps) {
-    size_t count = 0;
-    for (size_t i = 0; i < o->season_count; i++) {
-        int64_t season = (o->season_ms[i] + o->step_ms / 2) / o->step_ms;
-        if (season >= 2 && season <= FORECAST_HISTORY_STEPS_MAX / 2 &&
-            (count == 0 || season > steps[count - 1])) {
-            steps[count++] = (uint32_t)season;
-        }
-    }
-    return count;
-}
-
-static bool options_valid(const struct forecast_options *o, struct error *err) {
-    if (o->step_ms <= 0 || o->step_ms > 366 * MS_PER_DAY) {
-        return error_set(err, ERROR_INVALID, "expected a step between 1 ms and a year");
-    }
-    if (o->horizon_steps < 1 || o->horizon_steps > FORECAST_HORIZON_STEPS_MAX) {
-        return error_set(err, ERROR_INVALID, "expected a horizon of 1 to %d steps, found %u",
-                         FORECAST_HORIZON_STEPS_MAX, o->horizon_steps);
-    }
-    if (o->season_count > FORECAST_SEASONS_MAX) {
-        return error_set(err, ERROR_INVALID, "expected at most %d seasons", FORECAST_SEASONS_MAX);
-    }
-    if (o->history_steps > FORECAST_HISTORY_STEPS_MAX) {
-        return error_set(err, ERROR_LIMIT, "expected at most %d steps of history",
-                         FORECAST_HISTORY_STEPS_MAX);
-    }
-    return true;
 }
 
 static bool allocate_pledges(struct forecast *f) {
@@ -155,7 +123,7 @@ static bool allocate(struct forecast *f, size_t keep, struct error *err) {
 
 struct forecast *forecast_new(const struct forecast_options *options, struct error *err) {
     uint32_t steps[FORECAST_SEASONS_MAX];
-    if (!options_valid(options, err)) {
+    if (!forecast_options_valid(options, err)) {
         return NULL;
     }
     struct forecast *f = calloc(1, sizeof *f);
@@ -164,7 +132,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
         return NULL;
     }
     f->options = *options;
-    size_t seasons = usable_seasons(options, steps);
+    size_t seasons = forecast_options_seasons(options, steps);
     size_t longest = seasons > 0 ? steps[seasons - 1] : STEPS_WITHOUT_SEASON;
     f->season_steps = seasons > 0 ? steps[0] : STEPS_WITHOUT_SEASON;
     known_init(&f->known, options->step_ms);
@@ -174,6 +142,9 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
     effects_init(&f->effects, f->known.day_steps);
+    anomalies_init(&f->cleaning.anomalies, steps, seasons, f->rungs[f->effect_rung].ahead,
+                   (uint32_t)(MS_PER_HOUR / options->step_ms));
+    shift_init(&f->cleaning.shift, steps, seasons);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
@@ -295,6 +266,10 @@ struct sample {
     int64_t slot;
     double value;
     struct known_slot known;
+    double expected; /* without the calendar's factor, a season or less ago; NaN: nothing */
+    double scale;    /* of its error */
+    bool surprise;   /* perhaps no demand: no measure of what is usual */
+    bool leave;      /* no demand, as far as is known: who foresaw it is no better for that */
 };
 
 /* Judges what was said of this slot `ahead` steps ago. */
@@ -338,15 +313,21 @@ static void score_rung(struct forecast *f, size_t rung, const struct profile_val
     struct rung *r = &f->rungs[rung];
     double factor = s->known.given * s->known.learned;
     double said = combination_forecast(&r->combination, &f->members, forecasts);
-    combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
-    if (pledges_at(f, rung, s->slot - r->ahead)) {
-        judge_pledge(f, rung, s);
+    bool learn = !s->leave && !history_is_aside(&f->history, s->slot - r->ahead);
+    if (learn) {
+        combination_observe(&r->combination, &f->members, forecasts, factor, s->value);
     }
-    if (boost_wants(&f->boost, s->slot, r->ahead)) {
+    if (pledges_at(f, rung, s->slot - r->ahead)) {
+        judge_pledge(f, rung, s); /* errors are errors, whatever they come from */
+    }
+    if (learn && boost_wants(&f->boost, s->slot, r->ahead)) {
         learn_correction(f, r, s, profiles, said);
     }
     if (rung == f->effect_rung && !isnan(said)) {
-        spread_scale_observe(&f->scale, s->slot, said * factor, s->value);
+        double expected = said * factor, most = SURPRISE_ERRORS * s->scale * factor;
+        double value =
+            s->surprise ? fmin(fmax(s->value, expected - most), expected + most) : s->value;
+        spread_scale_observe(&f->scale, s->slot, expected, value);
     }
 }
 
@@ -354,7 +335,6 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     uint32_t computed_for = 0;
-    double expected = NAN;
     for (size_t i = 0; i < f->rung_count; i++) {
         struct rung *r = &f->rungs[i];
         if (s->slot < (int64_t)r->ahead) {
@@ -366,33 +346,101 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
         }
         members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
                         forecasts);
-        if (i == f->effect_rung) {
-            expected =
-                combination_forecast(&r->combination, &f->members, forecasts) * s->known.given;
-        }
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);
         }
     }
-    effects_observe(&f->effects, &s->known.active, expected, s->value);
+    effects_observe(&f->effects, &s->known.active, s->expected * s->known.given, s->value);
+}
+
+static void expect(const struct forecast *f, struct sample *s) {
+    const struct rung *r = &f->rungs[f->effect_rung];
+    struct profile_values profiles;
+    double forecasts[MEMBERS_MAX];
+    s->expected = NAN;
+    if (s->slot >= (int64_t)r->ahead) {
+        members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
+        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+                        forecasts);
+        s->expected = combination_forecast(&r->combination, &f->members, forecasts);
+    }
+    s->scale = spread_scale_at(&f->scale, s->slot, s->expected);
+}
+
+/* What was learned while a burst was followed is taken back when it is over. */
+static void guard_weights(struct forecast *f, const struct cleaning_verdict *v) {
+    for (size_t i = 0; i < f->rung_count && v->over; i++) {
+        f->rungs[i].combination = f->before_burst[i];
+    }
+    for (size_t i = 0; i < f->rung_count && v->begins; i++) {
+        f->before_burst[i] = f->rungs[i].combination;
+    }
+}
+
+/* By the calendar, of that day or of the one before or after: those have effects, too. */
+static bool explained(const struct forecast *f, const struct sample *s) {
+    if (s->known.active.len > 0 || fabs(s->known.given - 1) > 1e-9) {
+        return true;
+    }
+    bool may = f->known.calendar != NULL || f->known.regressor_count > 0;
+    for (int64_t side = -1; side <= 1 && may; side += 2) {
+        struct known_slot near;
+        known_look(&f->known, &f->effects, slot_ms(f, s->slot) + side * f->known.near_ms, 0, &near);
+        if (near.active.len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What of it may be learned. `ordinary`: without the calendar's part. */
+static enum cleaning_use clean(struct forecast *f, const struct sample *s, double ordinary) {
+    struct anomaly_sample sample = {
+        .slot = s->slot,
+        .value = ordinary,
+        .expected = s->expected,
+        .scale = s->scale,
+        .scale_usual = f->scale.mean_error,
+        .demand_usual = f->scale.mean_level,
+        .counts = !f->fractions,
+        .explained = explained(f, s),
+    };
+    struct cleaning_memory memory = { &f->members, &f->history, f->origins,
+                                      (size_t)f->options.horizon_steps + 1 };
+    struct cleaning_verdict v = cleaning_observe(&f->cleaning, &sample, &memory);
+    guard_weights(f, &v);
+    return v.use;
+}
+
+static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
+    double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
+    members_observe(&f->members, &f->history, slot, followed, origin_of(f, slot));
+    history_append(&f->history, ordinary);
+    if (use == CLEANING_LEAVE) {
+        history_set_aside(&f->history, slot, slot + 1, true);
+    }
 }
 
 static void observe_one(struct forecast *f, int64_t slot, double value) {
     double ordinary = NAN; /* what is left when the calendar's part is taken out */
+    enum cleaning_use use = CLEANING_LEARN;
     if (!isnan(value)) {
         struct sample s = { .slot = slot, .value = value };
         known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &s.known);
         double factor = s.known.given * s.known.learned;
         bool unknown = effects_unknown(&f->effects, &s.known.active);
-        score(f, &s, unknown);
         if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
             ordinary = value / factor;
         }
+        expect(f, &s);
+        use = clean(f, &s, ordinary);
+        s.surprise = use != CLEANING_LEARN;
+        s.leave = use == CLEANING_LEAVE;
+        score(f, &s, unknown);
         f->observed++;
         f->fractions |= value != floor(value);
     }
-    members_observe(&f->members, &f->history, slot, ordinary, origin_of(f, slot));
-    history_append(&f->history, ordinary);
+    take(f, slot, ordinary, use);
     f->boost.active = slot_ms(f, slot) >= f->options.trees_from_ms;
     boost_grow(&f->boost, slot);
     if (slot % f->reweigh_steps == 0) {
@@ -517,6 +565,29 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         }
     }
     return true;
+}
+
+const char *forecast_knows(const struct forecast *f) {
+    const struct members *m = &f->members;
+    if (f->observed == 0) {
+        return "nothing";
+    }
+    if (m->season_count == 0 || f->observed < m->season_steps[0]) {
+        return "level";
+    }
+    return f->observed < m->season_steps[m->season_count - 1] ? "season" : "seasons";
+}
+
+size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out, size_t most) {
+    struct anomaly_span spans[FORECAST_LEFT_OUT_MAX];
+    size_t len = anomalies_spans(&f->cleaning.anomalies, spans, FORECAST_LEFT_OUT_MAX);
+    size_t first = len > most ? len - most : 0;
+    for (size_t i = first; i < len; i++) {
+        out[i - first] =
+            (struct forecast_left_out){ slot_ms(f, spans[i].from), slot_ms(f, spans[i].to),
+                                        anomaly_name(spans[i].reason) };
+    }
+    return len - first;
 }
 
 struct forecast_health forecast_health(const struct forecast *f) {

@@ -5,7 +5,8 @@
  * the errors of the weighted forecast make the quantiles (split conformal, per rung of the ladder).
  * A combination that lost against seasonal naive is not used: then the naive one speaks.
  * Calendar: given multipliers are divided out of the past and multiplied onto the future; effects
- * without one are learned per kind. Missing (NaN) is not zero.
+ * without one are learned per kind. Missing (NaN) is not zero. Outages, bursts and stuck gauges in
+ * the past are no demand (anomalies.h).
  * Same code live (fed each step by the controller), in `tidegate forecast` and in `backtest`.
  * No clock, no I/O. Not here: reading files (record/series/), deciding (decide/autoscale/). */
 #pragma once
@@ -76,3 +77,15 @@ struct forecast_health {
     size_t scored;
 };
 struct forecast_health forecast_health(const struct forecast *f);
+
+/* How much of the past stands behind it: "nothing"; "level": less than a season, so that the last
+ * hours go on; "season": at least one of the shortest; "seasons": of each. */
+const char *forecast_knows(const struct forecast *f);
+
+#define FORECAST_LEFT_OUT_MAX 32
+struct forecast_left_out { /* of what is learned as demand: [from_ms, to_ms) */
+    int64_t from_ms, to_ms;
+    const char *reason; /* see anomaly_name */
+};
+/* The newest, oldest first; one that goes on is the last. Returns how many, at most `most`. */
+size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out, size_t most);

@@ -184,6 +184,8 @@ static bool answer_init(struct forecast_answer *a, const struct forecast_request
         ok = error_set(err, ERROR_INVALID, "%s: expected a recorded value before the origin",
                        r->series.name);
     }
+    a->knows = forecast_knows(f);
+    a->left_out_count = forecast_left_out(f, a->left_out, FORECAST_LEFT_OUT_MAX);
     forecast_free(f);
     return ok;
 }

@@ -48,6 +48,19 @@ static json_t *json_quantiles(const struct forecast_request *q, const double *nu
     return object;
 }
 
+static json_t *json_left_out(const struct recorded *r, const struct forecast_answer *a) {
+    json_t *spans = json_array();
+    for (size_t i = 0; i < a->left_out_count; i++) {
+        const struct forecast_left_out *span = &a->left_out[i];
+        char from[CLOCK_ISO8601_BYTES], to[CLOCK_ISO8601_BYTES];
+        series_format_time(r->series.clock, span->from_ms, from);
+        series_format_time(r->series.clock, span->to_ms, to);
+        json_array_append_new(
+            spans, json_pack("{s:s, s:s, s:s}", "from", from, "to", to, "reason", span->reason));
+    }
+    return spans;
+}
+
 void forecast_print_json(const struct forecast_request *q, const struct recorded *r,
                          const struct forecast_answer *a) {
     json_t *rows = json_array();
@@ -61,8 +74,9 @@ void forecast_print_json(const struct forecast_request *q, const struct recorded
         json_array_append_new(rows, row);
     }
     json_t *column = json_stringn(r->column->name.data, r->column->name.len);
-    print_and_free(json_pack("{s:o, s:f, s:o}", "column", column, "step_s",
-                             (double)r->step_ms / 1000, "rows", rows));
+    print_and_free(json_pack("{s:o, s:f, s:s, s:o, s:o}", "column", column, "step_s",
+                             (double)r->step_ms / 1000, "knows", a->knows, "left_out",
+                             json_left_out(r, a), "rows", rows));
 }
 
 bool forecast_plot(const struct forecast_request *q, const struct recorded *r,

@@ -18,6 +18,9 @@ struct forecast_request {
 struct forecast_answer {
     size_t first, steps;
     double *mean, *values; /* [steps], [steps * level_count] */
+    const char *knows;
+    struct forecast_left_out left_out[FORECAST_LEFT_OUT_MAX];
+    size_t left_out_count;
 };
 
 void forecast_print_csv(const struct forecast_request *q, const struct recorded *r,

@@ -30,6 +30,18 @@ static void assert_same(double a, double b) {
     assert_true((isnan(a) && isnan(b)) || fabs(a - b) < 1e-3 * fmax(1, fabs(b)));
 }
 
+/* What is set aside in the history is missing in the plain array; `recorded` remembers it. */
+static double recorded[LEN];
+
+static void set_some_aside(struct history *h, struct rand *r, int64_t oldest, int64_t len) {
+    int64_t from = len - (int64_t)rand_below(r, 300), to = from + (int64_t)rand_below(r, 80);
+    bool aside = rand_below(r, 2) == 0;
+    history_set_aside(h, from, to, aside);
+    for (int64_t i = from < oldest ? oldest : from; i < to && i < len; i++) {
+        plain[i] = aside ? (double)NAN : recorded[i];
+    }
+}
+
 static void history_against_its_twin(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -39,12 +51,19 @@ static void history_against_its_twin(void **state) {
         size_t keep = 50 + rand_below(&r, 200);
         assert_true(history_init(&h, keep));
         for (int64_t i = 0; i < LEN; i++) {
-            plain[i] = rand_below(&r, 5) == 0 ? NAN : 1000 * rand_unit(&r);
+            recorded[i] = plain[i] = rand_below(&r, 5) == 0 ? NAN : 1000 * rand_unit(&r);
             history_append(&h, plain[i]);
             int64_t oldest = (int64_t)h.base;
+            if (rand_below(&r, 10) == 0) {
+                set_some_aside(&h, &r, oldest, i + 1);
+            }
             assert_true(i + 1 - oldest >= (i + 1 < (int64_t)keep ? i + 1 : (int64_t)keep));
             int64_t at = (int64_t)rand_below(&r, LEN + 100) - 50;
-            assert_same(history_at(&h, at), at < oldest || at > i ? (double)NAN : plain[at]);
+            bool there = at >= oldest && at <= i;
+            assert_same(history_at(&h, at), there ? plain[at] : (double)NAN);
+            assert_same(history_recorded(&h, at), there ? recorded[at] : (double)NAN);
+            assert_int_equal(history_is_aside(&h, at),
+                             there && isnan(plain[at]) && !isnan(recorded[at]));
             int64_t to = at + rand_below(&r, 400);
             assert_same(history_mean(&h, at, to), plain_mean(at, to, oldest, i + 1));
         }
