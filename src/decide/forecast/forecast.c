@@ -241,7 +241,13 @@ static bool correction_init(const struct forecast *f, struct correction *c) {
     return true;
 }
 
-static double correct_by_line(const struct rung *r, const struct correction *c) {
+/* NaN at short leads: there the members follow the last minutes, and a band that is narrow because
+ * yesterday was smooth meets a crowd with too little in hand. */
+static double correct_by_line(const struct forecast *f, const struct rung *r,
+                              const struct correction *c) {
+    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
+        return NAN;
+    }
     return line_correct(&r->line, c->inputs, c->level, c->in.base);
 }
 
@@ -297,7 +303,7 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     c.in.base = mean;
     double line = NAN, lined = mean, trees = NAN;
     if (correction_init(f, &c)) {
-        line = correct_by_line(r, &c);
+        line = correct_by_line(f, r, &c);
         lined = blend_mix(&r->line_blend, mean, line);
         trees = correct_by_trees(f, &c);
     }
@@ -504,8 +510,8 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
         return point;
     }
     double trees = correct_by_trees(f, &c);
-    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(low_rung, &c));
-    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(high_rung, &c));
+    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
+    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
     point = low + at->part * (high - low);
     low = blend_mix(&low_rung->blend, point, trees);
     high = blend_mix(&high_rung->blend, point, trees);
