@@ -136,7 +136,7 @@ static void take_root(const struct line *l, double *root) {
 }
 
 void line_solve(struct line *l) {
-    double root[LINE_CELLS], half[LINE_INPUTS];
+    double root[LINE_CELLS], half[LINE_INPUTS] = { 0 };
     take_root(l, root);
     for (size_t i = 0; i < LINE_INPUTS; i++) {
         double sum = (double)l->targets[i];

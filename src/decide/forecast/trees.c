@@ -15,7 +15,7 @@
  * (16 bits), their weight and the weight of those above what is said (24 bits each, in units of
  * 1/WEIGHT_UNITS). At most 4,096 examples of a weight of at most 4,095 units. */
 typedef uint64_t bucket;
-#define WEIGHT_UNITS 128
+#define WEIGHT_UNITS 200
 #define WEIGHT_UNITS_MOST 4095.0F
 
 struct pair {
