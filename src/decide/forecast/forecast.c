@@ -135,6 +135,7 @@ static bool allocate_pledges(struct forecast *f) {
     for (size_t i = 0; i < f->rung_count; i++) {
         count += f->rungs[i].pledge_count;
     }
+    assert(count > 0);
     f->pledges = malloc(count * sizeof *f->pledges);
     if (f->pledges == NULL) {
         return false;

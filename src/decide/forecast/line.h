@@ -5,7 +5,7 @@
 #pragma once
 #include "decide/forecast/features.h"
 
-#define LINE_INPUTS 26
+#define LINE_INPUTS 25
 #define LINE_CELLS (LINE_INPUTS * (LINE_INPUTS + 1) / 2)
 
 struct line {
