@@ -9,6 +9,7 @@
 #include "decide/forecast/cleaning.h"
 #include "decide/forecast/combination.h"
 #include "decide/forecast/forecast_options.h"
+#include "decide/forecast/line.h"
 #include "decide/forecast/spread.h"
 
 #define RUNGS_MAX 24            /* of the ladder of horizons */
@@ -16,7 +17,9 @@
 #define MEMORY_SEASONS 14       /* short seasons that losses are remembered */
 #define SHORT_LEADS_A_SEASON 24 /* an hour of a day */
 #define PLEDGES_A_SEASON 50     /* at most: scoring what was said costs more than a sample */
-#define BLEND_SEASONS 42        /* … and how much trees helped */
+#define LINE_SEASONS 100        /* … and what they teach the line */
+#define LINE_SOLVES_A_SEASON 8
+#define BLEND_SEASONS 42 /* … and how much the line and trees helped */
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
 #define STEPS_WITHOUT_SEASON 100
@@ -27,8 +30,10 @@
  * effects, of the trees, must not flatter it. With the calendar's effects, without given
  * multipliers. */
 struct pledge {
-    float first, second,
-        said; /* the members' mean, what trees make of it, their blend; NaN: none */
+    float mean, line, trees; /* of the members, and what a line and trees make of it; NaN: none */
+    float lined, said;       /* the mean blended with the line's, and that with the trees' */
+    float level;             /* what the line saw */
+    float inputs[LINE_INPUTS];
 };
 
 /* One horizon of the ladder: who is trusted there, and how far off it was. */
@@ -36,7 +41,8 @@ struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
-    struct blend blend; /* of the combination and its correction by trees */
+    struct line line;               /* corrects the combination, as trees do */
+    struct blend line_blend, blend; /* of the combination and the line; of both and trees */
     struct spread spread;
     struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
     uint32_t pledge_count;
@@ -52,7 +58,7 @@ struct forecast {
     struct origin *origins; /* ring of the last horizon_steps + 1 */
     struct rung rungs[RUNGS_MAX];
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
-    uint32_t reweigh_steps, pledge_steps;
+    uint32_t reweigh_steps, solve_steps, pledge_steps;
     struct pledge *pledges; /* of all rungs */
     struct spread_scale scale;
     struct effects effects;
@@ -72,6 +78,8 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     r->fade = members_fade(&f->members, ahead);
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
     double pledges = season / f->pledge_steps; /* in a season */
+    line_init(&r->line, LINE_SEASONS * pledges);
+    blend_init(&r->line_blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
     blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
     spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps,
                 ahead <= season / SHORT_LEADS_A_SEASON);
@@ -95,12 +103,13 @@ static bool allocate_pledges(struct forecast *f) {
     for (size_t i = 0; i < f->rung_count; i++) {
         count += f->rungs[i].pledge_count;
     }
+    assert(count > 0);
     f->pledges = malloc(count * sizeof *f->pledges);
     if (f->pledges == NULL) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        f->pledges[i] = (struct pledge){ NAN, NAN, NAN };
+        f->pledges[i] = (struct pledge){ .said = NAN, .line = NAN };
     }
     struct pledge *next = f->pledges;
     for (size_t i = 0; i < f->rung_count; i++) {
@@ -138,6 +147,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     known_init(&f->known, options->step_ms);
     f->pledge_steps = f->season_steps / PLEDGES_A_SEASON + 1;
     f->reweigh_steps = f->season_steps / 96 + 1;
+    f->solve_steps = f->season_steps / LINE_SOLVES_A_SEASON + 1;
     members_init(&f->members, steps, seasons);
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
@@ -186,33 +196,42 @@ static struct origin *origin_of(const struct forecast *f, int64_t slot) {
     return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
 }
 
-/* What trees make of one rung's forecast, and what they could learn from it. */
+/* What a slot's forecast is corrected from: `in->base` is the members' mean, with the calendar's
+ * effects. False where nothing can be said. */
 struct correction {
-    double level, base; /* without trees, with the calendar's effects; NaN: nothing can be said */
-    uint8_t bytes[FEATURES];
+    struct features_input in;
+    double level;
+    float inputs[LINE_INPUTS];
 };
 
-static void prepare_correction(const struct forecast *f, const struct features_input *in,
-                               double said, struct correction *c) {
-    c->level = features_level(&f->members, &f->history, in->slot - in->ahead);
-    c->base = said * in->learned;
-    if (!isnan(c->base) && !isnan(c->level)) {
-        struct features_input with_base = *in;
-        with_base.base = c->base;
-        features_fill(&with_base, c->level, c->bytes);
-    } else {
-        c->base = NAN;
+static bool correction_init(const struct forecast *f, struct correction *c) {
+    c->level = features_level(&f->members, &f->history, c->in.slot - c->in.ahead);
+    if (isnan(c->in.base) || isnan(c->level)) {
+        return false;
     }
+    line_inputs(&c->in, c->level, c->inputs);
+    return true;
 }
 
-/* In the unit of the members: without the calendar's factor. NaN without a model. */
-static double corrected(const struct forecast *f, const struct features_input *in,
-                        const struct correction *c) {
-    const struct trees *model = boost_model(&f->boost);
-    if (model == NULL || isnan(c->base)) {
+/* NaN at short leads: there the members follow the last minutes, and a band that is narrow because
+ * yesterday was smooth meets a crowd with too little in hand. */
+static double correct_by_line(const struct forecast *f, const struct rung *r,
+                              const struct correction *c) {
+    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
         return NAN;
     }
-    return boost_correct(model, c->bytes, c->level, c->base) / in->learned;
+    return line_correct(&r->line, c->inputs, c->level, c->in.base);
+}
+
+/* NaN without a model. */
+static double correct_by_trees(const struct forecast *f, const struct correction *c) {
+    const struct trees *model = boost_model(&f->boost);
+    uint8_t bytes[FEATURES];
+    if (model == NULL) {
+        return NAN;
+    }
+    features_fill(&c->in, c->level, bytes);
+    return boost_correct(model, bytes, c->level, c->in.base);
 }
 
 static struct features_input features_of(const struct forecast *f, int64_t slot, uint32_t ahead,
@@ -251,15 +270,22 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
     members_predict(&f->members, &profiles, origin_of(f, origin_slot), r->fade, forecasts);
     known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &known);
-    double first = combination_forecast(&r->combination, &f->members, forecasts), second = NAN;
-    if (boost_model(&f->boost) != NULL && !isnan(first)) {
-        struct features_input in = features_of(f, slot, r->ahead, &profiles, known.learned);
-        struct correction c;
-        prepare_correction(f, &in, first, &c);
-        second = corrected(f, &in, &c);
+    double mean = combination_forecast(&r->combination, &f->members, forecasts) * known.learned;
+    struct correction c = { .in = features_of(f, slot, r->ahead, &profiles, known.learned) };
+    c.in.base = mean;
+    double line = NAN, lined = mean, trees = NAN;
+    if (correction_init(f, &c)) {
+        line = correct_by_line(f, r, &c);
+        lined = blend_mix(&r->line_blend, mean, line);
+        trees = correct_by_trees(f, &c);
     }
-    *p = (struct pledge){ (float)(first * known.learned), (float)(second * known.learned),
-                          (float)(blend_mix(&r->blend, first, second) * known.learned) };
+    p->mean = (float)mean;
+    p->line = (float)line;
+    p->lined = (float)lined;
+    p->trees = (float)trees;
+    p->said = (float)blend_mix(&r->blend, lined, trees);
+    p->level = (float)c.level;
+    memcpy(p->inputs, c.inputs, sizeof p->inputs);
 }
 
 struct sample {
@@ -280,7 +306,11 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
     if (isnan(said)) {
         return;
     }
-    blend_observe(&r->blend, (double)p->first * given, (double)p->second * given, s->value);
+    blend_observe(&r->line_blend, (double)p->mean * given, (double)p->line * given, s->value);
+    blend_observe(&r->blend, (double)p->lined * given, (double)p->trees * given, s->value);
+    if (!isnan(p->line)) {
+        line_learn(&r->line, p->inputs, (double)p->level, (double)p->mean, s->value / given);
+    }
     double scale = spread_scale_at(&f->scale, s->slot, said);
     if (rung == f->effect_rung) {
         double q90 = said + spread_quantile(&r->spread, 0.9) * scale;
@@ -298,11 +328,12 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
 
 static void learn_correction(struct forecast *f, const struct rung *r, const struct sample *s,
                              const struct profile_values *profiles, double said) {
-    struct correction c;
-    struct features_input in = features_of(f, s->slot, r->ahead, profiles, s->known.learned);
-    prepare_correction(f, &in, said, &c);
-    if (!isnan(c.base)) {
-        boost_learn(&f->boost, s->slot, r->ahead, c.bytes, c.level, c.base,
+    struct correction c = { .in = features_of(f, s->slot, r->ahead, profiles, s->known.learned) };
+    uint8_t bytes[FEATURES];
+    c.in.base = said * s->known.learned;
+    if (correction_init(f, &c)) {
+        features_fill(&c.in, c.level, bytes);
+        boost_learn(&f->boost, s->slot, r->ahead, bytes, c.level, c.in.base,
                     s->value / s->known.given);
     }
 }
@@ -449,6 +480,9 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
         }
     }
     for (size_t i = 0; i < f->rung_count; i++) {
+        if ((uint64_t)(slot + (int64_t)i) % f->solve_steps == 0) {
+            line_solve(&f->rungs[i].line);
+        }
         if (pledges_at(f, i, slot)) {
             make_pledge(f, i, slot);
         }
@@ -519,16 +553,18 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
     if (isnan(point)) {
         return fmax(f->members.recent_fast, 0);
     }
-    struct features_input in = features_of(f, slot, ahead, &profiles, learned);
-    if (boost_model(&f->boost) != NULL) {
-        struct correction c;
-        prepare_correction(f, &in, point, &c);
-        double second = corrected(f, &in, &c);
-        low = blend_mix(&low_rung->blend, point, second);
-        high = blend_mix(&high_rung->blend, point, second);
-        point = low + at->part * (high - low);
+    struct correction c = { .in = features_of(f, slot, ahead, &profiles, learned) };
+    c.in.base = point * learned;
+    if (!correction_init(f, &c)) {
+        return point;
     }
-    return point;
+    double trees = correct_by_trees(f, &c);
+    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
+    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
+    point = low + at->part * (high - low);
+    low = blend_mix(&low_rung->blend, point, trees);
+    high = blend_mix(&high_rung->blend, point, trees);
+    return (low + at->part * (high - low)) / learned;
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,

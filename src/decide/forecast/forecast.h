@@ -1,8 +1,9 @@
 /* Forecast: demand of the next steps as calibrated quantiles, learned online, sample by sample.
  * Members (seasonal naive, seasonal profiles over several seasons corrected by the recent level,
  * day shape times weekday, persistence) predict at a ladder of horizons; each new sample scores
- * what every member would have said that many steps ago. Their recent losses make the weights, and
- * the errors of the weighted forecast make the quantiles (split conformal, per rung of the ladder).
+ * what every member would have said that many steps ago. Their recent losses make the weights; a
+ * line and trees correct the weighted mean as far as that has helped, and the errors of what was
+ * said make the quantiles (split conformal, per rung of the ladder).
  * A combination that lost against seasonal naive is not used: then the naive one speaks.
  * Calendar: given multipliers are divided out of the past and multiplied onto the future; effects
  * without one are learned per kind. Missing (NaN) is not zero. Outages, bursts and stuck gauges in

@@ -11,9 +11,12 @@
 #define BUCKET_BITS 2 /* of a byte that splits ignore */
 #define BUCKETS (256 >> BUCKET_BITS)
 
-/* A bucket of a histogram, added up by one instruction: half of the time of a tree went there. */
-typedef float bucket __attribute__((vector_size(16)));
-enum { GRADIENT, WEIGHT, COUNT };
+/* What the examples of a bucket add up to, in one word, so that each costs one addition: how many
+ * (16 bits), their weight and the weight of those above what is said (24 bits each, in units of
+ * 1/WEIGHT_UNITS). At most 4,096 examples of a weight of at most 4,095 units. */
+typedef uint64_t bucket;
+#define WEIGHT_UNITS 200
+#define WEIGHT_UNITS_MOST 4095.0F
 
 struct pair {
     float value, weight;
@@ -22,15 +25,18 @@ struct pair {
 struct trees_scratch {
     bucket bucket[FEATURES][BUCKETS];
     struct pair *pairs, *residuals;
+    bucket *alone;           /* each example's own */
     uint16_t *order, *other; /* examples of the bag, node by node */
 };
 
 struct trees_scratch *trees_scratch_new(size_t capacity) {
-    struct trees_scratch *s = calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + 4));
+    struct trees_scratch *s =
+        calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + sizeof(bucket) + 4));
     if (s != NULL) {
         s->pairs = (struct pair *)(s + 1);
         s->residuals = s->pairs + capacity;
-        s->order = (uint16_t *)(s->residuals + capacity);
+        s->alone = (bucket *)(s->residuals + capacity);
+        s->order = (uint16_t *)(s->alone + capacity);
         s->other = s->order + capacity;
     }
     return s;
@@ -97,26 +103,42 @@ struct growth {
     size_t feature_count;
 };
 
+static bucket bucket_of(struct pair residual) {
+    float units = fminf(fmaxf(residual.weight * WEIGHT_UNITS, 2), WEIGHT_UNITS_MOST);
+    bucket weight = (bucket)units;
+    bucket above = residual.value > 0 ? weight : residual.value < 0 ? 0 : weight / 2;
+    return (bucket)1 << 48 | weight << 24 | above;
+}
+
+static size_t count_of(bucket b) {
+    return b >> 48;
+}
+
+static float weight_of(bucket b) {
+    return (float)(b >> 24 & 0xffffff) / WEIGHT_UNITS;
+}
+
+/* Weight above less weight below. */
+static float gradient_of(bucket b) {
+    return 2 * (float)(b & 0xffffff) / WEIGHT_UNITS - weight_of(b);
+}
+
 static void fill_buckets(const struct growth *g, const uint16_t *members, size_t len) {
     for (size_t f = 0; f < g->feature_count; f++) {
         memset(g->scratch->bucket[f], 0, sizeof g->scratch->bucket[f]);
     }
     for (size_t i = 0; i < len; i++) {
         const uint8_t *bytes = g->examples->of[members[i]].bytes;
-        struct pair residual = g->scratch->residuals[members[i]];
-        float weight = residual.weight;
-        float gradient = residual.value > 0 ? weight : residual.value < 0 ? -weight : 0;
-        const bucket one = { gradient, weight, 1 };
-        bucket *buckets = g->scratch->bucket[0];
-        for (size_t f = 0; f < g->feature_count; f++, buckets += BUCKETS) {
-            size_t byte = bytes[g->features[f]];
-            buckets[byte >> BUCKET_BITS] += one;
+        bucket alone = g->scratch->alone[members[i]];
+        for (size_t f = 0; f < g->feature_count; f++) {
+            g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS] += alone;
         }
     }
 }
 
-static float gain_of(float gradient, float weight) {
-    return gradient * gradient / (weight + LEAF_WEIGHT);
+static float gain_of(bucket b) {
+    float gradient = gradient_of(b);
+    return gradient * gradient / (weight_of(b) + LEAF_WEIGHT);
 }
 
 /* The best split of a node into `tree`; false when none is worth it. */
@@ -125,25 +147,18 @@ static bool choose_split(const struct growth *g, size_t node, size_t len) {
     bool found = false;
     for (size_t f = 0; f < g->feature_count; f++) {
         const bucket *buckets = g->scratch->bucket[f];
-        float gradient = 0, weight = 0, left_gradient = 0, left_weight = 0;
-        size_t left = 0;
+        bucket all = 0, left = 0;
         for (int i = 0; i < BUCKETS; i++) {
-            gradient += buckets[i][GRADIENT];
-            weight += buckets[i][WEIGHT];
+            all += buckets[i];
         }
-        float whole = gain_of(gradient, weight) * 1.0001F + 1e-6F;
+        float whole = gain_of(all) * 1.0001F + 1e-6F;
         for (int i = 0; i < BUCKETS - 1; i++) {
-            if (buckets[i][COUNT] == 0) {
+            left += buckets[i];
+            if (buckets[i] == 0 || count_of(left) < LEAF_EXAMPLES_MIN ||
+                len - count_of(left) < LEAF_EXAMPLES_MIN) {
                 continue;
             }
-            left_gradient += buckets[i][GRADIENT];
-            left_weight += buckets[i][WEIGHT];
-            left += (size_t)buckets[i][COUNT];
-            if (left < LEAF_EXAMPLES_MIN || len - left < LEAF_EXAMPLES_MIN) {
-                continue;
-            }
-            float gain = gain_of(left_gradient, left_weight) +
-                         gain_of(gradient - left_gradient, weight - left_weight) - whole;
+            float gain = gain_of(left) + gain_of(all - left) - whole;
             if (gain > best) {
                 best = gain;
                 found = true;
@@ -223,6 +238,7 @@ void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scrat
             e->of[i].score = 0;
         }
         scratch->residuals[i] = (struct pair){ e->of[i].target - e->of[i].score, e->of[i].weight };
+        scratch->alone[i] = bucket_of(scratch->residuals[i]);
         if ((mix_bits(e->of[i].hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
             scratch->order[bag++] = (uint16_t)i;
         }
