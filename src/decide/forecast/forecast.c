@@ -1,23 +1,14 @@
-#include "decide/forecast/forecast.h"
+/* Life and learning: what each value that comes teaches. */
+#include "decide/forecast/forecast_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "decide/forecast/blend.h"
-#include "decide/forecast/boost.h"
-#include "decide/forecast/cleaning.h"
-#include "decide/forecast/combination.h"
-#include "decide/forecast/forecast_options.h"
-#include "decide/forecast/line.h"
-#include "decide/forecast/spread.h"
-
-#define RUNGS_MAX 24            /* of the ladder of horizons */
-#define RUNG_RATIO 1.7          /* one to the next */
-#define MEMORY_SEASONS 14       /* short seasons that losses are remembered */
-#define SHORT_LEADS_A_SEASON 24 /* an hour of a day */
-#define PLEDGES_A_SEASON 50     /* at most: scoring what was said costs more than a sample */
-#define LINE_SEASONS 100        /* … and what they teach the line */
+#define RUNG_RATIO 1.7      /* one to the next */
+#define MEMORY_SEASONS 14   /* short seasons that losses are remembered */
+#define PLEDGES_A_SEASON 50 /* at most: scoring what was said costs more than a sample */
+#define LINE_SEASONS 100    /* … and what they teach the line */
 #define LINE_SOLVES_A_SEASON 8
 #define BLEND_SEASONS 42 /* … and how much the line and trees helped */
 #define BLEND_SEASONS_ENOUGH 3
@@ -25,51 +16,6 @@
 #define STEPS_WITHOUT_SEASON 100
 #define SURPRISE_ERRORS 4.0      /* more than so many usual ones is no measure of what is usual */
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
-
-/* What was forecast, kept until it can be judged: whatever was learned meanwhile, of weights, of
- * effects, of the trees, must not flatter it. With the calendar's effects, without given
- * multipliers. */
-struct pledge {
-    float mean, line, trees; /* of the members, and what a line and trees make of it; NaN: none */
-    float lined, said;       /* the mean blended with the line's, and that with the trees' */
-    float level;             /* what the line saw */
-    float inputs[LINE_INPUTS];
-};
-
-/* One horizon of the ladder: who is trusted there, and how far off it was. */
-struct rung {
-    uint32_t ahead;
-    struct member_fade fade;
-    struct combination combination;
-    struct line line;               /* corrects the combination, as trees do */
-    struct blend line_blend, blend; /* of the combination and the line; of both and trees */
-    struct spread spread;
-    struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
-    uint32_t pledge_count;
-};
-
-struct forecast {
-    struct forecast_options options;
-    int64_t first_ms;  /* of slot 0 */
-    int64_t next_slot; /* the first not yet seen */
-    uint32_t season_steps;
-    struct members members;
-    struct history history; /* without what the calendar explains */
-    struct origin *origins; /* ring of the last horizon_steps + 1 */
-    struct rung rungs[RUNGS_MAX];
-    size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
-    uint32_t reweigh_steps, solve_steps, pledge_steps;
-    struct pledge *pledges; /* of all rungs */
-    struct spread_scale scale;
-    struct effects effects;
-    struct known known;
-    struct boost boost;
-    struct cleaning cleaning;
-    struct combination before_burst[RUNGS_MAX];
-    bool fractions; /* some value was no whole number: not counts */
-    size_t observed, scored;
-    double covered90;
-};
 
 static void add_rung(struct forecast *f, uint32_t ahead) {
     struct rung *r = &f->rungs[f->rung_count++];
@@ -188,67 +134,6 @@ bool forecast_add_regressor(struct forecast *f, const double *values, size_t len
     return true;
 }
 
-static int64_t slot_ms(const struct forecast *f, int64_t slot) {
-    return f->first_ms + slot * f->options.step_ms;
-}
-
-static struct origin *origin_of(const struct forecast *f, int64_t slot) {
-    return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
-}
-
-/* What a slot's forecast is corrected from: `in->base` is the members' mean, with the calendar's
- * effects. False where nothing can be said. */
-struct correction {
-    struct features_input in;
-    double level;
-    float inputs[LINE_INPUTS];
-};
-
-static bool correction_init(const struct forecast *f, struct correction *c) {
-    c->level = features_level(&f->members, &f->history, c->in.slot - c->in.ahead);
-    if (isnan(c->in.base) || isnan(c->level)) {
-        return false;
-    }
-    line_inputs(&c->in, c->level, c->inputs);
-    return true;
-}
-
-/* NaN at short leads: there the members follow the last minutes, and a band that is narrow because
- * yesterday was smooth meets a crowd with too little in hand. */
-static double correct_by_line(const struct forecast *f, const struct rung *r,
-                              const struct correction *c) {
-    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
-        return NAN;
-    }
-    return line_correct(&r->line, c->inputs, c->level, c->in.base);
-}
-
-/* NaN without a model. */
-static double correct_by_trees(const struct forecast *f, const struct correction *c) {
-    const struct trees *model = boost_model(&f->boost);
-    uint8_t bytes[FEATURES];
-    if (model == NULL) {
-        return NAN;
-    }
-    features_fill(&c->in, c->level, bytes);
-    return boost_correct(model, bytes, c->level, c->in.base);
-}
-
-static struct features_input features_of(const struct forecast *f, int64_t slot, uint32_t ahead,
-                                         const struct profile_values *profiles, double learned) {
-    return (struct features_input){
-        .members = &f->members,
-        .history = &f->history,
-        .known = &f->known,
-        .origin = origin_of(f, slot - ahead),
-        .profiles = profiles,
-        .slot = slot,
-        .slot_ms = slot_ms(f, slot),
-        .ahead = ahead,
-        .learned = learned,
-    };
-}
-
 /* Rungs take turns. */
 static bool pledges_at(const struct forecast *f, size_t rung, int64_t origin_slot) {
     return (uint64_t)(origin_slot + (int64_t)rung) % f->pledge_steps == 0;
@@ -268,10 +153,10 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     double forecasts[MEMBERS_MAX];
     int64_t slot = origin_slot + r->ahead;
     members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
-    members_predict(&f->members, &profiles, origin_of(f, origin_slot), r->fade, forecasts);
-    known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &known);
+    members_predict(&f->members, &profiles, forecast_origin(f, origin_slot), r->fade, forecasts);
+    known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), 0, &known);
     double mean = combination_forecast(&r->combination, &f->members, forecasts) * known.learned;
-    struct correction c = { .in = features_of(f, slot, r->ahead, &profiles, known.learned) };
+    struct correction c = { .in = forecast_features(f, slot, r->ahead, &profiles, known.learned) };
     c.in.base = mean;
     double line = NAN, lined = mean, trees = NAN;
     if (correction_init(f, &c)) {
@@ -328,7 +213,8 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
 
 static void learn_correction(struct forecast *f, const struct rung *r, const struct sample *s,
                              const struct profile_values *profiles, double said) {
-    struct correction c = { .in = features_of(f, s->slot, r->ahead, profiles, s->known.learned) };
+    struct correction c = { .in = forecast_features(f, s->slot, r->ahead, profiles,
+                                                    s->known.learned) };
     uint8_t bytes[FEATURES];
     c.in.base = said * s->known.learned;
     if (correction_init(f, &c)) {
@@ -375,7 +261,7 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
             members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
-        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+        members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
                         forecasts);
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);
@@ -391,7 +277,7 @@ static void expect(const struct forecast *f, struct sample *s) {
     s->expected = NAN;
     if (s->slot >= (int64_t)r->ahead) {
         members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
-        members_predict(&f->members, &profiles, origin_of(f, s->slot - r->ahead), r->fade,
+        members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
                         forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
     }
@@ -416,7 +302,8 @@ static bool explained(const struct forecast *f, const struct sample *s) {
     bool may = f->known.calendar != NULL || f->known.regressor_count > 0;
     for (int64_t side = -1; side <= 1 && may; side += 2) {
         struct known_slot near;
-        known_look(&f->known, &f->effects, slot_ms(f, s->slot) + side * f->known.near_ms, 0, &near);
+        known_look(&f->known, &f->effects, forecast_slot_ms(f, s->slot) + side * f->known.near_ms,
+                   0, &near);
         if (near.active.len > 0) {
             return true;
         }
@@ -445,7 +332,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
 
 static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
     double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
-    members_observe(&f->members, &f->history, slot, followed, origin_of(f, slot));
+    members_observe(&f->members, &f->history, slot, followed, forecast_origin(f, slot));
     history_append(&f->history, ordinary);
     if (use == CLEANING_LEAVE) {
         history_set_aside(&f->history, slot, slot + 1, true);
@@ -457,7 +344,7 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
     enum cleaning_use use = CLEANING_LEARN;
     if (!isnan(value)) {
         struct sample s = { .slot = slot, .value = value };
-        known_look(&f->known, &f->effects, slot_ms(f, slot), 0, &s.known);
+        known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), 0, &s.known);
         double factor = s.known.given * s.known.learned;
         bool unknown = effects_unknown(&f->effects, &s.known.active);
         if (!unknown && factor >= FACTOR_UNINFORMATIVE) {
@@ -472,7 +359,7 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
         f->fractions |= value != floor(value);
     }
     take(f, slot, ordinary, use);
-    f->boost.active = slot_ms(f, slot) >= f->options.trees_from_ms;
+    f->boost.active = forecast_slot_ms(f, slot) >= f->options.trees_from_ms;
     boost_grow(&f->boost, slot);
     if (slot % f->reweigh_steps == 0) {
         for (size_t i = 0; i < f->rung_count; i++) {
@@ -516,121 +403,5 @@ bool forecast_observe(struct forecast *f, int64_t at_ms, double value) {
 }
 
 int64_t forecast_next_ms(const struct forecast *f) {
-    return f->next_slot == 0 ? 0 : slot_ms(f, f->next_slot);
-}
-
-size_t forecast_observed(const struct forecast *f) {
-    return f->observed;
-}
-
-/* Between two rungs everything is interpolated along the logarithm of the horizon. */
-struct place {
-    size_t low, high;
-    double part; /* of high */
-};
-
-static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, size_t from) {
-    size_t low = from;
-    while (low + 1 < f->rung_count && f->rungs[low + 1].ahead <= ahead) {
-        low++;
-    }
-    size_t high = low + 1 < f->rung_count ? low + 1 : low;
-    double a = f->rungs[low].ahead, b = f->rungs[high].ahead;
-    return (struct place){ low, high, high == low ? 0 : log(ahead / a) / log(b / a) };
-}
-
-static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
-                             const struct place *at, double learned) {
-    struct profile_values profiles;
-    double forecasts[MEMBERS_MAX];
-    members_profiles(&f->members, &f->history, slot, ahead, &profiles);
-    members_predict(&f->members, &profiles, origin_of(f, f->next_slot - 1),
-                    members_fade(&f->members, ahead), forecasts);
-    const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
-    double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
-    double high = combination_forecast(&high_rung->combination, &f->members, forecasts);
-    double point = low + at->part * (high - low);
-    if (isnan(point)) {
-        return fmax(f->members.recent_fast, 0);
-    }
-    struct correction c = { .in = features_of(f, slot, ahead, &profiles, learned) };
-    c.in.base = point * learned;
-    if (!correction_init(f, &c)) {
-        return point;
-    }
-    double trees = correct_by_trees(f, &c);
-    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
-    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
-    point = low + at->part * (high - low);
-    low = blend_mix(&low_rung->blend, point, trees);
-    high = blend_mix(&high_rung->blend, point, trees);
-    return (low + at->part * (high - low)) / learned;
-}
-
-bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
-                      double *mean, double *values) {
-    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
-    assert(steps <= f->options.horizon_steps);
-    assert(quantiles.len <= FORECAST_QUANTILES_MAX);
-    if (isnan(f->members.recent_fast)) {
-        return false;
-    }
-    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
-    for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t q = 0; q < quantiles.len; q++) {
-            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
-        }
-    }
-    struct place at = { 0 };
-    for (size_t i = 0; i < steps; i++) {
-        uint32_t ahead = (uint32_t)i + 1;
-        int64_t slot = f->next_slot + (int64_t)i;
-        struct known_slot e;
-        known_look(&f->known, &f->effects, slot_ms(f, slot), f->options.lead_ms, &e);
-        at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, slot, ahead, &at, e.learned);
-        double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
-        for (size_t q = 0; q < quantiles.len; q++) {
-            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
-            double value = (point + error * scale) * e.given * e.learned;
-            floor = fmax(floor, f->fractions ? value : round(value));
-            values[i * quantiles.len + q] = floor;
-        }
-        if (mean != NULL) {
-            mean[i] = point * e.given * e.learned;
-        }
-    }
-    return true;
-}
-
-const char *forecast_knows(const struct forecast *f) {
-    const struct members *m = &f->members;
-    if (f->observed == 0) {
-        return "nothing";
-    }
-    if (m->season_count == 0 || f->observed < m->season_steps[0]) {
-        return "level";
-    }
-    return f->observed < m->season_steps[m->season_count - 1] ? "season" : "seasons";
-}
-
-size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out, size_t most) {
-    struct anomaly_span spans[FORECAST_LEFT_OUT_MAX];
-    size_t len = anomalies_spans(&f->cleaning.anomalies, spans, FORECAST_LEFT_OUT_MAX);
-    size_t first = len > most ? len - most : 0;
-    for (size_t i = first; i < len; i++) {
-        out[i - first] =
-            (struct forecast_left_out){ slot_ms(f, spans[i].from), slot_ms(f, spans[i].to),
-                                        anomaly_name(spans[i].reason) };
-    }
-    return len - first;
-}
-
-struct forecast_health forecast_health(const struct forecast *f) {
-    const struct combination *c = &f->rungs[f->effect_rung].combination;
-    return (struct forecast_health){
-        .loss_ratio = combination_loss_ratio(c, &f->members),
-        .coverage90_ratio = f->scored > 0 ? f->covered90 : (double)NAN,
-        .scored = f->scored,
-    };
+    return f->next_slot == 0 ? 0 : forecast_slot_ms(f, f->next_slot);
 }
