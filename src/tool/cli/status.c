@@ -74,8 +74,8 @@ static void print_service(const json_t *s, bool color, FILE *to) {
 static void print_volume(const json_t *v, bool color, FILE *to) {
     const char *state = ask_text(v, "state", "");
     bool well = strcmp(state, "fine") == 0 || strcmp(state, "unknown") == 0;
-    fprintf(to, "%s  %s%s%s  %s\n", ask_text(v, "path", ""), color && !well ? "\033[31m" : "", state,
-            color && !well ? "\033[0m" : "", ask_text(v, "text", ""));
+    fprintf(to, "%s  %s%s%s  %s\n", ask_text(v, "path", ""), color && !well ? "\033[31m" : "",
+            state, color && !well ? "\033[0m" : "", ask_text(v, "text", ""));
 }
 
 void status_print(const json_t *status, bool color, FILE *to) {
