@@ -5,6 +5,7 @@
 #define OUTAGE_ERRORS 4.0
 #define OUTAGE_OVER_RATIO 0.7
 #define OUTAGE_OVER_ERRORS 1.5
+#define BURST_SEASON_LEAST 24 /* steps: a day that stands out may be anything */
 #define BURST_RATIO 1.8
 #define BURST_ERRORS 6.0
 #define BURST_OVER_RATIO 1.3
@@ -60,7 +61,9 @@ void anomalies_init(struct anomalies *a, const uint32_t *season_steps, size_t se
     }
     int64_t season = a->season_steps[0], quarter = season / 4;
     a->outage_steps = least_one(season / 2);
-    a->burst_steps = least_one(quarter < reach_steps ? quarter : reach_steps);
+    a->burst_steps = season < BURST_SEASON_LEAST ? 0
+                     : quarter < reach_steps     ? quarter
+                                                 : reach_steps;
     a->level_keep = 1 - 1 / fmax((double)season / LEVEL_SHARE, 1.5);
     a->enough = a->season_steps[a->season_count - 1] + a->season_steps[0];
 }
@@ -217,7 +220,7 @@ static enum anomaly_reason suspicion(struct anomalies *a, const struct history *
     bool high = is_high(s, r->high, BURST_RATIO, BURST_ERRORS) &&
                 s->value - r->high > fmax(usual, BURST_SHARE * demand);
     double jump = s->value / s->expected / a->ratio_before; /* NaN: not known, may be */
-    high = high && !(jump < JUMP_RATIO);
+    high = high && !(jump < JUMP_RATIO) && a->burst_steps > 0;
     if ((!low && !high) || shift_over(a, s, v) || comes_again(a, h, s, r, high, v)) {
         return ANOMALY_NONE;
     }

@@ -27,7 +27,9 @@ static void shift_level(const struct shift_found *found, int64_t slot,
 static void look_for_shift(struct cleaning *c, const struct anomaly_verdict *v,
                            const struct anomaly_sample *s, const struct cleaning_memory *m) {
     struct shift_found found = { v->shift_from, v->shift_ratio };
-    bool quiet = !s->explained && v->suspect == ANOMALY_NONE && v->left_out.from == v->left_out.to;
+    c->explained = s->explained ? s->slot : c->explained;
+    bool apart = s->slot - c->explained > shift_reach_steps(&c->shift);
+    bool quiet = apart && v->suspect == ANOMALY_NONE && v->left_out.from == v->left_out.to;
     if (found.ratio > 0) {
         shift_level(&found, s->slot, m);
     } else if (quiet && shift_find(&c->shift, m->history, s->slot, &found)) {

@@ -25,6 +25,10 @@ void shift_init(struct shift *s, const uint32_t *season_steps, size_t season_cou
     }
 }
 
+int64_t shift_reach_steps(const struct shift *s) {
+    return (LAGS + 1) * s->lag;
+}
+
 /* How much more there is than some seasons before: the middle one's word, and the most careful
  * one's (0: they differ on the direction). NaN: not enough is known. */
 struct change {

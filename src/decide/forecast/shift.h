@@ -18,5 +18,7 @@ struct shift_found {
 };
 
 void shift_init(struct shift *s, const uint32_t *season_steps, size_t season_count);
+/* So far back it looks. */
+int64_t shift_reach_steps(const struct shift *s);
 /* `h` ends before the slot. True when a new level has just been found. */
 bool shift_find(struct shift *s, const struct history *h, int64_t slot, struct shift_found *out);
