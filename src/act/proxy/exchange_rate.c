@@ -134,7 +134,7 @@ static void note_fields(struct exchange *x, const struct standing *all, unsigned
         return;
     }
     char *policy = arena_alloc(&x->arena, policy_bytes);
-    char *standing = arena_alloc(&x->arena, count * STANDING_BYTES);
+    char *standing = arena_alloc(&x->arena, (size_t)count * STANDING_BYTES);
     if (policy == NULL || standing == NULL) {
         return;
     }
