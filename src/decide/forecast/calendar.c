@@ -121,7 +121,8 @@ bool calendar_read(struct calendar *c, const char *path, struct calendar_window 
 }
 
 bool calendar_is_ordinary(const struct calendar_event *event) {
-    return slice_equal(event->kind, SLICE(CALENDAR_HOLIDAY)) || event->multiplier <= 1;
+    return slice_equal(event->kind, SLICE(CALENDAR_HOLIDAY)) ||
+           slice_starts_with(event->kind, SLICE(CALENDAR_HOLIDAY ": ")) || event->multiplier <= 1;
 }
 
 bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinary,

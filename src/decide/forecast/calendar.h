@@ -19,8 +19,11 @@
 #define CALENDAR_BYTES_MAX (16u << 20)
 #define CALENDAR_RECURRENCES_MAX 5000 /* instances tried of one RRULE */
 #define CALENDAR_MULTIPLIER_MAX 1000.0
-#define CALENDAR_HOLIDAY "holiday" /* the kind of public holidays */
-#define CALENDAR_KINDS_MAX 32      /* further kinds share the last */
+#define CALENDAR_HOLIDAY "holiday" /* the kind of public holidays; of others "holiday: NAME" */
+/* What calendar_add_holidays knows. */
+#define CALENDAR_COUNTRIES                                                                         \
+    "AT, AU, BE, CA, CH, CZ, DE, ES, FI, FR, GB, IT, NL, NO, PL, PT, SE, US, shopping or paydays"
+#define CALENDAR_KINDS_MAX 32 /* further kinds share the last */
 
 struct calendar_event {
     int64_t start_ms, end_ms;       /* end is exclusive, > start */
@@ -79,10 +82,12 @@ bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinar
 /* No campaign: a holiday, or something that makes demand smaller. */
 bool calendar_is_ordinary(const struct calendar_event *event);
 
-/* Public holidays of a country by rule (DE AT GB US FR AU), whole days of the clock of the series,
- * kind "holiday", multiplier to be learned. Fails with ERROR_INVALID naming the countries known. */
+/* Public holidays of a country, or other days, by rule: one of CALENDAR_COUNTRIES; whole days of
+ * the clock of the series, kind "holiday", multiplier to be learned. Fails with ERROR_INVALID
+ * naming the countries known. */
 bool calendar_add_holidays(struct calendar *c, struct slice country, struct calendar_window window,
                            struct error *err);
+/* One of CALENDAR_COUNTRIES. */
 bool calendar_country_known(struct slice country);
 
 /* Product of the given multipliers over [from_ms, to_ms), each by the share of the slot it covers;

@@ -36,8 +36,7 @@ bool demand_config_check(struct demand_config *c, struct error *err) {
     for (size_t i = 0; i < c->holiday_count; i++) {
         if (!calendar_country_known(c->holidays[i])) {
             return error_set(err, ERROR_INVALID,
-                             "holidays: expected countries of DE, AT, GB, US, FR, "
-                             "AU, found '%.*s'",
+                             "holidays: expected " CALENDAR_COUNTRIES ", found '%.*s'",
                              SLICE_ARG(c->holidays[i]));
         }
     }
@@ -150,7 +149,8 @@ static const struct config_field fields[] = {
       .help = "calendar of campaigns on another server, iCalendar or CSV" },
     { "holidays", CONFIG_SLICE, DEMAND(holidays), .many = true, .items_max = DEMAND_HOLIDAYS_MAX,
       .count_offset = DEMAND(holiday_count),
-      .help = "countries whose public holidays matter: DE, AT, GB, US, FR, AU" },
+      .help =
+          "countries whose public holidays matter, and other days by rule: " CALENDAR_COUNTRIES },
     { "history", CONFIG_PATH, DEMAND(history),
       .help = "CSV of requests per interval from before Tidegate: taken in when the store knows "
               "nothing yet" },

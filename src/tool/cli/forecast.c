@@ -29,7 +29,7 @@ static const char help[] =
     "  --origin TIME        forecast from here on; later rows count as known ahead only\n"
     "                       (default: after the last recorded value)\n"
     "  --events FILE        iCalendar or CSV start,end,name,kind,multiplier\n"
-    "  --holidays CC[,CC]   public holidays by rule: DE AT GB US FR AU\n"
+    "  --holidays CC[,CC]   public holidays by rule, also `shopping` and `paydays`\n"
     "  --quantiles Q,…      default 0.1,0.5,0.9\n"
     "  --season D           a season, at most twice (default: a day and a week)\n"
     "  --evaluate           instead: accuracy at rolling origins, seasonal naive beside it\n"

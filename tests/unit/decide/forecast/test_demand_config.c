@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "decide/forecast/calendar.h"
 #include "decide/forecast/demand_config.h"
 
 static void defaults_are_sound(void **state) {
@@ -27,7 +28,7 @@ static void what_does_not_fit_is_said(void **state) {
         { "step", "step: expected a duration of 1s to 1d", 10, 86400000, { "DE", 2 } },
         { "season", "seasons: expected 2 to 800000 steps of 60 s", 60000, 60000, { "DE", 2 } },
         { "country",
-          "holidays: expected countries of DE, AT, GB, US, FR, AU, found 'ZZ'",
+          "holidays: expected " CALENDAR_COUNTRIES ", found 'ZZ'",
           60000,
           86400000,
           { "ZZ", 2 } },

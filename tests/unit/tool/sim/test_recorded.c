@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "decide/forecast/calendar.h"
 #include "tool/sim/recorded.h"
 
 static void schedules_are_told_from_history(void **state) {
@@ -32,7 +33,7 @@ static void errors_are_those_of_the_input(void **state) {
     struct error err = { 0 };
     struct recorded_options o = { .path = "tests/data/bike_share_8weeks.csv", .holidays = "DE,XX" };
     assert_false(recorded_init(&r, &o, &err));
-    assert_string_equal(err.text, "'XX': expected a country of DE, AT, GB, US, FR, AU");
+    assert_string_equal(err.text, "'XX': expected " CALENDAR_COUNTRIES);
     o = (struct recorded_options){ .path = "tests/data/bike_share_8weeks.csv", .column = "cars" };
     assert_false(recorded_init(&r, &o, &err));
     assert_non_null(strstr(err.text, "expected a numeric column named 'cars'"));
