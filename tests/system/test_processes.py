@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from lib.backend import Backend
 from lib.load import Load
 from lib.tidegate import Tidegate, alive, free_port, run_cli, wait_until
 
@@ -150,6 +151,26 @@ def test_reload_closes_no_connection(tidegate):
     one.wait_serving(4)
     assert one.status()["plan"] > plan
     load.stop()
+    assert load.failures() == []
+
+
+def test_a_fleet_becomes_addresses_and_processes_again_and_nobody_notices(tidegate):
+    """Those that were go when the others serve; not before, and not never."""
+    one = tidegate(CONFIG)
+    settled(one)
+    head, rest = CONFIG.split("    fleet: process\n")
+    routes = rest[rest.index("routes:"):]
+    elsewhere, load = Backend("elsewhere"), Load(one.port, 50, threads=8).start()
+    one.write_config(f"{head}    fleet: static\n    endpoints: [\"{elsewhere.address}\"]\n{routes}")
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+    wait_until(lambda: [i["id"] for i in one.instances()] == [elsewhere.address], 30, f"only it is left\n{one.log()}")
+    wait_until(lambda: elsewhere.requests, 10, "it serves")
+    one.write_config(CONFIG)
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+    wait_until(lambda: elsewhere.address not in [i["id"] for i in one.instances()], 30, f"it is gone\n{one.log()}")
+    settled(one)
+    load.stop()
+    elsewhere.stop()
     assert load.failures() == []
 
 

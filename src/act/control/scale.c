@@ -18,11 +18,19 @@ bool member_is_outdated(const struct controller *c, const struct member *m) {
             strcmp(m->instance->version, fleet_version(c->fleet, m->instance->service)) != 0);
 }
 
+/* Of before the fleet's kind was changed, from processes of ours to addresses or back: it serves
+ * until those that are configured now do, and counts as none of them. */
+static bool is_former(const struct controller *c, const struct member *m) {
+    bool fixed = c->services[m->instance->service].config->fleet.kind == FLEET_STATIC;
+    return fixed != (m->instance->pid == 0);
+}
+
 static struct census count(const struct controller *c, unsigned service) {
     struct census census = { 0 };
     for (unsigned i = 0; i < PLAN_ENDPOINTS_MAX; i++) {
         const struct member *m = &c->members[i];
-        if (m->instance == NULL || m->instance->service != service || m->leaving) {
+        if (m->instance == NULL || m->instance->service != service || m->leaving ||
+            is_former(c, m)) {
             continue;
         }
         census.serving += m->state == ENDPOINT_SERVING;
@@ -46,7 +54,8 @@ static struct told scale_told(unsigned service, const char *action, const char *
 static struct member *find_warm(struct controller *c, unsigned service) {
     struct member *found = NULL;
     EACH_MEMBER(c, m, service) {
-        bool usable = m->state == ENDPOINT_WARM && !m->leaving && m->instance->healthy;
+        bool usable =
+            m->state == ENDPOINT_WARM && !m->leaving && m->instance->healthy && !is_former(c, m);
         if (usable &&
             (found == NULL || (member_is_outdated(c, found) && !member_is_outdated(c, m)))) {
             found = m;
@@ -71,7 +80,7 @@ static struct member *find_surplus(struct controller *c, unsigned service,
                                    enum endpoint_state state) {
     struct member *found = NULL;
     EACH_MEMBER(c, m, service) {
-        if (m->state != state || m->leaving) {
+        if (m->state != state || m->leaving || is_former(c, m)) {
             continue;
         }
         bool better = found == NULL ||
@@ -177,6 +186,25 @@ static void remove_surplus(struct controller *c, unsigned service, uint32_t want
     }
 }
 
+/* Those who have taken over are as many as are wanted; of addresses, half of those that there are:
+ * one that is down must not keep the former ones for ever. */
+static void drain_former(struct controller *c, unsigned service, uint32_t wanted) {
+    struct census now = count(c, service);
+    bool fixed = c->services[service].config->fleet.kind == FLEET_STATIC;
+    bool enough = fixed ? now.serving > 0 && now.serving >= now.starting : now.serving >= wanted;
+    if (!enough) {
+        return;
+    }
+    EACH_MEMBER(c, m, service) {
+        if (!m->leaving && is_former(c, m)) {
+            const struct told told = scale_told(service, "drain", m->instance->id);
+            tell(c, &told, "%s finishes what it has and ends: the service's instances are %s now",
+                 m->instance->id, fixed ? "somebody else's" : "ours");
+            member_drain(c, m, "others have its place");
+        }
+    }
+}
+
 void scale_fill(struct controller *c, unsigned service) {
     const struct controlled *s = &c->services[service];
     if (!s->used || s->config->fleet.kind == FLEET_STATIC || c->stopping) {
@@ -236,10 +264,10 @@ void scale_service(struct controller *c, unsigned service) {
     foresee_decide(&s->foresee, clock_unix_ms(), now.serving,
                    coming < now.starting ? coming : now.starting);
     s->decided = true;
-    if (s->config->fleet.kind == FLEET_STATIC) {
-        return; /* it is as large as it is */
+    if (s->config->fleet.kind != FLEET_STATIC) { /* that is as large as it is */
+        tell_decision(c, service);
+        scale_fill(c, service);
+        remove_surplus(c, service, s->foresee.decision.instances, spares);
     }
-    tell_decision(c, service);
-    scale_fill(c, service);
-    remove_surplus(c, service, s->foresee.decision.instances, spares);
+    drain_former(c, service, s->foresee.decision.instances);
 }

@@ -106,7 +106,10 @@ void static_refresh(struct fleet *fleet, unsigned service) {
     struct fleet_service *s = &fleet->services[service];
     size_t seen_count = 0;
     bool all = true;
-    if (s->config != NULL && s->config->kind == FLEET_STATIC) {
+    if (s->config != NULL && s->config->kind != FLEET_STATIC) {
+        return; /* the controller lets go of those that were, once others serve */
+    }
+    if (s->config != NULL) {
         s->trouble[0] = '\0';
         for (size_t i = 0; i < s->config->endpoint_len; i++) {
             all &= add_endpoint(fleet, service, &s->config->endpoints[i], seen, &seen_count);
