@@ -2,6 +2,7 @@
 when that is not the same."""
 import ctypes
 import errno
+import contextlib
 import os
 import pathlib
 import re
@@ -45,8 +46,11 @@ def refuse_io_uring(number):
 def io_uring_works():
     """Whether this machine has it at all: else there is nothing to choose."""
     with Service() as service, Proxy(service.port) as proxy:
-        return bool([link for link in os.listdir(f"/proc/{proxy.worker_pid}/fd")
-                     if "io_uring" in os.readlink(f"/proc/{proxy.worker_pid}/fd/{link}")])
+        def target(link):
+            with contextlib.suppress(FileNotFoundError):    # closed since it was listed
+                return os.readlink(f"/proc/{proxy.worker_pid}/fd/{link}")
+            return ""
+        return any("io_uring" in target(link) for link in os.listdir(f"/proc/{proxy.worker_pid}/fd"))
 
 
 @pytest.fixture
