@@ -1,8 +1,8 @@
 """Which I/O backend a worker has: as the configuration says, as the kernel allows, and what it says
 when that is not the same."""
+import contextlib
 import ctypes
 import errno
-import contextlib
 import os
 import pathlib
 import re

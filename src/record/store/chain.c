@@ -35,18 +35,17 @@ static void add_number(struct text *t, const char *name, double value) {
     add(t, name, number);
 }
 
-static void hash_text(const uint8_t before[CHAIN_HASH_BYTES], const struct text *t,
+static bool hash_text(const uint8_t before[CHAIN_HASH_BYTES], const struct text *t,
                       uint8_t out[CHAIN_HASH_BYTES]) {
     uint8_t input[CHAIN_HASH_BYTES + TEXT_BYTES];
     unsigned len = 0;
     memcpy(input, before, CHAIN_HASH_BYTES);
     memcpy(input + CHAIN_HASH_BYTES, t->data, t->len);
-    int done = EVP_Digest(input, CHAIN_HASH_BYTES + t->len, out, &len, EVP_sha256(), NULL);
-    assert(done == 1 && len == CHAIN_HASH_BYTES);
-    (void)done;
+    return EVP_Digest(input, CHAIN_HASH_BYTES + t->len, out, &len, EVP_sha256(), NULL) == 1 &&
+           len == CHAIN_HASH_BYTES;
 }
 
-void chain_hash_decision(const uint8_t before[CHAIN_HASH_BYTES], const struct decision *d,
+bool chain_hash_decision(const uint8_t before[CHAIN_HASH_BYTES], const struct decision *d,
                          uint8_t out[CHAIN_HASH_BYTES]) {
     struct text t = { .data = "decided\n", .len = strlen("decided\n") };
     add_integer(&t, "id", d->id);
@@ -60,16 +59,16 @@ void chain_hash_decision(const uint8_t before[CHAIN_HASH_BYTES], const struct de
     add_number(&t, "worth", d->worth);
     add_number(&t, "noticed_ms", d->noticed_ms);
     add_number(&t, "healed_ms", d->healed_ms);
-    hash_text(before, &t, out);
+    return hash_text(before, &t, out);
 }
 
-void chain_hash_healed(const uint8_t before[CHAIN_HASH_BYTES], const struct store_healed *healed,
+bool chain_hash_healed(const uint8_t before[CHAIN_HASH_BYTES], const struct store_healed *healed,
                        uint8_t out[CHAIN_HASH_BYTES]) {
     struct text t = { .data = "healed\n", .len = strlen("healed\n") };
     add_integer(&t, "decision", healed->decision_id);
     add_number(&t, "noticed_ms", healed->noticed_ms);
     add_number(&t, "healed_ms", healed->healed_ms);
-    hash_text(before, &t, out);
+    return hash_text(before, &t, out);
 }
 
 void chain_hex(const uint8_t hash[CHAIN_HASH_BYTES], char out[CHAIN_HEX_BYTES]) {

@@ -13,8 +13,9 @@
 #define CHAIN_HASH_BYTES 32
 #define CHAIN_HEX_BYTES (2 * CHAIN_HASH_BYTES + 1)
 
-void chain_hash_decision(const uint8_t before[CHAIN_HASH_BYTES], const struct decision *d,
+/* Both fail only when memory is out: the hash itself needs some. */
+bool chain_hash_decision(const uint8_t before[CHAIN_HASH_BYTES], const struct decision *d,
                          uint8_t out[CHAIN_HASH_BYTES]);
-void chain_hash_healed(const uint8_t before[CHAIN_HASH_BYTES], const struct store_healed *healed,
+bool chain_hash_healed(const uint8_t before[CHAIN_HASH_BYTES], const struct store_healed *healed,
                        uint8_t out[CHAIN_HASH_BYTES]);
 void chain_hex(const uint8_t hash[CHAIN_HASH_BYTES], char out[CHAIN_HEX_BYTES]);

@@ -33,19 +33,24 @@ static void broken(struct store_chain *chain, int64_t id, const char *problem) {
     snprintf(chain->problem, sizeof chain->problem, "%s", problem);
 }
 
-/* Hashes what the link of this row should stand for; false when the row is not there. */
-static bool hash_row(sqlite3_stmt *row, const uint8_t before[CHAIN_HASH_BYTES],
-                     uint8_t out[CHAIN_HASH_BYTES]) {
+enum hashing { HASHED, ROW_GONE, MEMORY_OUT };
+
+static enum hashing hashing_of(bool hashed) {
+    return hashed ? HASHED : MEMORY_OUT;
+}
+
+/* Hashes what the link of this row should stand for. */
+static enum hashing hash_row(sqlite3_stmt *row, const uint8_t before[CHAIN_HASH_BYTES],
+                             uint8_t out[CHAIN_HASH_BYTES]) {
     const char *event = (const char *)sqlite3_column_text(row, COLUMN_EVENT);
     if (event != NULL && strcmp(event, "decided") == 0 &&
         sqlite3_column_type(row, 0) != SQLITE_NULL) {
         struct decision d;
         if (!sqlite_take_decision(row, &d)) {
             memset(out, 0xff, CHAIN_HASH_BYTES); /* longer than we write: fits no link */
-            return true;
+            return HASHED;
         }
-        chain_hash_decision(before, &d, out);
-        return true;
+        return hashing_of(chain_hash_decision(before, &d, out));
     }
     if (event != NULL && strcmp(event, "healed") == 0 &&
         sqlite3_column_type(row, COLUMN_HEALED_DECISION) != SQLITE_NULL) {
@@ -54,20 +59,24 @@ static bool hash_row(sqlite3_stmt *row, const uint8_t before[CHAIN_HASH_BYTES],
             .noticed_ms = sqlite_take_number(row, COLUMN_HEALED_NOTICED),
             .healed_ms = sqlite_take_number(row, COLUMN_HEALED_HEALED),
         };
-        chain_hash_healed(before, &healed, out);
-        return true;
+        return hashing_of(chain_hash_healed(before, &healed, out));
     }
-    return false;
+    return ROW_GONE;
 }
 
-/* One link; `hash` goes on to it. False when the chain breaks here. */
+/* One link; `hash` goes on to it. False when the chain breaks here, or (`chain` is whole still) for
+ * want of memory. */
 static bool check_link(sqlite3_stmt *row, uint8_t hash[CHAIN_HASH_BYTES],
                        struct store_chain *chain) {
     uint8_t expected[CHAIN_HASH_BYTES];
     int64_t id = sqlite3_column_int64(row, COLUMN_DECISION);
+    enum hashing hashing = hash_row(row, hash, expected);
+    if (hashing == MEMORY_OUT) {
+        return false;
+    }
     if (sqlite3_column_int64(row, COLUMN_SEQUENCE) != (int64_t)chain->rows + 1) {
         broken(chain, id, "links before this one were removed");
-    } else if (!hash_row(row, hash, expected)) {
+    } else if (hashing == ROW_GONE) {
         broken(chain, id, "the row behind the link was removed");
     } else if (sqlite3_column_bytes(row, COLUMN_HASH) != CHAIN_HASH_BYTES ||
                memcmp(sqlite3_column_blob(row, COLUMN_HASH), expected, CHAIN_HASH_BYTES) != 0) {
@@ -92,8 +101,11 @@ bool sqlite_verify_chain(void *self, struct store_chain *chain, struct error *er
     while (row != NULL && (code = sqlite3_step(row)) == SQLITE_ROW &&
            check_link(row, hash, chain)) {
     }
-    bool read = row != NULL && (code == SQLITE_DONE || code == SQLITE_ROW);
-    if (row != NULL && !read) {
+    bool unhashed = code == SQLITE_ROW && chain->whole;
+    bool read = row != NULL && !unhashed && (code == SQLITE_DONE || code == SQLITE_ROW);
+    if (unhashed) {
+        (void)error_set(err, ERROR_SYSTEM, "memory is out");
+    } else if (row != NULL && !read) {
         sqlite_fail(s, code, err);
     }
     sqlite3_finalize(row);

@@ -207,7 +207,9 @@ static bool write_decision(struct sqlite_store *s, const struct decision *given,
         return false;
     }
     struct link next = { .sequence = last->sequence + 1 };
-    chain_hash_decision(last->hash, &d, next.hash);
+    if (!chain_hash_decision(last->hash, &d, next.hash)) {
+        return error_set(err, ERROR_SYSTEM, "memory is out");
+    }
     *last = next;
     return write_link(s, &next, "decided", d.id, err);
 }
@@ -227,7 +229,9 @@ static bool write_healed(struct sqlite_store *s, const struct store_healed *heal
         return false;
     }
     struct link next = { .sequence = last->sequence + 1 };
-    chain_hash_healed(last->hash, healed, next.hash);
+    if (!chain_hash_healed(last->hash, healed, next.hash)) {
+        return error_set(err, ERROR_SYSTEM, "memory is out");
+    }
     *last = next;
     return write_link(s, &next, "healed", healed->decision_id, err);
 }
