@@ -184,22 +184,26 @@ static void keep_what_runs_when_a_name_is_not_known(void **state) {
     assert_int_equal(count_instances(f), 2);
 }
 
+/* It is the controller that lets those go that were, once others serve. */
 static void become_processes_and_back(void **state) {
     struct fixture *f = *state;
     struct fleet_config processes = f->config;
     set_endpoints(f, 1);
     WAIT_FOR(f, f->heard.ready == 1);
+    struct instance *former = fleet_first(f->fleet);
     struct fleet_config keep = f->config;
     f->config = processes;
     f->config.kind = FLEET_PROCESS;
     fleet_set_service(f->fleet, 0, "shop", &f->config);
-    WAIT_FOR(f, f->heard.exits == 1);
     struct instance *started = fleet_start(f->fleet, 0);
     assert_non_null(started);
     WAIT_FOR(f, f->heard.ready == 2);
+    assert_int_equal(f->heard.exits, 0);
+    fleet_stop(f->fleet, former);
+    WAIT_FOR(f, f->heard.exits == 1);
     fleet_set_service(f->fleet, 0, "shop", &keep);
     WAIT_FOR(f, f->heard.ready == 3);
-    assert_int_equal(f->heard.exits, 1); /* it is the controller that stops processes */
+    assert_int_equal(f->heard.exits, 1);
     assert_int_equal(started->phase, INSTANCE_READY);
 }
 
