@@ -12,7 +12,7 @@
 struct cleaning {
     struct anomalies anomalies;
     struct shift shift;
-    int64_t explained; /* the last slot by a calendar: its effect would look like a level */
+    int64_t explained;         /* the last slot by a calendar: its effect would look like a level */
     struct members before;     /* what was known before the suspect slots */
     struct members before_run; /* … before values that are all equal */
 };
