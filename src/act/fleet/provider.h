@@ -74,7 +74,8 @@ void instance_watch_health(struct instance *instance);
 /* process.c: watches a running process, started or adopted. */
 bool process_attach(struct fleet *fleet, struct instance *instance, struct error *err);
 
-/* static.c */
+/* static.c. Of a service that is configured as something else now it leaves all as they are: the
+ * controller lets go of them, once others serve. */
 void static_refresh(struct fleet *fleet, unsigned service);
 
 /* sample.c */

@@ -40,7 +40,8 @@ bool evidence_is_cold(const struct service *service, const struct endpoint *endp
 uint16_t evidence_trial(struct service *service, const struct exchange *exchange);
 /* What is sent there now shows whether it is well: an answer that says it is not is nobody's. */
 bool evidence_is_on_trial(const struct endpoint *endpoint);
-/* Its last second is the service's only bad one: a failure is probably its own. */
+/* The others of its service answer well: a failure of it is probably its own. Looks at all of them:
+ * not for every answer. */
 bool evidence_is_outlier(const struct service *service, uint16_t endpoint);
 
 /* ---- life ---- */

@@ -153,7 +153,8 @@ bool attempt_is_retried(struct attempt *a, uint16_t status, const struct http_he
     struct retry_facts facts = facts_of(x, RETRY_STATUS);
     facts.status = status;
     facts.says_when = says_when(head);
-    facts.outlier = status == 500 && evidence_is_outlier(x->service, a->endpoint);
+    facts.outlier = status == 500 && facts.repeatable && facts.attempts == 1 &&
+                    evidence_is_outlier(x->service, a->endpoint);
     if (!retry_is_wanted(&x->service->plan.retry, &facts)) {
         return false;
     }

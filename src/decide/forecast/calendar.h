@@ -83,8 +83,8 @@ bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinar
 bool calendar_is_ordinary(const struct calendar_event *event);
 
 /* Public holidays of a country, or other days, by rule: one of CALENDAR_COUNTRIES; whole days of
- * the clock of the series, kind "holiday", multiplier to be learned. Fails with ERROR_INVALID
- * naming the countries known. */
+ * the clock of the series, kind CALENDAR_HOLIDAY, multiplier to be learned. Fails with
+ * ERROR_INVALID naming the countries known. */
 bool calendar_add_holidays(struct calendar *c, struct slice country, struct calendar_window window,
                            struct error *err);
 /* One of CALENDAR_COUNTRIES. */
