@@ -293,6 +293,7 @@ def test_idle_connections_are_closed_with_a_word():
         proxy.get("/")
         peer = proxy.service.peers[0]
         proxy.wait(lambda v: v["upstream_open"] == 0, 8)
+        wait_until(lambda: peer.goaways, 5, "the service has read the word")
         assert [code for _, code in peer.goaways] == [0]
 
 
