@@ -108,9 +108,10 @@ void harness_print_vitals(const struct vitals *all, pid_t first,
            total(all, &w->connections_open), total(all, &w->upstream_open),
            total(all, &w->upstream_opened), total(all, &w->h2_connections),
            total(all, &w->h2_floods));
-    printf("\"client_refused\":%llu,\"client_gave_way\":%llu,\"client_handshakes_refused\":%llu,",
-           total(all, &w->client_refused), total(all, &w->client_gave_way),
-           total(all, &w->client_handshakes_refused));
+    printf("\"client_held\":%llu,\"client_refused\":%llu,\"client_gave_way\":%llu,"
+           "\"client_handshakes_refused\":%llu,",
+           total(all, &w->client_held), total(all, &w->client_refused),
+           total(all, &w->client_gave_way), total(all, &w->client_handshakes_refused));
     print_service(all);
     printf("\"handshakes_full\":%llu,\"handshakes_resumed\":%llu,\"proxy_headers_refused\":%llu,"
            "\"handshake_failures\":{",

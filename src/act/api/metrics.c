@@ -43,6 +43,8 @@
       "client connections closed at a limit")                                                      \
     X(client_refused, COUNTER, "tidegate_client_connections_refused_total",                        \
       "connections closed because their address had as many as one may have")                      \
+    X(client_held, COUNTER, "tidegate_client_connections_held_total",                              \
+      "connections kept waiting for a second because their address had as many as one may have")   \
     X(client_gave_way, COUNTER, "tidegate_client_connections_gave_way_total",                      \
       "idle connections closed for a new one of the same address")                                 \
     X(client_handshakes_refused, COUNTER, "tidegate_client_handshakes_refused_total",              \

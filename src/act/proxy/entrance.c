@@ -1,6 +1,7 @@
-/* PROXY_HEADER ──▶ HANDSHAKE ──▶ session
- *        └────────────┴────────▲
- * States are left out that the listener does not ask for. */
+/* [held] ──▶ PROXY_HEADER ──▶ HANDSHAKE ──▶ session
+ *                   └────────────┴────────▲
+ * States are left out that the listener does not ask for; held is a connection whose client has too
+ * many, before it is looked at once more (tarpit.h). */
 #include "act/proxy/entrance.h"
 
 #include <assert.h>
@@ -103,18 +104,21 @@ void connection_free_spares(struct worker *w) {
 
 /* ---- whose it is ---- */
 
+/* One that has just been opened, or used, does not: a flood that opens anew what was closed would
+ * have us open and close without end. */
+#define GIVES_WAY_AFTER_US 500000
+
 /* At its limit the client's oldest connection that carries nothing gives way. */
 static bool make_room(struct worker *w, const struct client *client) {
     if (client->connections <= w->limits.connections_per_client) {
         return true;
     }
     LIST_EACH(&client->sessions, link, saved) {
-        if (session_give_way(link)) {
+        if (session_give_way(link, GIVES_WAY_AFTER_US)) {
             vitals_add(&w->own->client_gave_way, 1);
             return true;
         }
     }
-    vitals_add(&w->own->client_refused, 1);
     return false;
 }
 
@@ -199,6 +203,7 @@ static size_t on_data(struct socket *socket, struct slice data) {
         leave(w, e->who.client);
         client_info_init(&e->who, &header.source, 11);
         if (!enter(w, &e->who, &header.source)) {
+            vitals_add(&w->own->client_refused, 1);
             socket_close(socket);
             return data.len;
         }
@@ -276,36 +281,22 @@ static void find_local(struct entrance *e) {
     }
 }
 
-/* By a reset: nothing of it stays, neither here nor in the kernel. */
-static void refuse(int fd) {
-    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    close(fd);
-}
-
-void entrance_accept(struct worker *w, unsigned listener, int fd, const struct address *peer) {
-    const struct front *front = &w->fronts[listener];
-    if (front->tls && front->server == NULL) {
-        count_failure(w, TLS_FAILURE_OTHER);
-        close(fd);
-        return;
-    }
-    struct client_info who;
-    client_info_init(&who, peer, 11);
-    bool may = enter(w, &who, peer);
-    struct entrance *e = may ? connection_new(w) : NULL;
+/* The client of `who` has room for it. */
+static void admit(struct worker *w, const struct front *front, int fd,
+                  const struct client_info *who, const struct address *peer) {
+    struct entrance *e = connection_new(w);
     if (e == NULL) {
-        refuse(fd);
-        leave(w, who.client);
+        tarpit_reset(fd);
+        leave(w, who->client);
         return;
     }
     if (!socket_accept(&e->socket, w->loop, fd, &entrance_handler, NULL)) {
         give_back(w, e); /* the descriptor is closed */
-        leave(w, who.client);
+        leave(w, who->client);
         return;
     }
     e->worker = w;
-    e->who = who;
+    e->who = *who;
     e->server = front->tls ? tls_server_hold(front->server) : NULL;
     find_local(e);
     list_append(&w->entrances, &e->link);
@@ -321,7 +312,52 @@ void entrance_accept(struct worker *w, unsigned listener, int fd, const struct a
     }
 }
 
+/* False: its client has too many; the descriptor is still the caller's. */
+static bool let_in(struct worker *w, unsigned listener, int fd, const struct address *peer) {
+    const struct front *front = &w->fronts[listener];
+    if (front->tls && front->server == NULL) {
+        count_failure(w, TLS_FAILURE_OTHER);
+        close(fd);
+        return true;
+    }
+    struct client_info who;
+    client_info_init(&who, peer, 11);
+    if (!enter(w, &who, peer)) {
+        leave(w, who.client);
+        return false;
+    }
+    admit(w, front, fd, &who, peer);
+    return true;
+}
+
+static void refuse(struct worker *w, int fd) {
+    vitals_add(&w->own->client_refused, 1);
+    tarpit_reset(fd);
+}
+
+void entrance_accept(struct worker *w, unsigned listener, int fd, const struct address *peer) {
+    if (let_in(w, listener, fd, peer)) {
+        return;
+    }
+    if (tarpit_hold(&w->tarpit, fd, listener)) {
+        vitals_add(&w->own->client_held, 1);
+    } else {
+        refuse(w, fd);
+    }
+}
+
+void entrance_held_over(void *worker, int fd, uint32_t listener) {
+    struct worker *w = worker;
+    struct address peer = { .len = sizeof peer.storage };
+    if (getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) != 0) {
+        close(fd); /* the client has reset it */
+    } else if (!let_in(w, listener, fd, &peer)) {
+        refuse(w, fd);
+    }
+}
+
 void entrance_drain(struct worker *w) {
+    tarpit_empty(&w->tarpit);
     LIST_EACH(&w->entrances, link, saved) {
         socket_close(&LIST_ITEM(link, struct entrance, link)->socket);
     }

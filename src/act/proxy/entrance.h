@@ -10,11 +10,14 @@
 struct client;
 struct worker;
 
-/* A connection of worker->listeners[listener]; closes it when it cannot be served. */
+/* A connection of worker->listeners[listener]. One whose client has as many as it may have is held
+ * for a second (tarpit.h), then served or reset; what cannot be served is closed. */
 void entrance_accept(struct worker *worker, unsigned listener, int fd, const struct address *peer);
+/* For worker->tarpit: the second look. */
+void entrance_held_over(void *worker, int fd, uint32_t listener);
 /* The protocols that sessions speak, as ALPN writes them. */
 struct slice entrance_alpn(void);
-/* Connections that are not sessions yet are closed. */
+/* Connections that are held or not sessions yet are closed. */
 void entrance_drain(struct worker *worker);
 
 /* The memory of a connection, whatever it became: counted in worker->clients and among its

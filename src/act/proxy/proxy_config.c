@@ -21,7 +21,8 @@ static const struct config_field limits_fields[] = {
     { "connections_per_client", CONFIG_COUNT, LIMIT(connections_per_client), .fallback = "256",
       .max = 1000000,
       .help = "of one address (or /64 of IPv6) at one worker; beyond: an idle one of its own gives "
-              "way, else the new one is closed; 0: any number. See `unlimited_clients`" },
+              "way, else the new one waits for a second and is then served or reset; 0: any "
+              "number. See `unlimited_clients`" },
     { "requests_per_client", CONFIG_COUNT, LIMIT(requests_per_client), .fallback = "256",
       .max = 1000000,
       .help = "in flight, of one address at one worker, WebSockets left out; beyond: 429; 0: any "

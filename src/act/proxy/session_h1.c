@@ -345,9 +345,14 @@ void session_drain(struct list *link, bool now) {
     }
 }
 
-bool session_give_way(struct list *link) {
+/* So long: the connection is open, waits for a head and has none of it. */
+static bool is_idle_for(const struct session *s, uint64_t idle_us) {
+    return s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us;
+}
+
+bool session_give_way(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
-    bool idle = s->h2 != NULL ? session_h2_is_idle(s) : s->state == SESSION_HEAD && !s->head_begun;
+    bool idle = s->h2 != NULL ? session_h2_is_idle(s, idle_us) : is_idle_for(s, idle_us);
     if (idle && !s->socket.closing) {
         socket_close(&s->socket);
         return true;
@@ -359,8 +364,7 @@ void session_retire(struct list *link, uint64_t idle_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
     if (s->h2 != NULL) {
         session_h2_retire(s, idle_us);
-    } else if (s->state == SESSION_HEAD && !s->head_begun &&
-               session_now_us(s) - s->since_us >= idle_us) {
+    } else if (is_idle_for(s, idle_us)) {
         session_h1_linger(s);
     }
 }

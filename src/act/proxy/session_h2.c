@@ -365,8 +365,10 @@ bool session_h2_begin(struct session *s) {
     return true;
 }
 
-bool session_h2_is_idle(const struct session *s) {
-    return h2_stream_count(s->h2->h2) == 0 && !h2_in_head(s->h2->h2);
+bool session_h2_is_idle(const struct session *s, uint64_t idle_us) {
+    const struct session_h2 *c = s->h2;
+    return h2_stream_count(c->h2) == 0 && !h2_in_head(c->h2) &&
+           session_now_us(s) - c->idle_since_us >= idle_us;
 }
 
 void session_h2_retire(struct session *s, uint64_t idle_us) {

@@ -10,8 +10,8 @@
  * new handler. False when memory is out: the connection is closed. */
 bool session_h2_begin(struct session *session);
 
-/* It carries nothing, nor the beginning of anything. */
-bool session_h2_is_idle(const struct session *session);
+/* It has carried nothing for so long, nor the beginning of anything. */
+bool session_h2_is_idle(const struct session *session, uint64_t idle_us);
 /* As session_drain and session_retire (session.h). */
 void session_h2_drain(struct session *session, bool now);
 void session_h2_retire(struct session *session, uint64_t idle_us);

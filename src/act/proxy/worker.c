@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -298,13 +299,18 @@ static void init_services(struct worker *w) {
     }
 }
 
-/* Its seed is a secret: nobody can aim at another one's place. */
+/* The seed is a secret: nobody can aim at another one's place. */
 static bool init_clients(struct worker *w, struct error *err) {
     uint64_t seed;
+    struct rlimit descriptors;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         return error_system(err, "getrandom");
     }
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) {
+        return error_system(err, "getrlimit");
+    }
     clients_init(&w->clients, seed);
+    tarpit_init(&w->tarpit, w->loop, descriptors.rlim_cur, w, entrance_held_over);
     return true;
 }
 
@@ -319,7 +325,7 @@ static bool worker_init(struct worker *w, const struct worker_config *config, st
     buffer_init(&w->frames, SCRATCH_BYTES_MAX);
     buffer_init(&w->page, PAGE_BYTES_MAX);
     compressor_init(&w->compressor, w);
-    if (!init_clients(w, err) || !worker_open_loop(w, err)) {
+    if (!worker_open_loop(w, err) || !init_clients(w, err)) {
         return false;
     }
     rand_init(&w->rand, clock_monotonic_us() ^ ((uint64_t)getpid() << 32));
@@ -368,6 +374,7 @@ static void worker_fini(struct worker *w) {
     timer_stop(w->loop, &w->sweep);
     timer_stop(w->loop, &w->drain_over);
     timer_stop(w->loop, &w->retire_look);
+    tarpit_empty(&w->tarpit);
     loop_unwatch(w->loop, &w->wake);
     loop_unwatch(w->loop, &w->signals);
     loop_unwatch(w->loop, &w->supervisor);

@@ -6,6 +6,7 @@
 #include "act/proxy/front.h"
 #include "act/proxy/route_table.h"
 #include "act/proxy/service.h"
+#include "act/proxy/tarpit.h"
 #include "act/proxy/worker.h"
 #include "act/proxy/worth.h"
 #include "base/buffer.h"
@@ -51,6 +52,7 @@ struct worker {
     struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
     struct clients clients;                    /* who has sessions open, and these */
     struct list entrances;                     /* connections that are on the way to be one */
+    struct tarpit tarpit;                      /* before that: their clients have too many */
     bool draining, retiring;
     bool tells_addresses; /* some service gets PROXY headers */
     struct watch wake, signals, supervisor, control;

@@ -65,6 +65,7 @@ void worker_listen_named(struct worker *w) {
 
 static void forget(struct worker *w, unsigned slot) {
     listener_stop(&w->listeners[slot]);
+    tarpit_empty(&w->tarpit); /* the slot may become another listener's */
     front_close(w, slot);
     w->listen_guarded[slot] = false;
     if (w->listen_fds[slot] >= 0) {

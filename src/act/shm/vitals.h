@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 10u
+#define VITALS_LAYOUT 11u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -188,8 +188,8 @@ struct vitals_worker {
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
-    /* Limits of one client: connections that were closed for them, idle ones that gave way. */
-    _Atomic uint64_t client_refused, client_gave_way, client_handshakes_refused;
+    /* Limits of one client: connections that were held for them, closed, idle ones that gave way. */
+    _Atomic uint64_t client_held, client_refused, client_gave_way, client_handshakes_refused;
     _Atomic uint64_t upstream_open, upstream_opened;
     _Atomic uint64_t bytes_in, bytes_out;
     _Atomic uint64_t h2_connections; /* that went over to HTTP/2 */

@@ -11,12 +11,14 @@ class Closed(Exception):
 class Raw:
     """One connection to a server under test."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=10.0, receive_buffer=None):
+    def __init__(self, port, host="127.0.0.1", timeout=10.0, receive_buffer=None, source=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((host, port))
         self.buffer = b""
 

@@ -1,0 +1,44 @@
+/* Connections for which their client has no room: held for TARPIT_US, unread and unanswered, before
+ * they are looked at once more. Whoever closes them at once invites the next: a client with 2,000
+ * sockets had 28,000 accepted and reset a second, and everybody else waited in the kernel's queue
+ * behind them. Of one that is held the kernel keeps little (TARPIT_RECEIVE_BYTES), we a few bytes.
+ *
+ * They come out in the order in which they went in, TARPIT_BATCH a millisecond at most, so that the
+ * turn of the loop in which many are due stays short. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/net/loop.h"
+
+#define TARPIT_MAX 4096
+#define TARPIT_US 1000000
+#define TARPIT_BATCH 8
+#define TARPIT_RECEIVE_BYTES 4096
+
+struct tarpit_entry {
+    uint64_t due_us;
+    int fd;
+    uint32_t listener;
+};
+
+struct tarpit {
+    struct loop *loop;
+    struct timer timer; /* runs while anything is held */
+    void *owner;
+    void (*on_over)(void *owner, int fd, uint32_t listener);
+    uint32_t most, first, count;
+    struct tarpit_entry held[TARPIT_MAX];
+};
+
+/* `descriptors`: as many as the process may have, of which it takes an eighth at most. `on_over`
+ * gets a descriptor back when its time is over. */
+void tarpit_init(struct tarpit *tarpit, struct loop *loop, uint64_t descriptors, void *owner,
+                 void (*on_over)(void *owner, int fd, uint32_t listener));
+/* Takes the descriptor; false: it is full, the descriptor stays the caller's. */
+bool tarpit_hold(struct tarpit *tarpit, int fd, uint32_t listener);
+/* Resets all that are held. */
+void tarpit_empty(struct tarpit *tarpit);
+
+/* Closes a connection by a reset: nothing of it stays, neither here nor in the kernel. */
+void tarpit_reset(int fd);
