@@ -188,7 +188,8 @@ struct vitals_worker {
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
-    /* Limits of one client: connections that were held for them, closed, idle ones that gave way. */
+    /* Limits of one client: connections that were held for them, closed, idle ones that gave way.
+     */
     _Atomic uint64_t client_held, client_refused, client_gave_way, client_handshakes_refused;
     _Atomic uint64_t upstream_open, upstream_opened;
     _Atomic uint64_t bytes_in, bytes_out;
