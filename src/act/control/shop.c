@@ -120,15 +120,15 @@ static void check_services(const struct config_place *place, const struct shop *
     }
     for (size_t i = 0; i < shop->service_count; i++) {
         const struct service_config *service = &shop->services[i];
+        struct config_place at = config_place_item(place, "services", i);
+        instances_check_budget(&at, &service->instances, &service->unit);
         if (service->fleet.protocol == FLEET_PROTOCOL_H2 && service->dial.proxy_protocol > 0) {
-            struct config_place at = config_place_item(place, "services", i);
             config_place_error(
                 &at, "proxy_protocol",
                 "proxy_protocol: expected none with `protocol: h2`, whose connections "
                 "are shared by many visitors");
         }
         if (!name_is_good(shop->services[i].name)) {
-            struct config_place at = config_place_item(place, "services", i);
             config_place_error(&at, NULL,
                                "'%s': expected a name of at most 40 letters, digits, '-', '_', '.'",
                                shop->services[i].name);

@@ -137,7 +137,7 @@ static void fill_service(const struct controller *c, unsigned index, int64_t now
     out->lead_ms = lead_time_quantile_ms(&s->foresee.lead, FORESEE_LEAD_QUANTILE);
     bool fixed = config->fleet.kind == FLEET_STATIC;
     out->instances_min = fixed ? serving : config->instances.min;
-    out->instances_max = fixed ? serving : config->instances.max;
+    out->instances_max = fixed ? serving : instances_most(&config->instances, &config->unit);
     out->instances_wanted = fixed        ? serving
                             : s->decided ? s->foresee.decision.instances
                                          : config->instances.min;

@@ -35,6 +35,7 @@ struct autoscale_policy {
     int64_t stale_ms;      /* older demand is unknown demand */
     uint32_t starting_max; /* instances starting at once; 0: no limit */
     bool reactive;         /* ignore the forecast */
+    bool budgeted;         /* instances_max is what the budget pays for */
 };
 
 /* The defaults of `instances:` and `scale:`; min 1, max 10. */
@@ -75,7 +76,8 @@ enum autoscale_reason {
     AUTOSCALE_SHRINK,   /* fewer do, for the whole window */
     AUTOSCALE_BLIND,    /* demand unknown or stale: nothing is taken away */
     AUTOSCALE_AT_MIN,
-    AUTOSCALE_AT_MAX, /* more were needed */
+    AUTOSCALE_AT_MAX,    /* more were needed */
+    AUTOSCALE_AT_BUDGET, /* more were needed, and are not paid for */
     AUTOSCALE_REASONS,
 };
 

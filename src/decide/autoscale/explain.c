@@ -13,7 +13,7 @@ static const char *const reason_names[AUTOSCALE_REASONS] = {
     [AUTOSCALE_FORECAST] = "forecast", [AUTOSCALE_CAMPAIGN] = "campaign",
     [AUTOSCALE_HOLDING] = "holding",   [AUTOSCALE_SHRINK] = "shrink",
     [AUTOSCALE_BLIND] = "blind",       [AUTOSCALE_AT_MIN] = "at_min",
-    [AUTOSCALE_AT_MAX] = "at_max",
+    [AUTOSCALE_AT_MAX] = "at_max",     [AUTOSCALE_AT_BUDGET] = "at_budget",
 };
 
 const char *autoscale_reason_name(enum autoscale_reason reason) {
@@ -46,8 +46,9 @@ static void maximum_text(const struct autoscale_decision *d, char *out, size_t o
     } else {
         snprintf(cause, sizeof cause, "demand is %.0f rps", d->demand_rps);
     }
-    snprintf(out, out_bytes, "%s and needs %u, the maximum holds", cause,
-             d->wanted_forecast > d->wanted_reactive ? d->wanted_forecast : d->wanted_reactive);
+    snprintf(out, out_bytes, "%s and needs %u, the %s holds", cause,
+             d->wanted_forecast > d->wanted_reactive ? d->wanted_forecast : d->wanted_reactive,
+             d->reason == AUTOSCALE_AT_BUDGET ? "budget" : "maximum");
 }
 
 static void cause_text(const struct autoscale_decision *d, char *out, size_t out_bytes) {
@@ -67,6 +68,7 @@ static void cause_text(const struct autoscale_decision *d, char *out, size_t out
                  d->demand_rps);
         break;
     case AUTOSCALE_AT_MAX:
+    case AUTOSCALE_AT_BUDGET:
         maximum_text(d, out, out_bytes);
         break;
     case AUTOSCALE_SHRINK:

@@ -165,7 +165,7 @@ static enum autoscale_reason why(const struct autoscale_policy *p,
     uint32_t wanted = larger(d->wanted_reactive, d->wanted_forecast);
     bool ahead = d->wanted_forecast > d->wanted_reactive;
     if (wanted > p->instances_max) {
-        return AUTOSCALE_AT_MAX;
+        return p->budgeted ? AUTOSCALE_AT_BUDGET : AUTOSCALE_AT_MAX;
     }
     if (blind && d->instances > wanted) {
         return AUTOSCALE_BLIND;

@@ -96,6 +96,7 @@ static bool reason_fits(const struct invariants *v, const struct invariants_mome
     case AUTOSCALE_AT_MIN:
         return d->instances == v->policy->instances_min && wanted <= d->instances;
     case AUTOSCALE_AT_MAX:
+    case AUTOSCALE_AT_BUDGET:
         return d->instances == v->policy->instances_max && wanted > d->instances;
     case AUTOSCALE_REASONS:
         break;

@@ -302,6 +302,42 @@ static void says_what_is_wrong(void **state) {
     }
 }
 
+#define BUDGET(instances, unit)                                                                    \
+    "listen: [ { address: \":8080\" } ]\n"                                                         \
+    "services: { a: { command: [sleep], instances: { " instances " }" unit " } }\n"                \
+    "routes: [ { path: /, service: a } ]\n"
+
+static void a_budget_bounds_the_instances(void **state) {
+    static const struct {
+        const char *text;
+        uint32_t most;
+        bool budgeted;
+    } cases[] = {
+        { BUDGET("max: 9, budget: 0.35 EUR", ", unit: { price: 0.1 EUR }"), 3, true },
+        { BUDGET("max: 9, budget: 0.3 EUR", ", unit: { price: 0.1 EUR }"), 3, true },
+        { BUDGET("max: 9, spares: 1, budget: 0.3 EUR", ", unit: { price: 0.1 EUR }"), 2, true },
+        { BUDGET("max: 9, budget: 100 EUR", ", unit: { price: 0.1 EUR }"), 9, false },
+        { BUDGET("max: 9", ", unit: { price: 0.1 EUR }"), 9, false },
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(load(f, cases[i].text));
+        const struct service_config *service = &f->shop.services[0];
+        struct autoscale_policy policy = instances_policy(&service->instances, &service->unit, NAN);
+        assert_int_equal(policy.instances_max, cases[i].most);
+        assert_int_equal(policy.budgeted, cases[i].budgeted);
+    }
+    assert_false(load(f, BUDGET("budget: 1 EUR", "")));
+    assert_string_equal(reported(f),
+                        "shop.yaml:2:57: budget: expected `unit: { price: … }` beside it, what one "
+                        "instance costs an hour\n");
+    assert_false(
+        load(f, BUDGET("min: 2, spares: 1, budget: 0.25 EUR", ", unit: { price: 0.1 EUR }")));
+    assert_string_equal(reported(f),
+                        "shop.yaml:2:76: budget: expected at least 0.3 an hour, for 2 in rotation "
+                        "and 1 spare at 0.1 each, found 0.25\n");
+}
+
 static void warns_about_a_route_that_is_never_used(void **state) {
     struct fixture *f = *state;
     assert_true(load(f, "listen: [ { address: \":1\" } ]\nservices: { shop: { command: [x] } }\n"
@@ -523,6 +559,7 @@ int main(void) {
         TEST(spreads_over_files),
         TEST(takes_calls),
         TEST(says_what_is_wrong),
+        TEST(a_budget_bounds_the_instances),
         TEST(warns_about_a_route_that_is_never_used),
         TEST(bounds_services_and_routes),
         TEST(says_what_is_wrong_with_listeners),

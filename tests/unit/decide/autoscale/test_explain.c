@@ -44,6 +44,9 @@ static void sentences(void **state) {
     autoscale_explain(&d, text);
     assert_string_equal(text, "4 instances: demand is 100 rps and needs 7, the maximum holds; one "
                               "instance carries 98 rps and takes 2.9 s to start");
+    d.reason = AUTOSCALE_AT_BUDGET;
+    autoscale_explain(&d, text);
+    assert_non_null(strstr(text, "needs 7, the budget holds;"));
     d.reason = AUTOSCALE_SHRINK;
     autoscale_explain(&d, text);
     assert_string_equal(text,

@@ -77,6 +77,9 @@ static void tables_of_one_decision(void **state) {
         }
         uint32_t missing = d.instances > in.serving ? d.instances - in.serving : 0;
         assert_int_equal(d.start_now, missing);
+        p.budgeted = true;
+        d = autoscale_decide(&p, &in, &s);
+        assert_int_equal(d.reason == AUTOSCALE_AT_BUDGET, cases[i].reason == AUTOSCALE_AT_MAX);
     }
 }
 
