@@ -66,6 +66,15 @@ def test_who_is_held_is_served_when_there_is_room(proxy):
     assert proxy.vitals()["client_refused"] == 0
 
 
+def test_who_was_held_may_upload_as_before(proxy):
+    with busy(proxy) as first, busy(proxy), Raw(proxy.port) as third:
+        held(proxy, 1)
+        first.close()
+        body = bytes(8 << 20)
+        third.send(f"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert third.read_response().body == body
+
+
 def test_who_is_held_is_reset_when_there_is_none(proxy):
     with busy(proxy), busy(proxy):
         begun = time.monotonic()

@@ -47,15 +47,10 @@ static void on_due(struct timer *timer) {
     wait_for_first(t);
 }
 
-static void set_receive_buffer(int fd, int bytes) {
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-}
-
 bool tarpit_hold(struct tarpit *t, int fd, uint32_t listener) {
     if (t->count >= t->most) {
         return false;
     }
-    set_receive_buffer(fd, TARPIT_RECEIVE_BYTES);
     t->held[(t->first + t->count) % TARPIT_MAX] = (struct tarpit_entry){
         .due_us = loop_now_us(t->loop) + TARPIT_US, .fd = fd, .listener = listener
     };

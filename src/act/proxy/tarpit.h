@@ -1,7 +1,9 @@
 /* Connections for which their client has no room: held for TARPIT_US, unread and unanswered, before
  * they are looked at once more. Whoever closes them at once invites the next: a client with 2,000
  * sockets had 28,000 accepted and reset a second, and everybody else waited in the kernel's queue
- * behind them. Of one that is held the kernel keeps little (TARPIT_RECEIVE_BYTES), we a few bytes.
+ * behind them. Of one that is held the kernel keeps the first window of what it sends (64 KiB at
+ * most), as it does before it is accepted; a smaller SO_RCVBUF would bound that, but the window of
+ * who sent meanwhile never recovers (0.4 MiB of an upload in ten seconds).
  *
  * They come out in the order in which they went in, TARPIT_BATCH a millisecond at most, so that the
  * turn of the loop in which many are due stays short. */
@@ -14,7 +16,6 @@
 #define TARPIT_MAX 4096
 #define TARPIT_US 1000000
 #define TARPIT_BATCH 8
-#define TARPIT_RECEIVE_BYTES 4096
 
 struct tarpit_entry {
     uint64_t due_us;
