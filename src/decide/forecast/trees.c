@@ -3,27 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide/forecast/histogram.h"
+
 #define LEARNING_RATE 0.1F
 #define LEAF_EXAMPLES_MIN 25
-#define LEAF_WEIGHT 1.0F /* pulls small leaves' gains down */
-#define BAG_OF_256 160   /* examples in a tree */
+#define SPLIT_EXAMPLES_MIN (2 * (size_t)LEAF_EXAMPLES_MIN)
+#define BAG_OF_256 160 /* examples in a tree */
 #define FEATURES_OF_256 100
-#define BUCKET_BITS 2 /* of a byte that splits ignore */
-#define BUCKETS (256 >> BUCKET_BITS)
-
-/* What the examples of a bucket add up to, in one word, so that each costs one addition: how many
- * (16 bits), their weight and the weight of those above what is said (24 bits each, in units of
- * 1/WEIGHT_UNITS). At most 4,096 examples of a weight of at most 4,095 units. */
-typedef uint64_t bucket;
-#define WEIGHT_UNITS 200
-#define WEIGHT_UNITS_MOST 4095.0F
 
 struct pair {
     float value, weight;
 };
 
 struct trees_scratch {
-    bucket bucket[FEATURES][BUCKETS];
+    struct histogram histograms[TREES_DEPTH]; /* of the smaller children on the way down */
     struct pair *pairs, *residuals;
     bucket *alone;           /* each example's own */
     uint16_t *order, *other; /* examples of the bag, node by node */
@@ -80,11 +73,12 @@ static uint32_t mix_bits(uint32_t x) {
 }
 
 static float leaf_of(const struct tree *t, const uint8_t *bytes) {
-    unsigned node = 0;
+    unsigned node = 1;
     for (int level = 0; level < TREES_DEPTH; level++) {
-        node = 2 * node + 1 + (bytes[t->feature[node]] > t->most[node]);
+        struct tree_split split = t->split[node];
+        node = 2 * node + (bytes[split.feature] > split.most);
     }
-    return t->leaf[node - TREES_NODES];
+    return t->leaf[node - TREES_LEAVES];
 }
 
 double trees_predict(const struct trees *t, const uint8_t *bytes) {
@@ -99,83 +93,21 @@ struct growth {
     const struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
-    uint8_t features[FEATURES];
-    size_t feature_count;
+    struct histogram_features features;
 };
 
-static bucket bucket_of(struct pair residual) {
-    float units = fminf(fmaxf(residual.weight * WEIGHT_UNITS, 2), WEIGHT_UNITS_MOST);
-    bucket weight = (bucket)units;
-    bucket above = residual.value > 0 ? weight : residual.value < 0 ? 0 : weight / 2;
-    return (bucket)1 << 48 | weight << 24 | above;
-}
-
-static size_t count_of(bucket b) {
-    return b >> 48;
-}
-
-static float weight_of(bucket b) {
-    return (float)(b >> 24 & 0xffffff) / WEIGHT_UNITS;
-}
-
-/* Weight above less weight below. */
-static float gradient_of(bucket b) {
-    return 2 * (float)(b & 0xffffff) / WEIGHT_UNITS - weight_of(b);
-}
-
-static void fill_buckets(const struct growth *g, const uint16_t *members, size_t len) {
-    for (size_t f = 0; f < g->feature_count; f++) {
-        memset(g->scratch->bucket[f], 0, sizeof g->scratch->bucket[f]);
-    }
-    for (size_t i = 0; i < len; i++) {
-        const uint8_t *bytes = g->examples->of[members[i]].bytes;
-        bucket alone = g->scratch->alone[members[i]];
-        for (size_t f = 0; f < g->feature_count; f++) {
-            g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS] += alone;
-        }
-    }
-}
-
-static float gain_of(bucket b) {
-    float gradient = gradient_of(b);
-    return gradient * gradient / (weight_of(b) + LEAF_WEIGHT);
-}
-
-/* The best split of a node into `tree`; false when none is worth it. */
-static bool choose_split(const struct growth *g, size_t node, size_t len) {
-    float best = 0;
-    bool found = false;
-    for (size_t f = 0; f < g->feature_count; f++) {
-        const bucket *buckets = g->scratch->bucket[f];
-        bucket all = 0, left = 0;
-        for (int i = 0; i < BUCKETS; i++) {
-            all += buckets[i];
-        }
-        float whole = gain_of(all) * 1.0001F + 1e-6F;
-        for (int i = 0; i < BUCKETS - 1; i++) {
-            left += buckets[i];
-            if (buckets[i] == 0 || count_of(left) < LEAF_EXAMPLES_MIN ||
-                len - count_of(left) < LEAF_EXAMPLES_MIN) {
-                continue;
-            }
-            float gain = gain_of(left) + gain_of(all - left) - whole;
-            if (gain > best) {
-                best = gain;
-                found = true;
-                g->tree->feature[node] = g->features[f];
-                g->tree->most[node] = (uint8_t)(((i + 1) << BUCKET_BITS) - 1);
-            }
-        }
-    }
-    return found;
-}
+struct stretch { /* of the bag's order: the examples of a node */
+    uint16_t *members;
+    size_t len;
+};
 
 /* Quickselect: each turn keeps the side in which half of the weight is reached. */
-static float weighted_median(const struct growth *g, const uint16_t *members, size_t len) {
+static float weighted_median(const struct growth *g, struct stretch of) {
     struct pair *pairs = g->scratch->pairs;
+    size_t len = of.len;
     float wanted = 0;
     for (size_t i = 0; i < len; i++) {
-        pairs[i] = g->scratch->residuals[members[i]];
+        pairs[i] = g->scratch->residuals[of.members[i]];
         wanted += pairs[i].weight / 2;
     }
     while (len > 1) {
@@ -200,56 +132,108 @@ static float weighted_median(const struct growth *g, const uint16_t *members, si
     return len == 1 ? pairs[0].value : 0;
 }
 
-static void grow_node(const struct growth *g, size_t node, uint16_t *members, size_t len) {
-    if (node >= TREES_NODES) {
-        g->tree->leaf[node - TREES_NODES] = LEARNING_RATE * weighted_median(g, members, len);
+static void fill(const struct growth *g, struct stretch of, struct histogram *out) {
+    histogram_clear(out, g->features.len);
+    for (size_t i = 0; i < of.len; i++) {
+        histogram_add(out, &g->features, g->examples->of[of.members[i]].bytes,
+                      g->scratch->alone[of.members[i]]);
+    }
+}
+
+/* Those that go to the left come first; returns how many. */
+static size_t part(const struct growth *g, struct stretch of, struct tree_split split) {
+    size_t left = 0, right = 0;
+    for (size_t i = 0; i < of.len; i++) {
+        uint16_t member = of.members[i];
+        bool to_right = g->examples->of[member].bytes[split.feature] > split.most;
+        of.members[left] = member; /* one of both stays */
+        g->scratch->other[right] = member;
+        left += !to_right;
+        right += to_right;
+    }
+    memcpy(of.members + left, g->scratch->other, right * sizeof *of.members);
+    return left;
+}
+
+/* A node that is not split sends all to the left, and so do those below. */
+static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of) {
+    for (; node < TREES_LEAVES; node *= 2) {
+        g->tree->split[node] = (struct tree_split){ 0, 255 };
+    }
+    g->tree->leaf[node - TREES_LEAVES] = LEARNING_RATE * weighted_median(g, of);
+}
+
+/* The smaller child's examples are counted; the larger child has what is left of the node's. */
+static void share_out(const struct growth *g, struct stretch smaller, struct histogram *of_smaller,
+                      struct histogram *of_node) {
+    fill(g, smaller, of_smaller);
+    histogram_take_away(of_node, of_smaller, g->features.len);
+}
+
+/* `own` is the node's histogram, which may be overwritten; those of `level` and deeper are free. */
+static void grow_node(const struct growth *g, unsigned node, unsigned level, struct stretch of,
+                      struct histogram *own) {
+    struct histogram_split best;
+    if (level == TREES_DEPTH || of.len < SPLIT_EXAMPLES_MIN ||
+        !histogram_split(own, g->features.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
+        end_in_leaf(g, node, of);
         return;
     }
-    g->tree->feature[node] = 0;
-    g->tree->most[node] = 255;
-    size_t left = len;
-    if (len >= 2 * (size_t)LEAF_EXAMPLES_MIN) {
-        fill_buckets(g, members, len);
-        if (choose_split(g, node, len)) {
-            uint8_t feature = g->tree->feature[node], most = g->tree->most[node];
-            size_t right = 0;
-            left = 0;
-            for (size_t i = 0; i < len; i++) {
-                if (g->examples->of[members[i]].bytes[feature] <= most) {
-                    members[left++] = members[i];
-                } else {
-                    g->scratch->other[right++] = members[i];
-                }
-            }
-            memcpy(members + left, g->scratch->other, right * sizeof *members);
+    g->tree->split[node] = (struct tree_split){ g->features.of[best.feature], best.most };
+    struct stretch left = { of.members, part(g, of, g->tree->split[node]) };
+    struct stretch right = { of.members + left.len, of.len - left.len };
+    bool left_smaller = left.len < right.len;
+    struct histogram *spare = NULL;
+    if (level + 1 < TREES_DEPTH && (left_smaller ? right : left).len >= SPLIT_EXAMPLES_MIN) {
+        spare = &g->scratch->histograms[level + 1];
+        share_out(g, left_smaller ? left : right, spare, own);
+    }
+    grow_node(g, 2 * node, level + 1, left, left_smaller ? spare : own);
+    grow_node(g, 2 * node + 1, level + 1, right, left_smaller ? own : spare);
+}
+
+/* Each tree sees its own share of the examples and … */
+static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
+    struct trees_scratch *s = g->scratch;
+    struct stretch bag = { s->order, 0 };
+    for (size_t i = 0; i < g->examples->len; i++) {
+        const struct example *e = &g->examples->of[i];
+        if ((mix_bits(e->hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256) {
+            s->residuals[i] = (struct pair){ e->target - e->score, e->weight };
+            s->alone[i] = histogram_alone(e->weight, s->residuals[i].value);
+            s->order[bag.len++] = (uint16_t)i;
         }
     }
-    grow_node(g, 2 * node + 1, members, left);
-    if (left < len) {
-        grow_node(g, 2 * node + 2, members + left, len - left);
+    return bag;
+}
+
+/* … of the features, of which only those count that are not always the same. */
+static void choose_features(struct growth *g, uint32_t tree) {
+    const struct examples *e = g->examples;
+    uint8_t differs[FEATURES] = { 0 };
+    for (size_t i = 1; i < e->len; i++) {
+        for (size_t f = 0; f < FEATURES; f++) {
+            differs[f] |= e->of[i].bytes[f] ^ e->of[0].bytes[f];
+        }
+    }
+    for (uint32_t f = 0; f < FEATURES && g->features.len < HISTOGRAM_FEATURES_MAX; f++) {
+        bool chosen = (mix_bits(f * 0x85ebca6bU + tree) & 255) < FEATURES_OF_256;
+        if (chosen && differs[f] >> HISTOGRAM_BUCKET_BITS != 0) {
+            g->features.of[g->features.len++] = (uint8_t)f;
+        }
     }
 }
 
 void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch) {
     struct growth g = { .examples = e, .scratch = scratch, .tree = &t->tree[t->len] };
-    size_t bag = 0;
-    for (size_t i = 0; i < e->len; i++) {
-        if (t->len == 0) {
-            e->of[i].score = 0;
-        }
-        scratch->residuals[i] = (struct pair){ e->of[i].target - e->of[i].score, e->of[i].weight };
-        scratch->alone[i] = bucket_of(scratch->residuals[i]);
-        if ((mix_bits(e->of[i].hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
-            scratch->order[bag++] = (uint16_t)i;
-        }
+    for (size_t i = 0; i < e->len && t->len == 0; i++) {
+        e->of[i].score = 0;
     }
-    for (uint32_t f = 0; f < FEATURES; f++) {
-        if ((mix_bits(f * 0x85ebca6bU + t->len) & 255) < FEATURES_OF_256) {
-            g.features[g.feature_count++] = (uint8_t)f;
-        }
-    }
+    struct stretch bag = fill_bag(&g, t->len);
+    choose_features(&g, t->len);
     memset(g.tree, 0, sizeof *g.tree);
-    grow_node(&g, 0, scratch->order, bag);
+    fill(&g, bag, &scratch->histograms[0]);
+    grow_node(&g, 1, 0, bag, &scratch->histograms[0]);
     for (size_t i = 0; i < e->len; i++) {
         e->of[i].score += leaf_of(g.tree, e->of[i].bytes);
     }

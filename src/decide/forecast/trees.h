@@ -11,11 +11,15 @@
 
 #define TREES_MAX 100
 #define TREES_DEPTH 5
-#define TREES_NODES ((1 << TREES_DEPTH) - 1)
+#define TREES_LEAVES (1 << TREES_DEPTH)
+
+struct tree_split { /* to the left when the byte is <= most */
+    uint8_t feature, most;
+};
 
 struct tree { /* complete; a node that was not split sends all to the left */
-    uint8_t feature[TREES_NODES], most[TREES_NODES]; /* left when the byte is <= most */
-    float leaf[TREES_NODES + 1];
+    struct tree_split split[TREES_LEAVES]; /* of node 1, the root, and so on: below n are 2n, 2n + 1 */
+    float leaf[TREES_LEAVES];
 };
 
 struct trees {
