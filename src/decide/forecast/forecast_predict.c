@@ -11,20 +11,35 @@ struct origin *forecast_origin(const struct forecast *f, int64_t slot) {
     return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
 }
 
-bool correction_init(const struct forecast *f, struct correction *c) {
-    c->level = features_level(&f->members, &f->history, c->in.slot - c->in.ahead);
-    if (isnan(c->in.base) || isnan(c->level)) {
-        return false;
-    }
-    line_inputs(&c->in, c->level, c->inputs);
-    return true;
+struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot) {
+    struct features_origin from;
+    features_look_back(&f->members, &f->history, origin_slot, forecast_origin(f, origin_slot),
+                       &from);
+    return from;
 }
 
-double correct_by_line(const struct forecast *f, const struct rung *r, const struct correction *c) {
-    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
+void forecast_profiles(struct forecast *f, int64_t slot, uint32_t ahead,
+                       struct profile_values *out) {
+    profile_cache_look(&f->profiles, &f->members, &f->history, slot, ahead, out);
+}
+
+bool correction_possible(const struct correction *c) {
+    return !isnan(c->in.base) && !isnan(c->from.level);
+}
+
+bool forecast_lines(const struct forecast *f, const struct rung *r) {
+    return r->ahead > f->season_steps / SHORT_LEADS_A_SEASON;
+}
+
+double correct_by_line(const struct forecast *f, const struct rung *r, struct correction *c) {
+    if (!forecast_lines(f, r)) {
         return NAN;
     }
-    return line_correct(&r->line, c->inputs, c->level, c->in.base);
+    if (!c->lined) {
+        line_inputs(&c->in, c->from.level, c->inputs);
+        c->lined = true;
+    }
+    return line_correct(&r->line, c->inputs, c->from.level, c->in.base);
 }
 
 double correct_by_trees(const struct forecast *f, const struct correction *c) {
@@ -33,8 +48,8 @@ double correct_by_trees(const struct forecast *f, const struct correction *c) {
     if (model == NULL) {
         return NAN;
     }
-    features_fill(&c->in, c->level, bytes);
-    return boost_correct(model, bytes, c->level, c->in.base);
+    features_fill(&c->in, &c->from, bytes);
+    return boost_correct(model, bytes, c->from.level, c->in.base);
 }
 
 struct features_input forecast_features(const struct forecast *f, int64_t slot, uint32_t ahead,
@@ -72,11 +87,12 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
     return (struct place){ low, high, high == low ? 0 : log(ahead / a) / log(b / a) };
 }
 
-static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
+static double point_forecast(struct forecast *f, const struct features_origin *from, uint32_t ahead,
                              const struct place *at, double learned) {
+    int64_t slot = f->next_slot + ahead - 1;
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
-    members_profiles(&f->members, &f->history, slot, ahead, &profiles);
+    forecast_profiles(f, slot, ahead, &profiles);
     members_predict(&f->members, &profiles, forecast_origin(f, f->next_slot - 1),
                     members_fade(&f->members, ahead), forecasts);
     const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
@@ -86,9 +102,10 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
     if (isnan(point)) {
         return fmax(f->members.recent_fast, 0);
     }
-    struct correction c = { .in = forecast_features(f, slot, ahead, &profiles, learned) };
+    struct correction c = { .in = forecast_features(f, slot, ahead, &profiles, learned),
+                            .from = *from };
     c.in.base = point * learned;
-    if (!correction_init(f, &c)) {
+    if (!correction_possible(&c)) {
         return point;
     }
     double trees = correct_by_trees(f, &c);
@@ -114,6 +131,7 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
             errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
         }
     }
+    struct features_origin from = forecast_look_back(f, f->next_slot - 1);
     struct place at = { 0 };
     for (size_t i = 0; i < steps; i++) {
         uint32_t ahead = (uint32_t)i + 1;
@@ -121,7 +139,7 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         struct known_slot e;
         known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &e);
         at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, slot, ahead, &at, e.learned);
+        double point = point_forecast(f, &from, ahead, &at, e.learned);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         for (size_t q = 0; q < quantiles.len; q++) {
             double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
