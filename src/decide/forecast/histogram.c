@@ -13,9 +13,9 @@
 bucket histogram_alone(float weight, float residual) {
     float units = weight * WEIGHT_UNITS;
     units = units > WEIGHT_UNITS_LEAST ? units : WEIGHT_UNITS_LEAST;
-    bucket whole = (bucket)(units < WEIGHT_UNITS_MOST ? units : WEIGHT_UNITS_MOST);
-    bucket above = residual > 0 ? whole : residual < 0 ? 0 : whole / 2;
-    return (bucket)1 << COUNT_SHIFT | whole << WEIGHT_SHIFT | above;
+    uint32_t whole = (uint32_t)(units < WEIGHT_UNITS_MOST ? units : WEIGHT_UNITS_MOST);
+    uint32_t halves = (uint32_t)(residual >= 0) + !(residual <= 0); /* above 2, equal 1, below 0 */
+    return (bucket)1 << COUNT_SHIFT | (bucket)whole << WEIGHT_SHIFT | whole * halves / 2;
 }
 
 void histogram_clear(struct histogram *h, size_t features) {

@@ -17,18 +17,19 @@ struct pair {
 
 struct trees_scratch {
     struct histogram histograms[TREES_DEPTH]; /* of the smaller children on the way down */
-    struct pair *pairs, *residuals;
+    struct pair *residuals, *pairs, *larger;
     bucket *alone;           /* each example's own */
     uint16_t *order, *other; /* examples of the bag, node by node */
 };
 
 struct trees_scratch *trees_scratch_new(size_t capacity) {
     struct trees_scratch *s =
-        calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + sizeof(bucket) + 4));
+        calloc(1, sizeof *s + capacity * (3 * sizeof(struct pair) + sizeof(bucket) + 4));
     if (s != NULL) {
-        s->pairs = (struct pair *)(s + 1);
-        s->residuals = s->pairs + capacity;
-        s->alone = (bucket *)(s->residuals + capacity);
+        s->residuals = (struct pair *)(s + 1);
+        s->pairs = s->residuals + capacity;
+        s->larger = s->pairs + capacity;
+        s->alone = (bucket *)(s->larger + capacity);
         s->order = (uint16_t *)(s->alone + capacity);
         s->other = s->order + capacity;
     }
@@ -101,9 +102,10 @@ struct stretch { /* of the bag's order: the examples of a node */
     size_t len;
 };
 
-/* Quickselect: each turn keeps the side in which half of the weight is reached. */
+/* Quickselect: each turn keeps the side in which half of the weight is reached. What goes where is
+ * written without asking: no branch could be foreseen. */
 static float weighted_median(const struct growth *g, struct stretch of) {
-    struct pair *pairs = g->scratch->pairs;
+    struct pair *pairs = g->scratch->pairs, *larger = g->scratch->larger;
     size_t len = of.len;
     float wanted = 0;
     for (size_t i = 0; i < len; i++) {
@@ -112,22 +114,27 @@ static float weighted_median(const struct growth *g, struct stretch of) {
     }
     while (len > 1) {
         float middle = pairs[len / 2].value, below_weight = 0, equal_weight = 0;
+        size_t below = 0, above = 0;
         for (size_t i = 0; i < len; i++) {
-            below_weight += pairs[i].value < middle ? pairs[i].weight : 0;
-            equal_weight += pairs[i].value == middle ? pairs[i].weight : 0;
+            struct pair p = pairs[i];
+            below_weight += p.value < middle ? p.weight : 0;
+            equal_weight += p.value == middle ? p.weight : 0;
+            pairs[below] = p;
+            below += p.value < middle;
+            larger[above] = p;
+            above += p.value > middle;
         }
-        bool below = wanted <= below_weight;
-        if (!below && wanted <= below_weight + equal_weight) {
+        if (wanted <= below_weight) {
+            len = below;
+        } else if (wanted <= below_weight + equal_weight) {
             return middle;
+        } else {
+            struct pair *smaller = pairs;
+            pairs = larger;
+            larger = smaller;
+            wanted -= below_weight + equal_weight;
+            len = above;
         }
-        size_t kept = 0;
-        for (size_t i = 0; i < len; i++) {
-            if (below ? pairs[i].value < middle : pairs[i].value > middle) {
-                pairs[kept++] = pairs[i];
-            }
-        }
-        wanted -= below ? 0 : below_weight + equal_weight;
-        len = kept;
     }
     return len == 1 ? pairs[0].value : 0;
 }
@@ -197,12 +204,15 @@ static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
     struct trees_scratch *s = g->scratch;
     struct stretch bag = { s->order, 0 };
     for (size_t i = 0; i < g->examples->len; i++) {
-        const struct example *e = &g->examples->of[i];
-        if ((mix_bits(e->hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256) {
-            s->residuals[i] = (struct pair){ e->target - e->score, e->weight };
-            s->alone[i] = histogram_alone(e->weight, s->residuals[i].value);
-            s->order[bag.len++] = (uint16_t)i;
-        }
+        uint32_t dice = mix_bits(g->examples->of[i].hash + tree * 0x9e3779b9U) & 255;
+        s->order[bag.len] = (uint16_t)i; /* the next one takes its place if it is not wanted */
+        bag.len += dice < BAG_OF_256;
+    }
+    for (size_t i = 0; i < bag.len; i++) {
+        const struct example *e = &g->examples->of[bag.members[i]];
+        struct pair residual = { e->target - e->score, e->weight };
+        s->residuals[bag.members[i]] = residual;
+        s->alone[bag.members[i]] = histogram_alone(residual.weight, residual.value);
     }
     return bag;
 }
