@@ -47,9 +47,11 @@ int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, i
     return (int64_t)larger_of(lead_ms, 0) + p->interval_ms + step_ms;
 }
 
+/* Rounded up, by hand: ceil is a call, too. */
 static uint32_t instances_for(double rps, double capacity_rps) {
-    double wanted = ceil(rps / capacity_rps - ROUNDING);
-    return (uint32_t)smaller_of(larger_of(wanted, 0), (double)UINT32_MAX); /* NaN: 0 */
+    double wanted = smaller_of(larger_of(rps / capacity_rps - ROUNDING, 0), (double)UINT32_MAX);
+    int64_t whole = (int64_t)wanted; /* NaN has become 0 */
+    return (uint32_t)(whole + ((double)whole < wanted));
 }
 
 struct peak {
@@ -69,7 +71,10 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
     struct peak peak = { NAN, 0, false };
     for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
         int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
-        if (at_ms + in->forecast_step_ms <= in->now_ms || at_ms >= in->now_ms + horizon_ms) {
+        if (at_ms >= in->now_ms + horizon_ms) {
+            break;
+        }
+        if (at_ms + in->forecast_step_ms <= in->now_ms) {
             continue;
         }
         take_higher(&peak, (struct peak){ in->forecast_rps[i], at_ms, false });
@@ -84,19 +89,17 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
  * the rounds that a peak takes. */
 static struct peak matters_now(const struct autoscale_policy *p, const struct autoscale_input *in,
                                uint32_t current) {
-    struct peak peak = { NAN, 0, false };
-    for (uint32_t rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
+    struct peak peak =
+        highest_ahead(in, autoscale_horizon_ms(p, in->lead_ms, in->forecast_step_ms));
+    for (uint32_t rounds = 2; rounds <= ROUNDS_MAX && p->starting_max > 0; rounds++) {
         double lead_ms = in->lead_ms * rounds;
         struct peak further =
             highest_ahead(in, autoscale_horizon_ms(p, lead_ms, in->forecast_step_ms));
         uint32_t needed = instances_for(further.rps, in->capacity_rps);
         uint32_t wanted = needed < p->instances_max ? needed : p->instances_max;
         uint32_t missing = wanted > current ? wanted - current : 0;
-        if (rounds == 1 || (p->starting_max > 0 && missing > p->starting_max * (rounds - 1))) {
+        if (missing > p->starting_max * (rounds - 1)) {
             peak = further;
-        }
-        if (p->starting_max == 0) {
-            break;
         }
     }
     return peak;
@@ -254,7 +257,7 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
     }
     struct autoscale_decision d = wish(policy, in, ahead, known ? net_rps(policy, in, state) : 0);
     uint32_t wanted = larger(d.wanted_reactive, d.wanted_forecast), kept = wanted;
-    if (!isnan(keep.rps)) {
+    if (!isnan(keep.rps) && !(keep.rps <= ahead.rps)) { /* which is wanted anyway */
         kept = larger(wanted, instances_for(keep.rps, in->capacity_rps));
     }
     uint32_t before = larger(state->decided_ms != 0 ? state->instances : 0, current);

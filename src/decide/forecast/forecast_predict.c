@@ -49,7 +49,7 @@ double correct_by_trees(const struct forecast *f, const struct correction *c) {
         return NAN;
     }
     features_fill(&c->in, &c->from, bytes);
-    return boost_correct(model, bytes, c->from.level, c->in.base);
+    return boost_correct(trees_predict(model, bytes), c->from.level, c->in.base);
 }
 
 struct features_input forecast_features(const struct forecast *f, int64_t slot, uint32_t ahead,
@@ -87,68 +87,150 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
     return (struct place){ low, high, high == low ? 0 : log(ahead / a) / log(b / a) };
 }
 
-static double point_forecast(struct forecast *f, const struct features_origin *from, uint32_t ahead,
-                             const struct place *at, double learned) {
-    int64_t slot = f->next_slot + ahead - 1;
-    struct profile_values profiles;
+/* One slot of the path on its way. */
+struct point {
+    uint32_t ahead;
+    struct place at;
+    double given, learned;           /* factors of the calendar */
+    double mean;                     /* of the members; NaN: they have nothing to say */
+    struct profile_values profiles;  /* borrowed by `correction` */
+    struct correction correction;    /* where possible */
+    double trees;                    /* what they make of the mean; NaN: nothing */
+};
+
+static double between(const struct place *at, double low, double high) {
+    return low + at->part * (high - low);
+}
+
+static void ask_members(struct forecast *f, const struct features_origin *from, struct point *p) {
     double forecasts[MEMBERS_MAX];
-    forecast_profiles(f, slot, ahead, &profiles);
-    members_predict(&f->members, &profiles, forecast_origin(f, f->next_slot - 1),
-                    members_fade(&f->members, ahead), forecasts);
-    const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
-    double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
-    double high = combination_forecast(&high_rung->combination, &f->members, forecasts);
-    double point = low + at->part * (high - low);
-    if (isnan(point)) {
+    int64_t slot = f->next_slot + p->ahead - 1;
+    struct known_slot known;
+    known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &known);
+    p->given = known.given;
+    p->learned = known.learned;
+    forecast_profiles(f, slot, p->ahead, &p->profiles);
+    members_predict(&f->members, &p->profiles, forecast_origin(f, f->next_slot - 1),
+                    members_fade(&f->members, p->ahead), forecasts);
+    const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
+    p->mean = between(&p->at, combination_forecast(&low->combination, &f->members, forecasts),
+                      combination_forecast(&high->combination, &f->members, forecasts));
+    p->correction = (struct correction){
+        .in = forecast_features(f, slot, p->ahead, &p->profiles, p->learned),
+        .from = *from,
+    };
+    p->correction.in.base = p->mean * p->learned;
+}
+
+static void ask_trees(const struct forecast *f, struct point *points, size_t len) {
+    const struct trees *model = boost_model(&f->boost);
+    struct trees_rows rows = { .len = 0 };
+    double said[TREES_ROWS];
+    uint8_t bytes[FEATURES];
+    for (size_t i = 0; i < len; i++) {
+        const struct correction *c = &points[i].correction;
+        points[i].trees = NAN;
+        if (model != NULL && correction_possible(c)) {
+            features_fill(&c->in, &c->from, bytes);
+            trees_rows_add(&rows, bytes);
+        }
+    }
+    if (rows.len == 0) {
+        return;
+    }
+    trees_predict_rows(model, &rows, said);
+    for (size_t i = 0, row = 0; i < len; i++) {
+        const struct correction *c = &points[i].correction;
+        if (correction_possible(c)) {
+            points[i].trees = boost_correct(said[row++], c->from.level, c->in.base);
+        }
+    }
+}
+
+/* The line's word and the trees' blended in. */
+static double blended(const struct forecast *f, struct point *p) {
+    struct correction *c = &p->correction;
+    if (isnan(p->mean)) {
         return fmax(f->members.recent_fast, 0);
     }
-    struct correction c = { .in = forecast_features(f, slot, ahead, &profiles, learned),
-                            .from = *from };
-    c.in.base = point * learned;
-    if (!correction_possible(&c)) {
-        return point;
+    if (!correction_possible(c)) {
+        return p->mean;
     }
-    double trees = correct_by_trees(f, &c);
-    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
-    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
-    point = low + at->part * (high - low);
-    low = blend_mix(&low_rung->blend, point, trees);
-    high = blend_mix(&high_rung->blend, point, trees);
-    return (low + at->part * (high - low)) / learned;
+    const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
+    double lined =
+        between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(f, low, c)),
+                blend_mix(&high->line_blend, c->in.base, correct_by_line(f, high, c)));
+    return between(&p->at, blend_mix(&low->blend, lined, p->trees),
+                   blend_mix(&high->blend, lined, p->trees)) /
+           p->learned;
+}
+
+/* The path is computed part by part: trees look at that many slots at once. */
+struct path_part {
+    struct point points[TREES_ROWS];
+    size_t first, len;
+};
+
+static void compute(struct forecast *f, const struct features_origin *from, struct path_part *part) {
+    size_t low = 0;
+    for (size_t i = 0; i < part->len; i++) {
+        struct point *p = &part->points[i];
+        p->ahead = (uint32_t)(part->first + i) + 1;
+        p->at = place_on_ladder(f, p->ahead, low);
+        low = p->at.low;
+        ask_members(f, from, p);
+    }
+    ask_trees(f, part->points, part->len);
+}
+
+/* Usual errors of every rung, by quantile. */
+struct errors {
+    double of[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+};
+
+static void look_up_errors(const struct forecast *f, size_t last_rung,
+                           struct forecast_quantiles quantiles, struct errors *out) {
+    for (size_t i = 0; i <= last_rung; i++) {
+        for (size_t q = 0; q < quantiles.len; q++) {
+            out->of[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
+        }
+    }
+}
+
+static void spread_out(const struct forecast *f, const struct point *p, double mean,
+                       const struct errors *errors, size_t quantiles, double *out) {
+    double floor = 0;
+    double scale = spread_scale_at(&f->scale, f->next_slot + p->ahead - 1, mean);
+    for (size_t q = 0; q < quantiles; q++) {
+        double error = between(&p->at, errors->of[p->at.low][q], errors->of[p->at.high][q]);
+        double value = (mean + error * scale) * p->given * p->learned;
+        floor = fmax(floor, f->fractions ? value : round(value));
+        out[q] = floor;
+    }
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
-    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    struct errors errors;
+    struct path_part part;
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
         return false;
     }
-    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
-    for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t q = 0; q < quantiles.len; q++) {
-            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
-        }
-    }
+    look_up_errors(f, place_on_ladder(f, (uint32_t)steps, 0).high, quantiles, &errors);
     struct features_origin from = forecast_look_back(f, f->next_slot - 1);
-    struct place at = { 0 };
-    for (size_t i = 0; i < steps; i++) {
-        uint32_t ahead = (uint32_t)i + 1;
-        int64_t slot = f->next_slot + (int64_t)i;
-        struct known_slot e;
-        known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &e);
-        at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, &from, ahead, &at, e.learned);
-        double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
-        for (size_t q = 0; q < quantiles.len; q++) {
-            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
-            double value = (point + error * scale) * e.given * e.learned;
-            floor = fmax(floor, f->fractions ? value : round(value));
-            values[i * quantiles.len + q] = floor;
-        }
-        if (mean != NULL) {
-            mean[i] = point * e.given * e.learned;
+    for (part.first = 0; part.first < steps; part.first += TREES_ROWS) {
+        part.len = steps - part.first < TREES_ROWS ? steps - part.first : TREES_ROWS;
+        compute(f, &from, &part);
+        for (size_t i = 0; i < part.len; i++) {
+            struct point *p = &part.points[i];
+            double expected = blended(f, p);
+            spread_out(f, p, expected, &errors, quantiles.len,
+                       &values[(part.first + i) * quantiles.len]);
+            if (mean != NULL) {
+                mean[part.first + i] = expected * p->given * p->learned;
+            }
         }
     }
     return true;

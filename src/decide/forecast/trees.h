@@ -52,3 +52,14 @@ struct trees_scratch;
 struct trees_scratch *trees_scratch_new(size_t examples_capacity);
 void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch);
 double trees_predict(const struct trees *t, const uint8_t *bytes);
+
+/* Several rows at once: the slots of a path see nearly the same and mostly go the same way, so that
+ * one walk does for all. */
+#define TREES_ROWS 8
+struct trees_rows {
+    uint64_t bytes[FEATURES]; /* of each feature, row by row, as splits see them */
+    size_t len;               /* at most TREES_ROWS; begins with none: { .len = 0 } */
+};
+void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes);
+/* `out`: for each row what trees_predict() says of it. */
+void trees_predict_rows(const struct trees *t, const struct trees_rows *rows, double *out);
