@@ -91,73 +91,48 @@ double trees_predict(const struct trees *t, const uint8_t *bytes) {
     return (double)sum;
 }
 
-/* Rows stand side by side in a word, each in a byte whose high bit is free for comparing. */
-#define EACH_ROW UINT64_C(0x0101010101010101)
-#define HIGH_BITS (0x80 * EACH_ROW)
-
 void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes) {
     assert(rows->len < TREES_ROWS);
-    unsigned shift = 8 * (unsigned)rows->len++;
+    memcpy(rows->bytes[rows->len], bytes, FEATURES);
     for (size_t f = 0; f < FEATURES; f++) {
-        uint64_t byte = 0x80U | bytes[f] >> HISTOGRAM_BUCKET_BITS;
-        rows->bytes[f] = (shift == 0 ? 0 : rows->bytes[f]) | byte << shift;
+        uint8_t least = rows->len > 0 ? rows->least[f] : 255, most = rows->len > 0 ? rows->most[f] : 0;
+        rows->least[f] = bytes[f] < least ? bytes[f] : least;
+        rows->most[f] = bytes[f] > most ? bytes[f] : most;
     }
+    rows->len++;
 }
 
-/* High bits of the rows that go to the right. */
-static uint64_t to_right(const struct trees_rows *rows, struct tree_split split) {
-    uint64_t least = (uint64_t)(split.most >> HISTOGRAM_BUCKET_BITS) + 1;
-    return (rows->bytes[split.feature] - least * EACH_ROW) & HIGH_BITS;
-}
-
-static void add_leaf(float leaf, uint64_t which, uint64_t all, float *sums) {
-    if (which == all) {
-        for (size_t i = 0; i < TREES_ROWS; i++) {
-            sums[i] += leaf; /* of rows that are not there, too */
-        }
-        return;
+/* False when not all rows go the same way. What is below 0 is told by its sign bit: a comparison
+ * more at every node would cost more than the walk. */
+static bool leaf_of_all(const struct tree *t, const struct trees_rows *rows, float *leaf) {
+    unsigned node = 1, parted = 0;
+    for (int level = 0; level < TREES_DEPTH; level++) {
+        struct tree_split split = t->split[node];
+        unsigned room_most = (unsigned)split.most - rows->most[split.feature];
+        unsigned room_least = (unsigned)split.most - rows->least[split.feature];
+        parted |= room_most ^ room_least;
+        node = 2 * node + (room_most >> 31);
     }
-    for (; which != 0; which &= which - 1) {
-        sums[__builtin_ctzll(which) / 8] += leaf;
-    }
-}
-
-/* One walk as long as all go the same way; where they part, those to the left wait. */
-static void walk(const struct tree *t, const struct trees_rows *rows, uint64_t all, float *sums) {
-    struct {
-        uint64_t which;
-        unsigned node;
-    } waiting[TREES_DEPTH + 1];
-    size_t len = 0;
-    waiting[len].which = all;
-    waiting[len++].node = 1;
-    while (len > 0) {
-        uint64_t which = waiting[--len].which;
-        unsigned node = waiting[len].node;
-        while (node < TREES_LEAVES) {
-            uint64_t right = to_right(rows, t->split[node]) & which;
-            if (right != 0 && right != which) {
-                waiting[len].which = which & ~right;
-                waiting[len++].node = 2 * node;
-            }
-            node = 2 * node + (right != 0);
-            which = right != 0 ? right : which;
-        }
-        add_leaf(t->leaf[node - TREES_LEAVES], which, all, sums);
-    }
+    *leaf = t->leaf[node - TREES_LEAVES];
+    return parted >> 31 == 0;
 }
 
 void trees_predict_rows(const struct trees *t, const struct trees_rows *rows, double *out) {
     float sums[TREES_ROWS] = { 0 };
-    if (rows->len == 0) {
-        return;
-    }
-    uint64_t all = HIGH_BITS >> (8 * (TREES_ROWS - rows->len));
     for (uint32_t i = 0; i < t->len; i++) {
-        walk(&t->tree[i], rows, all, sums);
+        float leaf;
+        if (leaf_of_all(&t->tree[i], rows, &leaf)) {
+            for (size_t row = 0; row < TREES_ROWS; row++) {
+                sums[row] += leaf; /* of rows that are not there, too: at once */
+            }
+        } else {
+            for (size_t row = 0; row < rows->len; row++) {
+                sums[row] += leaf_of(&t->tree[i], rows->bytes[row]);
+            }
+        }
     }
-    for (size_t i = 0; i < rows->len; i++) {
-        out[i] = (double)sums[i];
+    for (size_t row = 0; row < rows->len; row++) {
+        out[row] = (double)sums[row];
     }
 }
 

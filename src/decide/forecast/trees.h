@@ -57,8 +57,9 @@ double trees_predict(const struct trees *t, const uint8_t *bytes);
  * one walk does for all. */
 #define TREES_ROWS 8
 struct trees_rows {
-    uint64_t bytes[FEATURES]; /* of each feature, row by row, as splits see them */
-    size_t len;               /* at most TREES_ROWS; begins with none: { .len = 0 } */
+    uint8_t bytes[TREES_ROWS][FEATURES];
+    uint8_t least[FEATURES], most[FEATURES]; /* among the rows */
+    size_t len;                              /* begins with none: { .len = 0 } */
 };
 void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes);
 /* `out`: for each row what trees_predict() says of it. */
