@@ -62,19 +62,18 @@ struct peak {
 
 /* Equal peaks: the first one counts. NaN never does. */
 static void take_higher(struct peak *peak, struct peak other) {
-    if (other.rps > peak->rps || (isnan(peak->rps) && !isnan(other.rps))) {
+    if (other.rps > peak->rps) {
         *peak = other;
     }
 }
 
 static struct peak highest_ahead(const struct autoscale_input *in, int64_t horizon_ms) {
-    struct peak peak = { NAN, 0, false };
-    for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
-        int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
-        if (at_ms >= in->now_ms + horizon_ms) {
-            break;
-        }
-        if (at_ms + in->forecast_step_ms <= in->now_ms) {
+    const struct peak none = { NAN, 0, false };
+    struct peak peak = { -INFINITY, 0, false };
+    int64_t step_ms = in->forecast_step_ms, at_ms = in->forecast_start_ms;
+    size_t len = in->forecast_rps != NULL ? in->forecast_len : 0;
+    for (size_t i = 0; i < len && at_ms < in->now_ms + horizon_ms; i++, at_ms += step_ms) {
+        if (at_ms + step_ms <= in->now_ms) {
             continue;
         }
         take_higher(&peak, (struct peak){ in->forecast_rps[i], at_ms, false });
@@ -82,7 +81,7 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
             take_higher(&peak, (struct peak){ in->announced_rps[i], at_ms, true });
         }
     }
-    return peak;
+    return peak.rps > -INFINITY ? peak : none;
 }
 
 /* What matters to an order of now: until it serves; and when only so many start at once, as far as
@@ -128,11 +127,12 @@ static void window_note(const struct autoscale_policy *p, struct autoscale_state
     }
 }
 
+/* … or the first that is found to be `enough`. */
 static uint32_t window_most(const struct autoscale_policy *p, const struct autoscale_state *s,
-                            int64_t now_ms) {
+                            int64_t now_ms, uint32_t enough) {
     uint32_t most = 0;
     int64_t after_ms = now_ms - p->down_stabilisation_ms - bucket_ms(p);
-    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS; i++) {
+    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS && most < enough; i++) {
         uint32_t wanted = s->bucket_start_ms[i] > after_ms ? s->bucket_wanted[i] : 0;
         most = wanted > most ? wanted : most;
     }
@@ -238,8 +238,11 @@ static uint32_t hold(const struct autoscale_policy *policy, const struct autosca
     if (wanted >= before) {
         return wanted;
     }
-    uint32_t most = larger(window_most(policy, state, now_ms), wanted);
-    return blind || most > before ? before : most;
+    if (blind) {
+        return before;
+    }
+    uint32_t most = larger(window_most(policy, state, now_ms, before), wanted);
+    return most > before ? before : most;
 }
 
 struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy,

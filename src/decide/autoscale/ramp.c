@@ -26,7 +26,8 @@ static void begin_bucket(struct ramp *r, int64_t start_ms) {
 }
 
 void ramp_observe(struct ramp *r, int64_t now_ms, double demand_rps, double lead_ms) {
-    int64_t width_ms = (int64_t)(fmax(lead_ms, WINDOW_MS_MIN) / RAMP_BUCKETS);
+    double window_ms = lead_ms > WINDOW_MS_MIN ? lead_ms : WINDOW_MS_MIN;
+    int64_t width_ms = (int64_t)(window_ms / RAMP_BUCKETS);
     int64_t passed_ms = now_ms - r->last_start_ms;
     bool anew = r->len == 0 || passed_ms < 0 || passed_ms >= 2 * r->bucket_ms ||
                 width_ms > 2 * r->bucket_ms || r->bucket_ms > 2 * width_ms;

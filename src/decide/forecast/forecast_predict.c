@@ -91,7 +91,7 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
 struct point {
     uint32_t ahead;
     struct place at;
-    double given, learned;           /* factors of the calendar */
+    struct known_slot known;
     double mean;                     /* of the members; NaN: they have nothing to say */
     struct profile_values profiles;  /* borrowed by `correction` */
     struct correction correction;    /* where possible */
@@ -105,10 +105,7 @@ static double between(const struct place *at, double low, double high) {
 static void ask_members(struct forecast *f, const struct features_origin *from, struct point *p) {
     double forecasts[MEMBERS_MAX];
     int64_t slot = f->next_slot + p->ahead - 1;
-    struct known_slot known;
-    known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &known);
-    p->given = known.given;
-    p->learned = known.learned;
+    known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &p->known);
     forecast_profiles(f, slot, p->ahead, &p->profiles);
     members_predict(&f->members, &p->profiles, forecast_origin(f, f->next_slot - 1),
                     members_fade(&f->members, p->ahead), forecasts);
@@ -116,10 +113,10 @@ static void ask_members(struct forecast *f, const struct features_origin *from, 
     p->mean = between(&p->at, combination_forecast(&low->combination, &f->members, forecasts),
                       combination_forecast(&high->combination, &f->members, forecasts));
     p->correction = (struct correction){
-        .in = forecast_features(f, slot, p->ahead, &p->profiles, p->learned),
+        .in = forecast_features(f, slot, p->ahead, &p->profiles, p->known.learned),
         .from = *from,
     };
-    p->correction.in.base = p->mean * p->learned;
+    p->correction.in.base = p->mean * p->known.learned;
 }
 
 static void ask_trees(const struct forecast *f, struct point *points, size_t len) {
@@ -162,75 +159,56 @@ static double blended(const struct forecast *f, struct point *p) {
                 blend_mix(&high->line_blend, c->in.base, correct_by_line(f, high, c)));
     return between(&p->at, blend_mix(&low->blend, lined, p->trees),
                    blend_mix(&high->blend, lined, p->trees)) /
-           p->learned;
+           p->known.learned;
 }
 
-/* The path is computed part by part: trees look at that many slots at once. */
-struct path_part {
-    struct point points[TREES_ROWS];
-    size_t first, len;
-};
-
-static void compute(struct forecast *f, const struct features_origin *from, struct path_part *part) {
+/* As many slots as trees look at at once, from `first` on. */
+static void begin_points(struct forecast *f, const struct features_origin *from, size_t first,
+                         size_t len, struct point *points) {
     size_t low = 0;
-    for (size_t i = 0; i < part->len; i++) {
-        struct point *p = &part->points[i];
-        p->ahead = (uint32_t)(part->first + i) + 1;
-        p->at = place_on_ladder(f, p->ahead, low);
-        low = p->at.low;
-        ask_members(f, from, p);
+    for (size_t i = 0; i < len; i++) {
+        points[i].ahead = (uint32_t)(first + i) + 1;
+        points[i].at = place_on_ladder(f, points[i].ahead, low);
+        low = points[i].at.low;
+        ask_members(f, from, &points[i]);
     }
-    ask_trees(f, part->points, part->len);
-}
-
-/* Usual errors of every rung, by quantile. */
-struct errors {
-    double of[RUNGS_MAX][FORECAST_QUANTILES_MAX];
-};
-
-static void look_up_errors(const struct forecast *f, size_t last_rung,
-                           struct forecast_quantiles quantiles, struct errors *out) {
-    for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t q = 0; q < quantiles.len; q++) {
-            out->of[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
-        }
-    }
-}
-
-static void spread_out(const struct forecast *f, const struct point *p, double mean,
-                       const struct errors *errors, size_t quantiles, double *out) {
-    double floor = 0;
-    double scale = spread_scale_at(&f->scale, f->next_slot + p->ahead - 1, mean);
-    for (size_t q = 0; q < quantiles; q++) {
-        double error = between(&p->at, errors->of[p->at.low][q], errors->of[p->at.high][q]);
-        double value = (mean + error * scale) * p->given * p->learned;
-        floor = fmax(floor, f->fractions ? value : round(value));
-        out[q] = floor;
-    }
+    ask_trees(f, points, len);
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
-    struct errors errors;
-    struct path_part part;
+    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    struct point points[TREES_ROWS];
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
         return false;
     }
-    look_up_errors(f, place_on_ladder(f, (uint32_t)steps, 0).high, quantiles, &errors);
+    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
+    for (size_t i = 0; i <= last_rung; i++) {
+        for (size_t q = 0; q < quantiles.len; q++) {
+            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
+        }
+    }
     struct features_origin from = forecast_look_back(f, f->next_slot - 1);
-    for (part.first = 0; part.first < steps; part.first += TREES_ROWS) {
-        part.len = steps - part.first < TREES_ROWS ? steps - part.first : TREES_ROWS;
-        compute(f, &from, &part);
-        for (size_t i = 0; i < part.len; i++) {
-            struct point *p = &part.points[i];
-            double expected = blended(f, p);
-            spread_out(f, p, expected, &errors, quantiles.len,
-                       &values[(part.first + i) * quantiles.len]);
-            if (mean != NULL) {
-                mean[part.first + i] = expected * p->given * p->learned;
-            }
+    for (size_t i = 0; i < steps; i++) {
+        if (i % TREES_ROWS == 0) {
+            begin_points(f, &from, i, steps - i < TREES_ROWS ? steps - i : TREES_ROWS, points);
+        }
+        struct point *p = &points[i % TREES_ROWS];
+        const struct known_slot *e = &p->known;
+        struct place at = p->at;
+        int64_t slot = f->next_slot + (int64_t)i;
+        double point = blended(f, p);
+        double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
+        for (size_t q = 0; q < quantiles.len; q++) {
+            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
+            double value = (point + error * scale) * e->given * e->learned;
+            floor = fmax(floor, f->fractions ? value : round(value));
+            values[i * quantiles.len + q] = floor;
+        }
+        if (mean != NULL) {
+            mean[i] = point * e->given * e->learned;
         }
     }
     return true;

@@ -78,7 +78,8 @@ static float leaf_of(const struct tree *t, const uint8_t *bytes) {
     unsigned node = 1;
     for (int level = 0; level < TREES_DEPTH; level++) {
         struct tree_split split = t->split[node];
-        node = 2 * node + (bytes[split.feature] > split.most);
+        unsigned room = (unsigned)split.most - bytes[split.feature];
+        node = 2 * node + (room >> 31); /* the sign bit: cheaper than to compare */
     }
     return t->leaf[node - TREES_LEAVES];
 }
@@ -102,8 +103,7 @@ void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes) {
     rows->len++;
 }
 
-/* False when not all rows go the same way. What is below 0 is told by its sign bit: a comparison
- * more at every node would cost more than the walk. */
+/* False when not all rows go the same way. */
 static bool leaf_of_all(const struct tree *t, const struct trees_rows *rows, float *leaf) {
     unsigned node = 1, parted = 0;
     for (int level = 0; level < TREES_DEPTH; level++) {
@@ -137,7 +137,7 @@ void trees_predict_rows(const struct trees *t, const struct trees_rows *rows, do
 }
 
 struct growth {
-    const struct examples *examples;
+    struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
     struct histogram_features features;
@@ -208,12 +208,17 @@ static size_t part(const struct growth *g, struct stretch of, struct tree_split 
     return left;
 }
 
-/* A node that is not split sends all to the left, and so do those below. */
+/* A node that is not split sends all to the left, and so do those below. What the tree says of the
+ * node's examples is known here. */
 static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of) {
     for (; node < TREES_LEAVES; node *= 2) {
         g->tree->split[node] = (struct tree_split){ 0, 255 };
     }
-    g->tree->leaf[node - TREES_LEAVES] = LEARNING_RATE * weighted_median(g, of);
+    float leaf = LEARNING_RATE * weighted_median(g, of);
+    g->tree->leaf[node - TREES_LEAVES] = leaf;
+    for (size_t i = 0; i < of.len; i++) {
+        g->examples->of[of.members[i]].score += leaf;
+    }
 }
 
 /* The smaller child's examples are counted; the larger child has what is left of the node's. */
@@ -245,14 +250,17 @@ static void grow_node(const struct growth *g, unsigned node, unsigned level, str
     grow_node(g, 2 * node + 1, level + 1, right, left_smaller ? own : spare);
 }
 
-/* Each tree sees its own share of the examples and … */
+/* Each tree sees its own share of the examples (the rest stands behind them in the order) and … */
 static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
     struct trees_scratch *s = g->scratch;
     struct stretch bag = { s->order, 0 };
+    uint16_t *rest = s->order + g->examples->len;
     for (size_t i = 0; i < g->examples->len; i++) {
-        uint32_t dice = mix_bits(g->examples->of[i].hash + tree * 0x9e3779b9U) & 255;
-        s->order[bag.len] = (uint16_t)i; /* the next one takes its place if it is not wanted */
-        bag.len += dice < BAG_OF_256;
+        bool wanted = (mix_bits(g->examples->of[i].hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256;
+        s->order[bag.len] = (uint16_t)i; /* one of both stays */
+        *(rest - 1) = (uint16_t)i;
+        bag.len += wanted;
+        rest -= !wanted;
     }
     for (size_t i = 0; i < bag.len; i++) {
         const struct example *e = &g->examples->of[bag.members[i]];
@@ -290,8 +298,9 @@ void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scrat
     memset(g.tree, 0, sizeof *g.tree);
     fill(&g, bag, &scratch->histograms[0]);
     grow_node(&g, 1, 0, bag, &scratch->histograms[0]);
-    for (size_t i = 0; i < e->len; i++) {
-        e->of[i].score += leaf_of(g.tree, e->of[i].bytes);
+    for (size_t i = bag.len; i < e->len; i++) { /* those in the bag know it from their leaf */
+        struct example *other = &e->of[scratch->order[i]];
+        other->score += leaf_of(g.tree, other->bytes);
     }
     t->len++;
 }
