@@ -92,10 +92,10 @@ struct point {
     uint32_t ahead;
     struct place at;
     struct known_slot known;
-    double mean;                     /* of the members; NaN: they have nothing to say */
-    struct profile_values profiles;  /* borrowed by `correction` */
-    struct correction correction;    /* where possible */
-    double trees;                    /* what they make of the mean; NaN: nothing */
+    double mean;                    /* of the members; NaN: they have nothing to say */
+    struct profile_values profiles; /* borrowed by `correction` */
+    struct correction correction;   /* where possible */
+    double trees;                   /* what they make of the mean; NaN: nothing */
 };
 
 static double between(const struct place *at, double low, double high) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decide/forecast/histogram.h"
+#include "decide/forecast/bins.h"
 
 #define LEARNING_RATE 0.1F
 #define LEAF_EXAMPLES_MIN 25
@@ -17,20 +17,20 @@ struct pair {
 };
 
 struct trees_scratch {
-    struct histogram histograms[TREES_DEPTH]; /* of the smaller children on the way down */
+    struct bins bins[TREES_DEPTH]; /* of the smaller children on the way down */
     struct pair *residuals, *pairs, *larger;
-    bucket *alone;           /* each example's own */
+    bin *alone;              /* each example's own */
     uint16_t *order, *other; /* examples of the bag, node by node */
 };
 
 struct trees_scratch *trees_scratch_new(size_t capacity) {
     struct trees_scratch *s =
-        calloc(1, sizeof *s + capacity * (3 * sizeof(struct pair) + sizeof(bucket) + 4));
+        calloc(1, sizeof *s + capacity * (3 * sizeof(struct pair) + sizeof(bin) + 4));
     if (s != NULL) {
         s->residuals = (struct pair *)(s + 1);
         s->pairs = s->residuals + capacity;
         s->larger = s->pairs + capacity;
-        s->alone = (bucket *)(s->larger + capacity);
+        s->alone = (bin *)(s->larger + capacity);
         s->order = (uint16_t *)(s->alone + capacity);
         s->other = s->order + capacity;
     }
@@ -96,7 +96,8 @@ void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes) {
     assert(rows->len < TREES_ROWS);
     memcpy(rows->bytes[rows->len], bytes, FEATURES);
     for (size_t f = 0; f < FEATURES; f++) {
-        uint8_t least = rows->len > 0 ? rows->least[f] : 255, most = rows->len > 0 ? rows->most[f] : 0;
+        uint8_t least = rows->len > 0 ? rows->least[f] : 255,
+                most = rows->len > 0 ? rows->most[f] : 0;
         rows->least[f] = bytes[f] < least ? bytes[f] : least;
         rows->most[f] = bytes[f] > most ? bytes[f] : most;
     }
@@ -140,7 +141,7 @@ struct growth {
     struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
-    struct histogram_features features;
+    struct bins_features features;
 };
 
 struct stretch { /* of the bag's order: the examples of a node */
@@ -185,11 +186,11 @@ static float weighted_median(const struct growth *g, struct stretch of) {
     return len == 1 ? pairs[0].value : 0;
 }
 
-static void fill(const struct growth *g, struct stretch of, struct histogram *out) {
-    histogram_clear(out, g->features.len);
+static void fill(const struct growth *g, struct stretch of, struct bins *out) {
+    bins_clear(out, g->features.len);
     for (size_t i = 0; i < of.len; i++) {
-        histogram_add(out, &g->features, g->examples->of[of.members[i]].bytes,
-                      g->scratch->alone[of.members[i]]);
+        bins_add(out, &g->features, g->examples->of[of.members[i]].bytes,
+                 g->scratch->alone[of.members[i]]);
     }
 }
 
@@ -222,18 +223,18 @@ static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of
 }
 
 /* The smaller child's examples are counted; the larger child has what is left of the node's. */
-static void share_out(const struct growth *g, struct stretch smaller, struct histogram *of_smaller,
-                      struct histogram *of_node) {
+static void share_out(const struct growth *g, struct stretch smaller, struct bins *of_smaller,
+                      struct bins *of_node) {
     fill(g, smaller, of_smaller);
-    histogram_take_away(of_node, of_smaller, g->features.len);
+    bins_take_away(of_node, of_smaller, g->features.len);
 }
 
-/* `own` is the node's histogram, which may be overwritten; those of `level` and deeper are free. */
+/* `own` is the node's bins, which may be overwritten; those of `level` and deeper are free. */
 static void grow_node(const struct growth *g, unsigned node, unsigned level, struct stretch of,
-                      struct histogram *own) {
-    struct histogram_split best;
+                      struct bins *own) {
+    struct bins_split best;
     if (level == TREES_DEPTH || of.len < SPLIT_EXAMPLES_MIN ||
-        !histogram_split(own, g->features.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
+        !bins_split(own, g->features.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
         end_in_leaf(g, node, of);
         return;
     }
@@ -241,9 +242,9 @@ static void grow_node(const struct growth *g, unsigned node, unsigned level, str
     struct stretch left = { of.members, part(g, of, g->tree->split[node]) };
     struct stretch right = { of.members + left.len, of.len - left.len };
     bool left_smaller = left.len < right.len;
-    struct histogram *spare = NULL;
+    struct bins *spare = NULL;
     if (level + 1 < TREES_DEPTH && (left_smaller ? right : left).len >= SPLIT_EXAMPLES_MIN) {
-        spare = &g->scratch->histograms[level + 1];
+        spare = &g->scratch->bins[level + 1];
         share_out(g, left_smaller ? left : right, spare, own);
     }
     grow_node(g, 2 * node, level + 1, left, left_smaller ? spare : own);
@@ -266,7 +267,7 @@ static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
         const struct example *e = &g->examples->of[bag.members[i]];
         struct pair residual = { e->target - e->score, e->weight };
         s->residuals[bag.members[i]] = residual;
-        s->alone[bag.members[i]] = histogram_alone(residual.weight, residual.value);
+        s->alone[bag.members[i]] = bins_alone(residual.weight, residual.value);
     }
     return bag;
 }
@@ -280,9 +281,9 @@ static void choose_features(struct growth *g, uint32_t tree) {
             differs[f] |= e->of[i].bytes[f] ^ e->of[0].bytes[f];
         }
     }
-    for (uint32_t f = 0; f < FEATURES && g->features.len < HISTOGRAM_FEATURES_MAX; f++) {
+    for (uint32_t f = 0; f < FEATURES && g->features.len < BINS_FEATURES_MAX; f++) {
         bool chosen = (mix_bits(f * 0x85ebca6bU + tree) & 255) < FEATURES_OF_256;
-        if (chosen && differs[f] >> HISTOGRAM_BUCKET_BITS != 0) {
+        if (chosen && differs[f] >> BINS_IGNORED_BITS != 0) {
             g->features.of[g->features.len++] = (uint8_t)f;
         }
     }
@@ -296,8 +297,8 @@ void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scrat
     struct stretch bag = fill_bag(&g, t->len);
     choose_features(&g, t->len);
     memset(g.tree, 0, sizeof *g.tree);
-    fill(&g, bag, &scratch->histograms[0]);
-    grow_node(&g, 1, 0, bag, &scratch->histograms[0]);
+    fill(&g, bag, &scratch->bins[0]);
+    grow_node(&g, 1, 0, bag, &scratch->bins[0]);
     for (size_t i = bag.len; i < e->len; i++) { /* those in the bag know it from their leaf */
         struct example *other = &e->of[scratch->order[i]];
         other->score += leaf_of(g.tree, other->bytes);

@@ -18,7 +18,8 @@ struct tree_split { /* to the left when the byte is <= most */
 };
 
 struct tree { /* complete; a node that was not split sends all to the left */
-    struct tree_split split[TREES_LEAVES]; /* of node 1, the root, and so on: below n are 2n, 2n + 1 */
+    struct tree_split
+        split[TREES_LEAVES]; /* of node 1, the root, and so on: below n are 2n, 2n + 1 */
     float leaf[TREES_LEAVES];
 };
 

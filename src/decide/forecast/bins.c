@@ -1,4 +1,4 @@
-#include "decide/forecast/histogram.h"
+#include "decide/forecast/bins.h"
 
 #include <string.h>
 
@@ -10,51 +10,51 @@
 #define WEIGHT_SHIFT 24
 #define WEIGHT_MASK 0xffffff
 
-bucket histogram_alone(float weight, float residual) {
+bin bins_alone(float weight, float residual) {
     float units = weight * WEIGHT_UNITS;
     units = units > WEIGHT_UNITS_LEAST ? units : WEIGHT_UNITS_LEAST;
     uint32_t whole = (uint32_t)(units < WEIGHT_UNITS_MOST ? units : WEIGHT_UNITS_MOST);
     uint32_t halves = (uint32_t)(residual >= 0) + !(residual <= 0); /* above 2, equal 1, below 0 */
-    return (bucket)1 << COUNT_SHIFT | (bucket)whole << WEIGHT_SHIFT | whole * halves / 2;
+    return (bin)1 << COUNT_SHIFT | (bin)whole << WEIGHT_SHIFT | whole * halves / 2;
 }
 
-void histogram_clear(struct histogram *h, size_t features) {
-    memset(h->of, 0, features * sizeof h->of[0]);
+void bins_clear(struct bins *b, size_t features) {
+    memset(b->of, 0, features * sizeof b->of[0]);
 }
 
-void histogram_take_away(struct histogram *h, const struct histogram *part, size_t features) {
+void bins_take_away(struct bins *b, const struct bins *part, size_t features) {
     for (size_t f = 0; f < features; f++) {
-        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-            h->of[f][i] -= part->of[f][i];
+        for (size_t i = 0; i < BINS_OF_FEATURE; i++) {
+            b->of[f][i] -= part->of[f][i];
         }
     }
 }
 
 /* Sums of the left sides of the splits that one feature allows. */
 struct sides {
-    int32_t weight[HISTOGRAM_BUCKETS], above[HISTOGRAM_BUCKETS];
-    uint8_t last[HISTOGRAM_BUCKETS]; /* bucket on the left */
+    int32_t weight[BINS_OF_FEATURE], above[BINS_OF_FEATURE];
+    uint8_t last[BINS_OF_FEATURE]; /* bin on the left */
     size_t len;
 };
 
-static int32_t weight_of(bucket b) {
+static int32_t weight_of(bin b) {
     return (int32_t)(b >> WEIGHT_SHIFT & WEIGHT_MASK);
 }
 
-static int32_t above_of(bucket b) {
+static int32_t above_of(bin b) {
     return (int32_t)(b & WEIGHT_MASK);
 }
 
-static void list_sides(const bucket *buckets, size_t len, size_t least, struct sides *out) {
-    bucket left = 0;
+static void list_sides(const bin *bins, size_t len, size_t least, struct sides *out) {
+    bin left = 0;
     out->len = 0;
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
-        left += buckets[i];
+    for (size_t i = 0; i < BINS_OF_FEATURE - 1; i++) {
+        left += bins[i];
         size_t count = left >> COUNT_SHIFT;
         if (len - count < least) {
             return;
         }
-        if (buckets[i] != 0 && count >= least) {
+        if (bins[i] != 0 && count >= least) {
             out->weight[out->len] = weight_of(left);
             out->above[out->len] = above_of(left);
             out->last[out->len++] = (uint8_t)i;
@@ -69,27 +69,27 @@ static inline float gain_of(int32_t weight, int32_t above) {
     return gradient * gradient / (of_all + LEAF_WEIGHT);
 }
 
-static bucket sum_of(const bucket *buckets) {
-    bucket sum = 0;
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        sum += buckets[i];
+static bin sum_of(const bin *bins) {
+    bin sum = 0;
+    for (size_t i = 0; i < BINS_OF_FEATURE; i++) {
+        sum += bins[i];
     }
     return sum;
 }
 
-bool histogram_split(const struct histogram *h, size_t features, size_t len, size_t least,
-                     struct histogram_split *out) {
+bool bins_split(const struct bins *b, size_t features, size_t len, size_t least,
+                struct bins_split *out) {
     struct sides left;
-    float gains[HISTOGRAM_BUCKETS], best = 0;
+    float gains[BINS_OF_FEATURE], best = 0;
     bool found = false;
     if (features == 0) {
         return false;
     }
-    bucket all = sum_of(h->of[0]); /* every feature's buckets add up to it */
+    bin all = sum_of(b->of[0]); /* every feature's bins add up to it */
     int32_t weight = weight_of(all), above = above_of(all);
     float whole = gain_of(weight, above) * 1.0001F + 1e-6F;
     for (size_t f = 0; f < features; f++) {
-        list_sides(h->of[f], len, least, &left);
+        list_sides(b->of[f], len, least, &left);
         for (size_t i = 0; i < left.len; i++) {
             gains[i] = gain_of(left.weight[i], left.above[i]) +
                        gain_of(weight - left.weight[i], above - left.above[i]) - whole;
@@ -99,7 +99,7 @@ bool histogram_split(const struct histogram *h, size_t features, size_t len, siz
                 best = gains[i];
                 found = true;
                 out->feature = f;
-                out->most = (uint8_t)(((left.last[i] + 1) << HISTOGRAM_BUCKET_BITS) - 1);
+                out->most = (uint8_t)(((left.last[i] + 1) << BINS_IGNORED_BITS) - 1);
             }
         }
     }
