@@ -117,7 +117,7 @@ static void fill_known(const struct features_input *in, uint8_t *out) {
     const struct known *k = in->known;
     double nearness[FEATURES_KINDS];
     if (k->calendar != NULL) {
-        fill_busy(in, out + FEATURES_KINDS + 4 * FEATURES_REGRESSORS);
+        fill_busy(in, out + FEATURES_KINDS + 4 * (size_t)FEATURES_REGRESSORS);
         known_nearness(k, in->slot_ms, nearness, FEATURES_KINDS);
         for (size_t i = 0; i < FEATURES_KINDS; i++) {
             out[i] = to_byte(BYTE_MIDDLE + 16 * nearness[i]);

@@ -336,7 +336,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
 
 static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
     double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
-    struct profile_values profiles;
+    struct profile_values profiles = { 0 };
     if (!isnan(followed)) {
         forecast_profiles(f, slot, 1, &profiles);
     }

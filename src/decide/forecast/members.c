@@ -194,7 +194,7 @@ static double level_of(const struct members *m, size_t profile, size_t window) {
 
 void members_observe(struct members *m, const struct history *h, int64_t slot, double value,
                      struct origin *out) {
-    struct profile_values profiles;
+    struct profile_values profiles = { 0 };
     if (!isnan(value)) {
         members_profiles(m, h, slot, 1, &profiles);
     }
