@@ -47,9 +47,11 @@ int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, i
     return (int64_t)larger_of(lead_ms, 0) + p->interval_ms + step_ms;
 }
 
+/* Rounded up, by hand: ceil is a call, too. */
 static uint32_t instances_for(double rps, double capacity_rps) {
-    double wanted = ceil(rps / capacity_rps - ROUNDING);
-    return (uint32_t)smaller_of(larger_of(wanted, 0), (double)UINT32_MAX); /* NaN: 0 */
+    double wanted = smaller_of(larger_of(rps / capacity_rps - ROUNDING, 0), (double)UINT32_MAX);
+    int64_t whole = (int64_t)wanted; /* NaN has become 0 */
+    return (uint32_t)(whole + ((double)whole < wanted));
 }
 
 struct peak {
@@ -60,16 +62,18 @@ struct peak {
 
 /* Equal peaks: the first one counts. NaN never does. */
 static void take_higher(struct peak *peak, struct peak other) {
-    if (other.rps > peak->rps || (isnan(peak->rps) && !isnan(other.rps))) {
+    if (other.rps > peak->rps) {
         *peak = other;
     }
 }
 
 static struct peak highest_ahead(const struct autoscale_input *in, int64_t horizon_ms) {
-    struct peak peak = { NAN, 0, false };
-    for (size_t i = 0; i < in->forecast_len && in->forecast_rps != NULL; i++) {
-        int64_t at_ms = in->forecast_start_ms + (int64_t)i * in->forecast_step_ms;
-        if (at_ms + in->forecast_step_ms <= in->now_ms || at_ms >= in->now_ms + horizon_ms) {
+    const struct peak none = { NAN, 0, false };
+    struct peak peak = { -INFINITY, 0, false };
+    int64_t step_ms = in->forecast_step_ms, at_ms = in->forecast_start_ms;
+    size_t len = in->forecast_rps != NULL ? in->forecast_len : 0;
+    for (size_t i = 0; i < len && at_ms < in->now_ms + horizon_ms; i++, at_ms += step_ms) {
+        if (at_ms + step_ms <= in->now_ms) {
             continue;
         }
         take_higher(&peak, (struct peak){ in->forecast_rps[i], at_ms, false });
@@ -77,26 +81,24 @@ static struct peak highest_ahead(const struct autoscale_input *in, int64_t horiz
             take_higher(&peak, (struct peak){ in->announced_rps[i], at_ms, true });
         }
     }
-    return peak;
+    return peak.rps > -INFINITY ? peak : none;
 }
 
 /* What matters to an order of now: until it serves; and when only so many start at once, as far as
  * the rounds that a peak takes. */
 static struct peak matters_now(const struct autoscale_policy *p, const struct autoscale_input *in,
                                uint32_t current) {
-    struct peak peak = { NAN, 0, false };
-    for (uint32_t rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
+    struct peak peak =
+        highest_ahead(in, autoscale_horizon_ms(p, in->lead_ms, in->forecast_step_ms));
+    for (uint32_t rounds = 2; rounds <= ROUNDS_MAX && p->starting_max > 0; rounds++) {
         double lead_ms = in->lead_ms * rounds;
         struct peak further =
             highest_ahead(in, autoscale_horizon_ms(p, lead_ms, in->forecast_step_ms));
         uint32_t needed = instances_for(further.rps, in->capacity_rps);
         uint32_t wanted = needed < p->instances_max ? needed : p->instances_max;
         uint32_t missing = wanted > current ? wanted - current : 0;
-        if (rounds == 1 || (p->starting_max > 0 && missing > p->starting_max * (rounds - 1))) {
+        if (missing > p->starting_max * (rounds - 1)) {
             peak = further;
-        }
-        if (p->starting_max == 0) {
-            break;
         }
     }
     return peak;
@@ -125,11 +127,12 @@ static void window_note(const struct autoscale_policy *p, struct autoscale_state
     }
 }
 
+/* … or the first that is found to be `enough`. */
 static uint32_t window_most(const struct autoscale_policy *p, const struct autoscale_state *s,
-                            int64_t now_ms) {
+                            int64_t now_ms, uint32_t enough) {
     uint32_t most = 0;
     int64_t after_ms = now_ms - p->down_stabilisation_ms - bucket_ms(p);
-    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS; i++) {
+    for (size_t i = 0; i < AUTOSCALE_WINDOW_BUCKETS && most < enough; i++) {
         uint32_t wanted = s->bucket_start_ms[i] > after_ms ? s->bucket_wanted[i] : 0;
         most = wanted > most ? wanted : most;
     }
@@ -235,8 +238,11 @@ static uint32_t hold(const struct autoscale_policy *policy, const struct autosca
     if (wanted >= before) {
         return wanted;
     }
-    uint32_t most = larger(window_most(policy, state, now_ms), wanted);
-    return blind || most > before ? before : most;
+    if (blind) {
+        return before;
+    }
+    uint32_t most = larger(window_most(policy, state, now_ms, before), wanted);
+    return most > before ? before : most;
 }
 
 struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy,
@@ -254,7 +260,7 @@ struct autoscale_decision autoscale_decide(const struct autoscale_policy *policy
     }
     struct autoscale_decision d = wish(policy, in, ahead, known ? net_rps(policy, in, state) : 0);
     uint32_t wanted = larger(d.wanted_reactive, d.wanted_forecast), kept = wanted;
-    if (!isnan(keep.rps)) {
+    if (!isnan(keep.rps) && !(keep.rps <= ahead.rps)) { /* which is wanted anyway */
         kept = larger(wanted, instances_for(keep.rps, in->capacity_rps));
     }
     uint32_t before = larger(state->decided_ms != 0 ? state->instances : 0, current);

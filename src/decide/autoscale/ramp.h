@@ -12,9 +12,9 @@
 struct ramp {
     int64_t bucket_ms; /* width of a bucket */
     int64_t last_start_ms;
-    size_t len;               /* buckets in use, the last one is being filled */
-    double sum[RAMP_BUCKETS]; /* oldest first */
-    uint32_t count[RAMP_BUCKETS];
+    size_t len;                /* buckets in use, the last one is being filled */
+    double mean[RAMP_BUCKETS]; /* of those that are full, oldest first */
+    double sum, count;         /* in the last one */
 };
 
 void ramp_init(struct ramp *r);

@@ -30,4 +30,5 @@ void boost_grow(struct boost *b, int64_t slot);
 
 /* The newest complete model; NULL: none. */
 const struct trees *boost_model(const struct boost *b);
-double boost_correct(const struct trees *trees, const uint8_t *bytes, double level, double base);
+/* `base` corrected by what its trees said, never negative. */
+double boost_correct(double said, double level, double base);

@@ -1,12 +1,13 @@
 #include "decide/forecast/features.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define LEVEL_SEASONS_MOST 60 /* a long season of more short ones is too long for a level */
 #define BYTE_MIDDLE 128.0
 
 static uint8_t to_byte(double x) {
-    return isnan(x) ? 0 : (uint8_t)fmin(fmax(x, 1), 255);
+    return isnan(x) ? 0 : x < 1 ? 1 : x > 255 ? 255 : (uint8_t)x; /* no calls, unlike fmin */
 }
 
 /* Finest near a ratio of 1, and still apart at 1/100 and 100. */
@@ -33,6 +34,35 @@ double features_level(const struct members *m, const struct history *h, int64_t 
     return mean > 1e-9 ? mean : NAN;
 }
 
+static uint8_t *fill_origin(const struct members *m, const struct history *h, int64_t slot,
+                            const struct origin *origin, double level, uint8_t *out) {
+    int64_t season = short_season(m);
+    size_t second = m->season_count == 2 ? 4 : 0; /* profile that repeats the long season */
+    *out++ = ratio((double)origin->recent_fast, level);
+    *out++ = ratio((double)origin->recent_slow, level);
+    for (size_t w = 0; w < MEMBERS_WINDOWS; w++) {
+        *out++ = ratio((double)origin->level[0][w], 1);
+        *out++ = ratio((double)origin->level[second][w], 1);
+    }
+    double last_season = history_mean(h, slot + 1 - season, slot + 1);
+    double before = history_mean(h, slot + 1 - 2 * season, slot + 1 - season);
+    double longer = history_mean(h, slot + 1 - 4 * (int64_t)level_steps(m), slot + 1);
+    *out++ = ratio(last_season, level);
+    *out++ = before > 0 ? ratio(last_season / before, 1) : 0;
+    *out++ = longer > 0 ? ratio(level / longer, 1) : 0;
+    *out++ = ratio(history_at(h, slot), level);
+    return out;
+}
+
+void features_look_back(const struct members *m, const struct history *h, int64_t origin_slot,
+                        const struct origin *origin, struct features_origin *out) {
+    *out = (struct features_origin){ .level = features_level(m, h, origin_slot) };
+    if (!isnan(out->level)) {
+        uint8_t *end = fill_origin(m, h, origin_slot, origin, out->level, out->bytes);
+        assert(end == out->bytes + FEATURES_OF_ORIGIN);
+    }
+}
+
 /* Place in time: season, weekday, month, year (of 30.44-day months: trees need no exact names). */
 static uint8_t *fill_time(const struct features_input *in, uint8_t *out) {
     int64_t day = in->slot_ms / MS_PER_DAY - (in->slot_ms % MS_PER_DAY < 0);
@@ -52,30 +82,19 @@ static uint8_t *fill_time(const struct features_input *in, uint8_t *out) {
     return out;
 }
 
-static uint8_t *fill_amounts(const struct features_input *in, double level, uint8_t *out) {
+static uint8_t *fill_amounts(const struct features_input *in, const struct features_origin *from,
+                             uint8_t *out) {
     const struct members *m = in->members;
     const struct history *h = in->history;
-    int64_t origin = in->slot - in->ahead, season = short_season(m);
-    size_t second = m->season_count == 2 ? 4 : 0; /* profile that repeats the long season */
+    double level = from->level;
     *out++ = ratio(in->base, level);
     for (size_t p = 0; p < MEMBERS_PROFILES_MAX; p++) {
         *out++ = p < m->profile_count ? ratio(in->profiles->at[p], level) : 0;
     }
-    *out++ = ratio((double)in->origin->recent_fast, level);
-    *out++ = ratio((double)in->origin->recent_slow, level);
-    for (size_t w = 0; w < MEMBERS_WINDOWS; w++) {
-        *out++ = ratio((double)in->origin->level[0][w], 1);
-        *out++ = ratio((double)in->origin->level[second][w], 1);
-    }
-    double last_season = history_mean(h, origin + 1 - season, origin + 1);
-    double before = history_mean(h, origin + 1 - 2 * season, origin + 1 - season);
-    double longer = history_mean(h, origin + 1 - 4 * (int64_t)level_steps(m), origin + 1);
-    *out++ = ratio(last_season, level);
-    *out++ = before > 0 ? ratio(last_season / before, 1) : 0;
-    *out++ = longer > 0 ? ratio(level / longer, 1) : 0;
-    *out++ = ratio(history_at(h, origin), level);
+    memcpy(out, from->bytes, FEATURES_OF_ORIGIN);
+    out += FEATURES_OF_ORIGIN;
     for (size_t s = 0; s < MEMBERS_SEASONS_MAX; s++) {
-        int64_t steps = s < m->season_count ? m->season_steps[s] : season;
+        int64_t steps = s < m->season_count ? m->season_steps[s] : short_season(m);
         int64_t lag = (in->ahead + steps - 1) / steps + 1;
         *out++ = ratio(history_at(h, in->slot - lag * steps), level);
     }
@@ -98,7 +117,7 @@ static void fill_known(const struct features_input *in, uint8_t *out) {
     const struct known *k = in->known;
     double nearness[FEATURES_KINDS];
     if (k->calendar != NULL) {
-        fill_busy(in, out + FEATURES_KINDS + 4 * FEATURES_REGRESSORS);
+        fill_busy(in, out + FEATURES_KINDS + 4 * (size_t)FEATURES_REGRESSORS);
         known_nearness(k, in->slot_ms, nearness, FEATURES_KINDS);
         for (size_t i = 0; i < FEATURES_KINDS; i++) {
             out[i] = to_byte(BYTE_MIDDLE + 16 * nearness[i]);
@@ -114,9 +133,10 @@ static void fill_known(const struct features_input *in, uint8_t *out) {
     }
 }
 
-void features_fill(const struct features_input *in, double level, uint8_t *out) {
+void features_fill(const struct features_input *in, const struct features_origin *from,
+                   uint8_t *out) {
     memset(out, 0, FEATURES);
     uint8_t *next = fill_time(in, out);
-    next = fill_amounts(in, level, next);
+    next = fill_amounts(in, from, next);
     fill_known(in, next);
 }

@@ -7,6 +7,7 @@
 #include "decide/forecast/members.h"
 
 #define FEATURES 68
+#define FEATURES_OF_ORIGIN 12
 #define FEATURES_KINDS 12     /* of the calendar */
 #define FEATURES_REGRESSORS 5 /* four features each */
 
@@ -25,5 +26,14 @@ struct features_input {
 /* Usual demand of a slot around the origin, > 0; NAN: not known. */
 double features_level(const struct members *m, const struct history *h, int64_t origin_slot);
 
-/* Writes FEATURES bytes; `level` as above. */
-void features_fill(const struct features_input *in, double level, uint8_t *out);
+/* What is the same for every slot that is looked at from one origin. */
+struct features_origin {
+    double level; /* as above */
+    uint8_t bytes[FEATURES_OF_ORIGIN];
+};
+void features_look_back(const struct members *m, const struct history *h, int64_t origin_slot,
+                        const struct origin *origin, struct features_origin *out);
+
+/* Writes FEATURES bytes; `from` is known at the slot's origin, its level is not NAN. */
+void features_fill(const struct features_input *in, const struct features_origin *from,
+                   uint8_t *out);

@@ -95,6 +95,7 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     f->reweigh_steps = f->season_steps / 96 + 1;
     f->solve_steps = f->season_steps / LINE_SOLVES_A_SEASON + 1;
     members_init(&f->members, steps, seasons);
+    profile_cache_init(&f->profiles, &f->members);
     build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
     effects_init(&f->effects, f->known.day_steps);
@@ -152,14 +153,15 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     struct known_slot known;
     double forecasts[MEMBERS_MAX];
     int64_t slot = origin_slot + r->ahead;
-    members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
+    forecast_profiles(f, slot, r->ahead, &profiles);
     members_predict(&f->members, &profiles, forecast_origin(f, origin_slot), r->fade, forecasts);
     known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), 0, &known);
     double mean = combination_forecast(&r->combination, &f->members, forecasts) * known.learned;
-    struct correction c = { .in = forecast_features(f, slot, r->ahead, &profiles, known.learned) };
+    struct correction c = { .in = forecast_features(f, slot, r->ahead, &profiles, known.learned),
+                            .from = forecast_look_back(f, origin_slot) };
     c.in.base = mean;
     double line = NAN, lined = mean, trees = NAN;
-    if (correction_init(f, &c)) {
+    if (correction_possible(&c)) {
         line = correct_by_line(f, r, &c);
         lined = blend_mix(&r->line_blend, mean, line);
         trees = correct_by_trees(f, &c);
@@ -169,7 +171,7 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     p->lined = (float)lined;
     p->trees = (float)trees;
     p->said = (float)blend_mix(&r->blend, lined, trees);
-    p->level = (float)c.level;
+    p->level = (float)c.from.level;
     memcpy(p->inputs, c.inputs, sizeof p->inputs);
 }
 
@@ -213,13 +215,15 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
 
 static void learn_correction(struct forecast *f, const struct rung *r, const struct sample *s,
                              const struct profile_values *profiles, double said) {
-    struct correction c = { .in = forecast_features(f, s->slot, r->ahead, profiles,
-                                                    s->known.learned) };
+    struct correction c = {
+        .in = forecast_features(f, s->slot, r->ahead, profiles, s->known.learned),
+        .from = forecast_look_back(f, s->slot - r->ahead),
+    };
     uint8_t bytes[FEATURES];
     c.in.base = said * s->known.learned;
-    if (correction_init(f, &c)) {
-        features_fill(&c.in, c.level, bytes);
-        boost_learn(&f->boost, s->slot, r->ahead, bytes, c.level, c.in.base,
+    if (correction_possible(&c)) {
+        features_fill(&c.in, &c.from, bytes);
+        boost_learn(&f->boost, s->slot, r->ahead, bytes, c.from.level, c.in.base,
                     s->value / s->known.given);
     }
 }
@@ -258,7 +262,7 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
             break;
         }
         if (computed_for == 0 || !members_profiles_equal(&f->members, r->ahead, computed_for)) {
-            members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
+            forecast_profiles(f, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
         members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
@@ -270,13 +274,13 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
     effects_observe(&f->effects, &s->known.active, s->expected * s->known.given, s->value);
 }
 
-static void expect(const struct forecast *f, struct sample *s) {
+static void expect(struct forecast *f, struct sample *s) {
     const struct rung *r = &f->rungs[f->effect_rung];
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     s->expected = NAN;
     if (s->slot >= (int64_t)r->ahead) {
-        members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
+        forecast_profiles(f, s->slot, r->ahead, &profiles);
         members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
                         forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
@@ -332,7 +336,11 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
 
 static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
     double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
-    members_observe(&f->members, &f->history, slot, followed, forecast_origin(f, slot));
+    struct profile_values profiles = { 0 };
+    if (!isnan(followed)) {
+        forecast_profiles(f, slot, 1, &profiles);
+    }
+    members_follow(&f->members, &profiles, followed, forecast_origin(f, slot));
     history_append(&f->history, ordinary);
     if (use == CLEANING_LEAVE) {
         history_set_aside(&f->history, slot, slot + 1, true);
@@ -367,7 +375,8 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
         }
     }
     for (size_t i = 0; i < f->rung_count; i++) {
-        if ((uint64_t)(slot + (int64_t)i) % f->solve_steps == 0) {
+        bool due = (uint64_t)(slot + (int64_t)i) % f->solve_steps == 0;
+        if (due && forecast_lines(f, &f->rungs[i])) {
             line_solve(&f->rungs[i].line);
         }
         if (pledges_at(f, i, slot)) {

@@ -7,6 +7,7 @@
 #include "decide/forecast/forecast.h"
 #include "decide/forecast/forecast_options.h"
 #include "decide/forecast/line.h"
+#include "decide/forecast/profile_cache.h"
 #include "decide/forecast/spread.h"
 
 #define RUNGS_MAX 24            /* of the ladder of horizons */
@@ -42,6 +43,7 @@ struct forecast {
     struct members members;
     struct history history; /* without what the calendar explains */
     struct origin *origins; /* ring of the last horizon_steps + 1 */
+    struct profile_cache profiles;
     struct rung rungs[RUNGS_MAX];
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
     uint32_t reweigh_steps, solve_steps, pledge_steps;
@@ -61,16 +63,21 @@ struct forecast {
  * effects. False where nothing can be said. */
 struct correction {
     struct features_input in;
-    double level;
-    float inputs[LINE_INPUTS];
+    struct features_origin from; /* where `in` has its origin */
+    float inputs[LINE_INPUTS];   /* of the line, 0 until it is asked */
+    bool lined;
 };
 
 /* NaN at short leads: there the members follow the last minutes, and a band that is narrow because
  * yesterday was smooth meets a crowd with too little in hand. */
-double correct_by_line(const struct forecast *f, const struct rung *r, const struct correction *c);
+double correct_by_line(const struct forecast *f, const struct rung *r, struct correction *c);
+bool forecast_lines(const struct forecast *f, const struct rung *r); /* other than NaN */
 /* NaN without a model. */
 double correct_by_trees(const struct forecast *f, const struct correction *c);
-bool correction_init(const struct forecast *f, struct correction *c);
+bool correction_possible(const struct correction *c);
+struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot);
+void forecast_profiles(struct forecast *f, int64_t slot, uint32_t ahead,
+                       struct profile_values *out);
 struct features_input forecast_features(const struct forecast *f, int64_t slot, uint32_t ahead,
                                         const struct profile_values *profiles, double learned);
 

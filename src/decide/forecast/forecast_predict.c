@@ -11,20 +11,35 @@ struct origin *forecast_origin(const struct forecast *f, int64_t slot) {
     return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
 }
 
-bool correction_init(const struct forecast *f, struct correction *c) {
-    c->level = features_level(&f->members, &f->history, c->in.slot - c->in.ahead);
-    if (isnan(c->in.base) || isnan(c->level)) {
-        return false;
-    }
-    line_inputs(&c->in, c->level, c->inputs);
-    return true;
+struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot) {
+    struct features_origin from;
+    features_look_back(&f->members, &f->history, origin_slot, forecast_origin(f, origin_slot),
+                       &from);
+    return from;
 }
 
-double correct_by_line(const struct forecast *f, const struct rung *r, const struct correction *c) {
-    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
+void forecast_profiles(struct forecast *f, int64_t slot, uint32_t ahead,
+                       struct profile_values *out) {
+    profile_cache_look(&f->profiles, &f->members, &f->history, slot, ahead, out);
+}
+
+bool correction_possible(const struct correction *c) {
+    return !isnan(c->in.base) && !isnan(c->from.level);
+}
+
+bool forecast_lines(const struct forecast *f, const struct rung *r) {
+    return r->ahead > f->season_steps / SHORT_LEADS_A_SEASON;
+}
+
+double correct_by_line(const struct forecast *f, const struct rung *r, struct correction *c) {
+    if (!forecast_lines(f, r)) {
         return NAN;
     }
-    return line_correct(&r->line, c->inputs, c->level, c->in.base);
+    if (!c->lined) {
+        line_inputs(&c->in, c->from.level, c->inputs);
+        c->lined = true;
+    }
+    return line_correct(&r->line, c->inputs, c->from.level, c->in.base);
 }
 
 double correct_by_trees(const struct forecast *f, const struct correction *c) {
@@ -33,8 +48,8 @@ double correct_by_trees(const struct forecast *f, const struct correction *c) {
     if (model == NULL) {
         return NAN;
     }
-    features_fill(&c->in, c->level, bytes);
-    return boost_correct(model, bytes, c->level, c->in.base);
+    features_fill(&c->in, &c->from, bytes);
+    return boost_correct(trees_predict(model, bytes), c->from.level, c->in.base);
 }
 
 struct features_input forecast_features(const struct forecast *f, int64_t slot, uint32_t ahead,
@@ -72,37 +87,98 @@ static struct place place_on_ladder(const struct forecast *f, uint32_t ahead, si
     return (struct place){ low, high, high == low ? 0 : log(ahead / a) / log(b / a) };
 }
 
-static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ahead,
-                             const struct place *at, double learned) {
-    struct profile_values profiles;
+/* One slot of the path on its way. */
+struct point {
+    uint32_t ahead;
+    struct place at;
+    struct known_slot known;
+    double mean;                    /* of the members; NaN: they have nothing to say */
+    struct profile_values profiles; /* borrowed by `correction` */
+    struct correction correction;   /* where possible */
+    double trees;                   /* what they make of the mean; NaN: nothing */
+};
+
+static double between(const struct place *at, double low, double high) {
+    return low + at->part * (high - low);
+}
+
+static void ask_members(struct forecast *f, const struct features_origin *from, struct point *p) {
     double forecasts[MEMBERS_MAX];
-    members_profiles(&f->members, &f->history, slot, ahead, &profiles);
-    members_predict(&f->members, &profiles, forecast_origin(f, f->next_slot - 1),
-                    members_fade(&f->members, ahead), forecasts);
-    const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
-    double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
-    double high = combination_forecast(&high_rung->combination, &f->members, forecasts);
-    double point = low + at->part * (high - low);
-    if (isnan(point)) {
+    int64_t slot = f->next_slot + p->ahead - 1;
+    known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &p->known);
+    forecast_profiles(f, slot, p->ahead, &p->profiles);
+    members_predict(&f->members, &p->profiles, forecast_origin(f, f->next_slot - 1),
+                    members_fade(&f->members, p->ahead), forecasts);
+    const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
+    p->mean = between(&p->at, combination_forecast(&low->combination, &f->members, forecasts),
+                      combination_forecast(&high->combination, &f->members, forecasts));
+    p->correction = (struct correction){
+        .in = forecast_features(f, slot, p->ahead, &p->profiles, p->known.learned),
+        .from = *from,
+    };
+    p->correction.in.base = p->mean * p->known.learned;
+}
+
+static void ask_trees(const struct forecast *f, struct point *points, size_t len) {
+    const struct trees *model = boost_model(&f->boost);
+    struct trees_rows rows = { .len = 0 };
+    double said[TREES_ROWS];
+    uint8_t bytes[FEATURES];
+    for (size_t i = 0; i < len; i++) {
+        const struct correction *c = &points[i].correction;
+        points[i].trees = NAN;
+        if (model != NULL && correction_possible(c)) {
+            features_fill(&c->in, &c->from, bytes);
+            trees_rows_add(&rows, bytes);
+        }
+    }
+    if (rows.len == 0) {
+        return;
+    }
+    trees_predict_rows(model, &rows, said);
+    for (size_t i = 0, row = 0; i < len; i++) {
+        const struct correction *c = &points[i].correction;
+        if (correction_possible(c)) {
+            points[i].trees = boost_correct(said[row++], c->from.level, c->in.base);
+        }
+    }
+}
+
+/* The line's word and the trees' blended in. */
+static double blended(const struct forecast *f, struct point *p) {
+    struct correction *c = &p->correction;
+    if (isnan(p->mean)) {
         return fmax(f->members.recent_fast, 0);
     }
-    struct correction c = { .in = forecast_features(f, slot, ahead, &profiles, learned) };
-    c.in.base = point * learned;
-    if (!correction_init(f, &c)) {
-        return point;
+    if (!correction_possible(c)) {
+        return p->mean;
     }
-    double trees = correct_by_trees(f, &c);
-    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
-    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
-    point = low + at->part * (high - low);
-    low = blend_mix(&low_rung->blend, point, trees);
-    high = blend_mix(&high_rung->blend, point, trees);
-    return (low + at->part * (high - low)) / learned;
+    const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
+    double lined =
+        between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(f, low, c)),
+                blend_mix(&high->line_blend, c->in.base, correct_by_line(f, high, c)));
+    return between(&p->at, blend_mix(&low->blend, lined, p->trees),
+                   blend_mix(&high->blend, lined, p->trees)) /
+           p->known.learned;
+}
+
+/* As many slots as trees look at at once, from `first` on. */
+static void begin_points(struct forecast *f, const struct features_origin *from, size_t first,
+                         size_t len, struct point *points) {
+    size_t low = 0;
+    for (size_t i = 0; i < len; i++) {
+        points[i].ahead = (uint32_t)(first + i) + 1;
+        points[i].at = place_on_ladder(f, points[i].ahead, low);
+        low = points[i].at.low;
+        ask_members(f, from, &points[i]);
+    }
+    ask_trees(f, points, len);
 }
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
     double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    struct point points[TREES_ROWS];
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
@@ -114,23 +190,25 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
             errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
         }
     }
-    struct place at = { 0 };
+    struct features_origin from = forecast_look_back(f, f->next_slot - 1);
     for (size_t i = 0; i < steps; i++) {
-        uint32_t ahead = (uint32_t)i + 1;
+        if (i % TREES_ROWS == 0) {
+            begin_points(f, &from, i, steps - i < TREES_ROWS ? steps - i : TREES_ROWS, points);
+        }
+        struct point *p = &points[i % TREES_ROWS];
+        const struct known_slot *e = &p->known;
+        struct place at = p->at;
         int64_t slot = f->next_slot + (int64_t)i;
-        struct known_slot e;
-        known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &e);
-        at = place_on_ladder(f, ahead, at.low);
-        double point = point_forecast(f, slot, ahead, &at, e.learned);
+        double point = blended(f, p);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         for (size_t q = 0; q < quantiles.len; q++) {
             double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
-            double value = (point + error * scale) * e.given * e.learned;
+            double value = (point + error * scale) * e->given * e->learned;
             floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
         }
         if (mean != NULL) {
-            mean[i] = point * e.given * e.learned;
+            mean[i] = point * e->given * e->learned;
         }
     }
     return true;

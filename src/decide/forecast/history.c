@@ -59,6 +59,7 @@ static void drop_oldest(struct history *h) {
     size_t drop = h->len - h->keep;
     memmove(h->values, h->values + drop, h->keep * sizeof *h->values);
     h->base += drop;
+    h->revision++;
     h->len = h->keep;
     sum_from(h, 0);
 }
@@ -82,6 +83,7 @@ void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside) 
         h->values[i] = copysignf(h->values[i], aside ? -1 : 1);
     }
     if (a < b) {
+        h->revision++;
         sum_from(h, a - a % HISTORY_BLOCK);
     }
 }
@@ -89,6 +91,7 @@ void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside) 
 void history_scale(struct history *h, int64_t before, double ratio) {
     assert(ratio > 0);
     size_t end = clamp_slot(h, before);
+    h->revision++;
     for (size_t i = 0; i < end; i++) {
         h->values[i] *= (float)ratio;
     }

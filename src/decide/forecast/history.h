@@ -22,6 +22,7 @@ struct history {
     struct history_sum all;   /* of everything in `values` */
     size_t base;              /* slot number of values[0] */
     size_t len, capacity, keep;
+    uint32_t revision; /* another when what was recorded changes or falls off; not by appending */
 };
 
 /* Keeps at least the last `keep` slots. False without memory. */
@@ -35,6 +36,11 @@ void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside);
 
 /* Multiplies what is recorded before a slot, set aside or not. */
 void history_scale(struct history *h, int64_t before, double ratio);
+
+/* The slot that comes next. */
+static inline int64_t history_end(const struct history *h) {
+    return (int64_t)(h->base + h->len);
+}
 
 /* The value even where it is set aside; NaN when it is not recorded, not yet there, or has fallen
  * off. */

@@ -197,15 +197,22 @@ void members_observe(struct members *m, const struct history *h, int64_t slot, d
     struct profile_values profiles = { 0 };
     if (!isnan(value)) {
         members_profiles(m, h, slot, 1, &profiles);
+    }
+    members_follow(m, &profiles, value, out);
+}
+
+void members_follow(struct members *m, const struct profile_values *profiles, double value,
+                    struct origin *out) {
+    if (!isnan(value)) {
         note(&m->recent_fast, value, m->window_keep[0]);
         note(&m->recent_slow, value, m->window_keep[1]);
         note(&m->mean, value, m->window_keep[2]);
     }
     for (size_t p = 0; p < m->profile_count; p++) {
         for (size_t w = 0; w < MEMBERS_WINDOWS; w++) {
-            if (!isnan(value) && !isnan(profiles.at[p])) {
+            if (!isnan(value) && !isnan(profiles->at[p])) {
                 m->actual[p][w] = m->actual[p][w] * m->window_keep[w] + value;
-                m->expected[p][w] = m->expected[p][w] * m->window_keep[w] + profiles.at[p];
+                m->expected[p][w] = m->expected[p][w] * m->window_keep[w] + profiles->at[p];
             }
             out->level[p][w] = isnan(m->mean) ? 1 : (float)level_of(m, p, w);
         }

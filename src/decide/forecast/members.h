@@ -49,6 +49,11 @@ void members_init(struct members *m, const uint32_t *season_steps, size_t season
 void members_observe(struct members *m, const struct history *h, int64_t slot, double value,
                      struct origin *out);
 
+/* … when the profiles one step ahead of it are known; not looked at without a value. */
+struct profile_values;
+void members_follow(struct members *m, const struct profile_values *profiles, double value,
+                    struct origin *out);
+
 /* Which member is seasonal naive of that season. */
 size_t members_naive(const struct members *m, size_t season);
 

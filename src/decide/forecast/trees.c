@@ -1,41 +1,36 @@
 #include "decide/forecast/trees.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide/forecast/bins.h"
+
 #define LEARNING_RATE 0.1F
 #define LEAF_EXAMPLES_MIN 25
-#define LEAF_WEIGHT 1.0F /* pulls small leaves' gains down */
-#define BAG_OF_256 160   /* examples in a tree */
+#define SPLIT_EXAMPLES_MIN (2 * (size_t)LEAF_EXAMPLES_MIN)
+#define BAG_OF_256 160 /* examples in a tree */
 #define FEATURES_OF_256 100
-#define BUCKET_BITS 2 /* of a byte that splits ignore */
-#define BUCKETS (256 >> BUCKET_BITS)
-
-/* What the examples of a bucket add up to, in one word, so that each costs one addition: how many
- * (16 bits), their weight and the weight of those above what is said (24 bits each, in units of
- * 1/WEIGHT_UNITS). At most 4,096 examples of a weight of at most 4,095 units. */
-typedef uint64_t bucket;
-#define WEIGHT_UNITS 200
-#define WEIGHT_UNITS_MOST 4095.0F
 
 struct pair {
     float value, weight;
 };
 
 struct trees_scratch {
-    bucket bucket[FEATURES][BUCKETS];
-    struct pair *pairs, *residuals;
-    bucket *alone;           /* each example's own */
+    struct bins bins[TREES_DEPTH]; /* of the smaller children on the way down */
+    struct pair *residuals, *pairs, *larger;
+    bin *alone;              /* each example's own */
     uint16_t *order, *other; /* examples of the bag, node by node */
 };
 
 struct trees_scratch *trees_scratch_new(size_t capacity) {
     struct trees_scratch *s =
-        calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + sizeof(bucket) + 4));
+        calloc(1, sizeof *s + capacity * (3 * sizeof(struct pair) + sizeof(bin) + 4));
     if (s != NULL) {
-        s->pairs = (struct pair *)(s + 1);
-        s->residuals = s->pairs + capacity;
-        s->alone = (bucket *)(s->residuals + capacity);
+        s->residuals = (struct pair *)(s + 1);
+        s->pairs = s->residuals + capacity;
+        s->larger = s->pairs + capacity;
+        s->alone = (bin *)(s->larger + capacity);
         s->order = (uint16_t *)(s->alone + capacity);
         s->other = s->order + capacity;
     }
@@ -80,11 +75,13 @@ static uint32_t mix_bits(uint32_t x) {
 }
 
 static float leaf_of(const struct tree *t, const uint8_t *bytes) {
-    unsigned node = 0;
+    unsigned node = 1;
     for (int level = 0; level < TREES_DEPTH; level++) {
-        node = 2 * node + 1 + (bytes[t->feature[node]] > t->most[node]);
+        struct tree_split split = t->split[node];
+        unsigned room = (unsigned)split.most - bytes[split.feature];
+        node = 2 * node + (room >> 31); /* the sign bit: cheaper than to compare */
     }
-    return t->leaf[node - TREES_NODES];
+    return t->leaf[node - TREES_LEAVES];
 }
 
 double trees_predict(const struct trees *t, const uint8_t *bytes) {
@@ -95,163 +92,216 @@ double trees_predict(const struct trees *t, const uint8_t *bytes) {
     return (double)sum;
 }
 
+void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes) {
+    assert(rows->len < TREES_ROWS);
+    memcpy(rows->bytes[rows->len], bytes, FEATURES);
+    for (size_t f = 0; f < FEATURES; f++) {
+        uint8_t least = rows->len > 0 ? rows->least[f] : 255,
+                most = rows->len > 0 ? rows->most[f] : 0;
+        rows->least[f] = bytes[f] < least ? bytes[f] : least;
+        rows->most[f] = bytes[f] > most ? bytes[f] : most;
+    }
+    rows->len++;
+}
+
+/* False when not all rows go the same way. */
+static bool leaf_of_all(const struct tree *t, const struct trees_rows *rows, float *leaf) {
+    unsigned node = 1, parted = 0;
+    for (int level = 0; level < TREES_DEPTH; level++) {
+        struct tree_split split = t->split[node];
+        unsigned room_most = (unsigned)split.most - rows->most[split.feature];
+        unsigned room_least = (unsigned)split.most - rows->least[split.feature];
+        parted |= room_most ^ room_least;
+        node = 2 * node + (room_most >> 31);
+    }
+    *leaf = t->leaf[node - TREES_LEAVES];
+    return parted >> 31 == 0;
+}
+
+void trees_predict_rows(const struct trees *t, const struct trees_rows *rows, double *out) {
+    float sums[TREES_ROWS] = { 0 };
+    for (uint32_t i = 0; i < t->len; i++) {
+        float leaf;
+        if (leaf_of_all(&t->tree[i], rows, &leaf)) {
+            for (size_t row = 0; row < TREES_ROWS; row++) {
+                sums[row] += leaf; /* of rows that are not there, too: at once */
+            }
+        } else {
+            for (size_t row = 0; row < rows->len; row++) {
+                sums[row] += leaf_of(&t->tree[i], rows->bytes[row]);
+            }
+        }
+    }
+    for (size_t row = 0; row < rows->len; row++) {
+        out[row] = (double)sums[row];
+    }
+}
+
 struct growth {
-    const struct examples *examples;
+    struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
-    uint8_t features[FEATURES];
-    size_t feature_count;
+    struct bins_features features;
 };
 
-static bucket bucket_of(struct pair residual) {
-    float units = fminf(fmaxf(residual.weight * WEIGHT_UNITS, 2), WEIGHT_UNITS_MOST);
-    bucket weight = (bucket)units;
-    bucket above = residual.value > 0 ? weight : residual.value < 0 ? 0 : weight / 2;
-    return (bucket)1 << 48 | weight << 24 | above;
-}
+struct stretch { /* of the bag's order: the examples of a node */
+    uint16_t *members;
+    size_t len;
+};
 
-static size_t count_of(bucket b) {
-    return b >> 48;
-}
-
-static float weight_of(bucket b) {
-    return (float)(b >> 24 & 0xffffff) / WEIGHT_UNITS;
-}
-
-/* Weight above less weight below. */
-static float gradient_of(bucket b) {
-    return 2 * (float)(b & 0xffffff) / WEIGHT_UNITS - weight_of(b);
-}
-
-static void fill_buckets(const struct growth *g, const uint16_t *members, size_t len) {
-    for (size_t f = 0; f < g->feature_count; f++) {
-        memset(g->scratch->bucket[f], 0, sizeof g->scratch->bucket[f]);
-    }
-    for (size_t i = 0; i < len; i++) {
-        const uint8_t *bytes = g->examples->of[members[i]].bytes;
-        bucket alone = g->scratch->alone[members[i]];
-        for (size_t f = 0; f < g->feature_count; f++) {
-            g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS] += alone;
-        }
-    }
-}
-
-static float gain_of(bucket b) {
-    float gradient = gradient_of(b);
-    return gradient * gradient / (weight_of(b) + LEAF_WEIGHT);
-}
-
-/* The best split of a node into `tree`; false when none is worth it. */
-static bool choose_split(const struct growth *g, size_t node, size_t len) {
-    float best = 0;
-    bool found = false;
-    for (size_t f = 0; f < g->feature_count; f++) {
-        const bucket *buckets = g->scratch->bucket[f];
-        bucket all = 0, left = 0;
-        for (int i = 0; i < BUCKETS; i++) {
-            all += buckets[i];
-        }
-        float whole = gain_of(all) * 1.0001F + 1e-6F;
-        for (int i = 0; i < BUCKETS - 1; i++) {
-            left += buckets[i];
-            if (buckets[i] == 0 || count_of(left) < LEAF_EXAMPLES_MIN ||
-                len - count_of(left) < LEAF_EXAMPLES_MIN) {
-                continue;
-            }
-            float gain = gain_of(left) + gain_of(all - left) - whole;
-            if (gain > best) {
-                best = gain;
-                found = true;
-                g->tree->feature[node] = g->features[f];
-                g->tree->most[node] = (uint8_t)(((i + 1) << BUCKET_BITS) - 1);
-            }
-        }
-    }
-    return found;
-}
-
-/* Quickselect: each turn keeps the side in which half of the weight is reached. */
-static float weighted_median(const struct growth *g, const uint16_t *members, size_t len) {
-    struct pair *pairs = g->scratch->pairs;
+/* Quickselect: each turn keeps the side in which half of the weight is reached. What goes where is
+ * written without asking: no branch could be foreseen. */
+static float weighted_median(const struct growth *g, struct stretch of) {
+    struct pair *pairs = g->scratch->pairs, *larger = g->scratch->larger;
+    size_t len = of.len;
     float wanted = 0;
     for (size_t i = 0; i < len; i++) {
-        pairs[i] = g->scratch->residuals[members[i]];
+        pairs[i] = g->scratch->residuals[of.members[i]];
         wanted += pairs[i].weight / 2;
     }
     while (len > 1) {
         float middle = pairs[len / 2].value, below_weight = 0, equal_weight = 0;
+        size_t below = 0, above = 0;
         for (size_t i = 0; i < len; i++) {
-            below_weight += pairs[i].value < middle ? pairs[i].weight : 0;
-            equal_weight += pairs[i].value == middle ? pairs[i].weight : 0;
+            struct pair p = pairs[i];
+            below_weight += p.value < middle ? p.weight : 0;
+            equal_weight += p.value == middle ? p.weight : 0;
+            pairs[below] = p;
+            below += p.value < middle;
+            larger[above] = p;
+            above += p.value > middle;
         }
-        bool below = wanted <= below_weight;
-        if (!below && wanted <= below_weight + equal_weight) {
+        if (wanted <= below_weight) {
+            len = below;
+        } else if (wanted <= below_weight + equal_weight) {
             return middle;
+        } else {
+            struct pair *smaller = pairs;
+            pairs = larger;
+            larger = smaller;
+            wanted -= below_weight + equal_weight;
+            len = above;
         }
-        size_t kept = 0;
-        for (size_t i = 0; i < len; i++) {
-            if (below ? pairs[i].value < middle : pairs[i].value > middle) {
-                pairs[kept++] = pairs[i];
-            }
-        }
-        wanted -= below ? 0 : below_weight + equal_weight;
-        len = kept;
     }
     return len == 1 ? pairs[0].value : 0;
 }
 
-static void grow_node(const struct growth *g, size_t node, uint16_t *members, size_t len) {
-    if (node >= TREES_NODES) {
-        g->tree->leaf[node - TREES_NODES] = LEARNING_RATE * weighted_median(g, members, len);
+static void fill(const struct growth *g, struct stretch of, struct bins *out) {
+    bins_clear(out, g->features.len);
+    for (size_t i = 0; i < of.len; i++) {
+        bins_add(out, &g->features, g->examples->of[of.members[i]].bytes,
+                 g->scratch->alone[of.members[i]]);
+    }
+}
+
+/* Those that go to the left come first; returns how many. */
+static size_t part(const struct growth *g, struct stretch of, struct tree_split split) {
+    size_t left = 0, right = 0;
+    for (size_t i = 0; i < of.len; i++) {
+        uint16_t member = of.members[i];
+        bool to_right = g->examples->of[member].bytes[split.feature] > split.most;
+        of.members[left] = member; /* one of both stays */
+        g->scratch->other[right] = member;
+        left += !to_right;
+        right += to_right;
+    }
+    memcpy(of.members + left, g->scratch->other, right * sizeof *of.members);
+    return left;
+}
+
+/* A node that is not split sends all to the left, and so do those below. What the tree says of the
+ * node's examples is known here. */
+static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of) {
+    for (; node < TREES_LEAVES; node *= 2) {
+        g->tree->split[node] = (struct tree_split){ 0, 255 };
+    }
+    float leaf = LEARNING_RATE * weighted_median(g, of);
+    g->tree->leaf[node - TREES_LEAVES] = leaf;
+    for (size_t i = 0; i < of.len; i++) {
+        g->examples->of[of.members[i]].score += leaf;
+    }
+}
+
+/* The smaller child's examples are counted; the larger child has what is left of the node's. */
+static void share_out(const struct growth *g, struct stretch smaller, struct bins *of_smaller,
+                      struct bins *of_node) {
+    fill(g, smaller, of_smaller);
+    bins_take_away(of_node, of_smaller, g->features.len);
+}
+
+/* `own` is the node's bins, which may be overwritten; those of `level` and deeper are free. */
+static void grow_node(const struct growth *g, unsigned node, unsigned level, struct stretch of,
+                      struct bins *own) {
+    struct bins_split best;
+    if (level == TREES_DEPTH || of.len < SPLIT_EXAMPLES_MIN ||
+        !bins_split(own, g->features.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
+        end_in_leaf(g, node, of);
         return;
     }
-    g->tree->feature[node] = 0;
-    g->tree->most[node] = 255;
-    size_t left = len;
-    if (len >= 2 * (size_t)LEAF_EXAMPLES_MIN) {
-        fill_buckets(g, members, len);
-        if (choose_split(g, node, len)) {
-            uint8_t feature = g->tree->feature[node], most = g->tree->most[node];
-            size_t right = 0;
-            left = 0;
-            for (size_t i = 0; i < len; i++) {
-                if (g->examples->of[members[i]].bytes[feature] <= most) {
-                    members[left++] = members[i];
-                } else {
-                    g->scratch->other[right++] = members[i];
-                }
-            }
-            memcpy(members + left, g->scratch->other, right * sizeof *members);
+    g->tree->split[node] = (struct tree_split){ g->features.of[best.feature], best.most };
+    struct stretch left = { of.members, part(g, of, g->tree->split[node]) };
+    struct stretch right = { of.members + left.len, of.len - left.len };
+    bool left_smaller = left.len < right.len;
+    struct bins *spare = NULL;
+    if (level + 1 < TREES_DEPTH && (left_smaller ? right : left).len >= SPLIT_EXAMPLES_MIN) {
+        spare = &g->scratch->bins[level + 1];
+        share_out(g, left_smaller ? left : right, spare, own);
+    }
+    grow_node(g, 2 * node, level + 1, left, left_smaller ? spare : own);
+    grow_node(g, 2 * node + 1, level + 1, right, left_smaller ? own : spare);
+}
+
+/* Each tree sees its own share of the examples (the rest stands behind them in the order) and … */
+static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
+    struct trees_scratch *s = g->scratch;
+    struct stretch bag = { s->order, 0 };
+    uint16_t *rest = s->order + g->examples->len;
+    for (size_t i = 0; i < g->examples->len; i++) {
+        bool wanted = (mix_bits(g->examples->of[i].hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256;
+        s->order[bag.len] = (uint16_t)i; /* one of both stays */
+        *(rest - 1) = (uint16_t)i;
+        bag.len += wanted;
+        rest -= !wanted;
+    }
+    for (size_t i = 0; i < bag.len; i++) {
+        const struct example *e = &g->examples->of[bag.members[i]];
+        struct pair residual = { e->target - e->score, e->weight };
+        s->residuals[bag.members[i]] = residual;
+        s->alone[bag.members[i]] = bins_alone(residual.weight, residual.value);
+    }
+    return bag;
+}
+
+/* … of the features, of which only those count that are not always the same. */
+static void choose_features(struct growth *g, uint32_t tree) {
+    const struct examples *e = g->examples;
+    uint8_t differs[FEATURES] = { 0 };
+    for (size_t i = 1; i < e->len; i++) {
+        for (size_t f = 0; f < FEATURES; f++) {
+            differs[f] |= e->of[i].bytes[f] ^ e->of[0].bytes[f];
         }
     }
-    grow_node(g, 2 * node + 1, members, left);
-    if (left < len) {
-        grow_node(g, 2 * node + 2, members + left, len - left);
+    for (uint32_t f = 0; f < FEATURES && g->features.len < BINS_FEATURES_MAX; f++) {
+        bool chosen = (mix_bits(f * 0x85ebca6bU + tree) & 255) < FEATURES_OF_256;
+        if (chosen && differs[f] >> BINS_IGNORED_BITS != 0) {
+            g->features.of[g->features.len++] = (uint8_t)f;
+        }
     }
 }
 
 void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch) {
     struct growth g = { .examples = e, .scratch = scratch, .tree = &t->tree[t->len] };
-    size_t bag = 0;
-    for (size_t i = 0; i < e->len; i++) {
-        if (t->len == 0) {
-            e->of[i].score = 0;
-        }
-        scratch->residuals[i] = (struct pair){ e->of[i].target - e->of[i].score, e->of[i].weight };
-        scratch->alone[i] = bucket_of(scratch->residuals[i]);
-        if ((mix_bits(e->of[i].hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
-            scratch->order[bag++] = (uint16_t)i;
-        }
+    for (size_t i = 0; i < e->len && t->len == 0; i++) {
+        e->of[i].score = 0;
     }
-    for (uint32_t f = 0; f < FEATURES; f++) {
-        if ((mix_bits(f * 0x85ebca6bU + t->len) & 255) < FEATURES_OF_256) {
-            g.features[g.feature_count++] = (uint8_t)f;
-        }
-    }
+    struct stretch bag = fill_bag(&g, t->len);
+    choose_features(&g, t->len);
     memset(g.tree, 0, sizeof *g.tree);
-    grow_node(&g, 0, scratch->order, bag);
-    for (size_t i = 0; i < e->len; i++) {
-        e->of[i].score += leaf_of(g.tree, e->of[i].bytes);
+    fill(&g, bag, &scratch->bins[0]);
+    grow_node(&g, 1, 0, bag, &scratch->bins[0]);
+    for (size_t i = bag.len; i < e->len; i++) { /* those in the bag know it from their leaf */
+        struct example *other = &e->of[scratch->order[i]];
+        other->score += leaf_of(g.tree, other->bytes);
     }
     t->len++;
 }

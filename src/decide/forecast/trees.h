@@ -11,11 +11,16 @@
 
 #define TREES_MAX 100
 #define TREES_DEPTH 5
-#define TREES_NODES ((1 << TREES_DEPTH) - 1)
+#define TREES_LEAVES (1 << TREES_DEPTH)
+
+struct tree_split { /* to the left when the byte is <= most */
+    uint8_t feature, most;
+};
 
 struct tree { /* complete; a node that was not split sends all to the left */
-    uint8_t feature[TREES_NODES], most[TREES_NODES]; /* left when the byte is <= most */
-    float leaf[TREES_NODES + 1];
+    struct tree_split
+        split[TREES_LEAVES]; /* of node 1, the root, and so on: below n are 2n, 2n + 1 */
+    float leaf[TREES_LEAVES];
 };
 
 struct trees {
@@ -48,3 +53,15 @@ struct trees_scratch;
 struct trees_scratch *trees_scratch_new(size_t examples_capacity);
 void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch);
 double trees_predict(const struct trees *t, const uint8_t *bytes);
+
+/* Several rows at once: the slots of a path see nearly the same and mostly go the same way, so that
+ * one walk does for all. */
+#define TREES_ROWS 8
+struct trees_rows {
+    uint8_t bytes[TREES_ROWS][FEATURES];
+    uint8_t least[FEATURES], most[FEATURES]; /* among the rows */
+    size_t len;                              /* begins with none: { .len = 0 } */
+};
+void trees_rows_add(struct trees_rows *rows, const uint8_t *bytes);
+/* `out`: for each row what trees_predict() says of it. */
+void trees_predict_rows(const struct trees *t, const struct trees_rows *rows, double *out);

@@ -115,6 +115,46 @@ static void examples_span_all_that_was_offered(void **state) {
     examples_fini(&e);
 }
 
+/* Rows that see nearly the same and rows that see nothing alike. */
+static void several_rows_are_told_what_each_is_told(void **state) {
+    (void)state;
+    struct examples e;
+    struct rand r;
+    fill(&e, 1500, false);
+    rand_init(&r, 5);
+    struct trees *t = grow(&e, 40);
+    for (size_t turn = 0; turn < 400; turn++) {
+        struct trees_rows rows = { .len = 0 };
+        uint8_t bytes[TREES_ROWS][FEATURES];
+        double said[TREES_ROWS];
+        size_t len = 1 + rand_below(&r, TREES_ROWS);
+        for (size_t row = 0; row < len; row++) {
+            memcpy(bytes[row], e.of[turn % 2 == 0 ? turn : turn + row].bytes, FEATURES);
+            bytes[row][rand_below(&r, FEATURES)] = (uint8_t)rand_below(&r, 256);
+            trees_rows_add(&rows, bytes[row]);
+        }
+        trees_predict_rows(t, &rows, said);
+        for (size_t row = 0; row < len; row++) {
+            assert_true(said[row] == trees_predict(t, bytes[row]));
+        }
+    }
+    free(t);
+    examples_fini(&e);
+}
+
+/* In and out of the bag. */
+static void scores_are_what_the_trees_say(void **state) {
+    (void)state;
+    struct examples e;
+    fill(&e, 1500, true);
+    struct trees *t = grow(&e, 20);
+    for (size_t i = 0; i < e.len; i++) {
+        assert_true((double)e.of[i].score == trees_predict(t, e.of[i].bytes));
+    }
+    free(t);
+    examples_fini(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_interaction_is_learned),
@@ -122,6 +162,8 @@ int main(void) {
         cmocka_unit_test(the_same_examples_make_the_same_trees),
         cmocka_unit_test(few_examples_make_no_split),
         cmocka_unit_test(examples_span_all_that_was_offered),
+        cmocka_unit_test(several_rows_are_told_what_each_is_told),
+        cmocka_unit_test(scores_are_what_the_trees_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
