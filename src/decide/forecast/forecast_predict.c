@@ -102,7 +102,7 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
 
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
-    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    double errors[RUNGS_MAX][ERROR_SHAPE_GROUPS][FORECAST_QUANTILES_MAX];
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
@@ -110,8 +110,8 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
     }
     size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
     for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t q = 0; q < quantiles.len; q++) {
-            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
+        for (size_t g = 0; g < ERROR_SHAPE_GROUPS; g++) {
+            spread_quantiles(&f->rungs[i].spread, g, quantiles.levels, quantiles.len, errors[i][g]);
         }
     }
     struct place at = { 0 };
@@ -123,8 +123,10 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         at = place_on_ladder(f, ahead, at.low);
         double point = point_forecast(f, slot, ahead, &at, e.learned);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
+        size_t group = spread_group(&f->scale, point);
         for (size_t q = 0; q < quantiles.len; q++) {
-            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
+            double low = errors[at.low][group][q], high = errors[at.high][group][q];
+            double error = low + at.part * (high - low);
             double value = (point + error * scale) * e.given * e.learned;
             floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
