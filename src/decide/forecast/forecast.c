@@ -283,7 +283,7 @@ static void expect(const struct forecast *f, struct sample *s) {
                         forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
     }
-    s->scale = spread_scale_at(&f->scale, s->slot, s->expected);
+    s->scale = spread_scale_alone(&f->scale, s->slot, s->expected);
 }
 
 /* What was learned while a burst was followed is taken back when it is over. */

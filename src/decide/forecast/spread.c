@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-#define SCALE_SEASONS 10.0     /* memory of the scale */
-#define SCALE_OWN_RATIO 0.5
-#define SCALE_POOLED_RATIO 0.3 /* share of the overall scale in every time's */
+#define SCALE_SEASONS 10.0      /* memory of the scale */
+#define OWN_RATIO 0.5           /* share of a bucket in its scale, beside the times around it */
+#define POOLED_RATIO 0.3        /* share of the overall scale added to every one */
+#define POOLED_ALONE_RATIO 0.1  /* … to that of a bucket alone */
 #define SCALE_LEAST_RATIO 0.002 /* below this share of the usual scale an error says nothing */
-#define GROUP_LITTLE 0.3 /* of the mean level */
+#define GROUP_LITTLE 0.3        /* of the mean level */
 #define GROUP_USUAL 1.3
 #define ERROR_MOST 50.0
 #define ERRORS_ENOUGH 20
@@ -77,22 +78,31 @@ void spread_scale_observe(struct spread_scale *s, int64_t slot, double forecast,
     note(&s->mean_level, forecast, s->learn_all);
 }
 
-static double mix(float first, float second, double part) {
-    return (double)first + part * (double)(second - first);
+/* From the usual error and level, with a share of the overall means. */
+static double scale_of(const struct spread_scale *s, double forecast, double error, double level,
+                       double pooled) {
+    error += pooled * s->mean_error;
+    level += pooled * s->mean_level;
+    return level > 0 ? forecast * error / level : forecast;
 }
 
-/* A bucket by itself is known from a handful of errors, and where it happens to be small or large
- * the quantiles are wrong both ways; what is near it in time says more, but a burst at the full
- * hour only the bucket knows. Each has its half. */
+static double mix(double first, double second, double part) {
+    return first + part * (second - first);
+}
+
 double spread_scale_at(const struct spread_scale *s, int64_t slot, double forecast) {
     struct place at = place_of(s, slot);
     const struct spread_usual *own = &s->buckets[at.bucket];
     const struct spread_usual *from = &s->times[at.from], *to = &s->times[at.to];
-    double error = mix((float)mix(from->error, to->error, at.part), own->error, SCALE_OWN_RATIO) +
-                   SCALE_POOLED_RATIO * s->mean_error;
-    double level = mix((float)mix(from->level, to->level, at.part), own->level, SCALE_OWN_RATIO) +
-                   SCALE_POOLED_RATIO * s->mean_level;
-    return level > 0 ? forecast * error / level : forecast;
+    double error = mix((double)from->error, (double)to->error, at.part);
+    double level = mix((double)from->level, (double)to->level, at.part);
+    return scale_of(s, forecast, mix(error, (double)own->error, OWN_RATIO),
+                    mix(level, (double)own->level, OWN_RATIO), POOLED_RATIO);
+}
+
+double spread_scale_alone(const struct spread_scale *s, int64_t slot, double forecast) {
+    const struct spread_usual *own = &s->buckets[place_of(s, slot).bucket];
+    return scale_of(s, forecast, (double)own->error, (double)own->level, POOLED_ALONE_RATIO);
 }
 
 size_t spread_group(const struct spread_scale *s, double forecast) {

@@ -30,8 +30,13 @@ struct spread_scale {
 
 void spread_scale_init(struct spread_scale *s, uint32_t season_steps);
 void spread_scale_observe(struct spread_scale *s, int64_t slot, double forecast, double value);
-/* The usual size of an error when `forecast` is said for `slot`; 0 where demand is always 0. */
+/* The usual size of an error when `forecast` is said for `slot`; 0 where demand is always 0. A
+ * bucket by itself is known from a handful of errors: where these happen to be small or large,
+ * quantiles would be wrong both ways. What is near it in time says more, but of a burst at the full
+ * hour only the bucket knows. Each has its half. */
 double spread_scale_at(const struct spread_scale *s, int64_t slot, double forecast);
+/* … by its bucket alone: for whom a value must be suspect only if it was never so at that time. */
+double spread_scale_alone(const struct spread_scale *s, int64_t slot, double forecast);
 
 /* Which of ERROR_SHAPE_GROUPS an amount belongs to. */
 size_t spread_group(const struct spread_scale *s, double forecast);

@@ -187,6 +187,8 @@ static void a_burst_at_the_same_time_is_known(void **state) {
         spread_scale_observe(&s, i, 100, i % 288 == 100 ? 180 : 110);
     }
     assert_true(spread_scale_at(&s, 100, 100) > 2.5 * spread_scale_at(&s, 103, 100));
+    assert_true(spread_scale_alone(&s, 100, 100) > 70);
+    assert_true(spread_scale_alone(&s, 101, 100) < 12);
 }
 
 static void a_season_of_few_steps_has_a_scale_for_each(void **state) {
