@@ -16,7 +16,7 @@
 #define RATE_AHEAD 12.0
 #define LEVEL_MOST 0.998
 #define MISSES_IN_A_ROW 4 /* of 1 in 20: once in 160,000 rows by chance */
-#define OPENED_KEEP 0.9F
+#define OPENED_KEEP 0.95F
 #define OPENED_LEAST 0.05F
 
 /* The season in as many parts as it has steps, but at most `most`. */
