@@ -2,6 +2,7 @@
 #include "decide/forecast/forecast_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
@@ -100,20 +101,31 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
     return (low + at->part * (high - low)) / learned;
 }
 
+/* The quantiles of errors, as far as they were needed. */
+struct errors {
+    double at[RUNGS_MAX][ERROR_SHAPE_GROUPS][FORECAST_QUANTILES_MAX];
+    bool known[RUNGS_MAX][ERROR_SHAPE_GROUPS];
+};
+
+static const double *errors_of(struct errors *e, const struct forecast *f, size_t rung,
+                               size_t group, const struct forecast_quantiles *q) {
+    double *at = e->at[rung][group];
+    if (!e->known[rung][group]) {
+        spread_quantiles(&f->rungs[rung].spread, group, q->levels, q->len, at);
+        e->known[rung][group] = true;
+    }
+    return at;
+}
+
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
-    double errors[RUNGS_MAX][ERROR_SHAPE_GROUPS][FORECAST_QUANTILES_MAX];
+    struct errors errors;
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
         return false;
     }
-    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
-    for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t g = 0; g < ERROR_SHAPE_GROUPS; g++) {
-            spread_quantiles(&f->rungs[i].spread, g, quantiles.levels, quantiles.len, errors[i][g]);
-        }
-    }
+    memset(errors.known, 0, sizeof errors.known);
     struct place at = { 0 };
     for (size_t i = 0; i < steps; i++) {
         uint32_t ahead = (uint32_t)i + 1;
@@ -124,9 +136,10 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         double point = point_forecast(f, slot, ahead, &at, e.learned);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
         size_t group = spread_group(&f->scale, point);
+        const double *low = errors_of(&errors, f, at.low, group, &quantiles);
+        const double *high = errors_of(&errors, f, at.high, group, &quantiles);
         for (size_t q = 0; q < quantiles.len; q++) {
-            double low = errors[at.low][group][q], high = errors[at.high][group][q];
-            double error = low + at.part * (high - low);
+            double error = low[q] + at.part * (high[q] - low[q]);
             double value = (point + error * scale) * e.given * e.learned;
             floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
