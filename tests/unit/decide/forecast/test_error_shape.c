@@ -32,7 +32,8 @@ static void quantiles_are_those_of_a_sorted_copy(void **state) {
     }
     qsort(errors, ERRORS, sizeof *errors, by_size);
     assert_true(error_shape_mix(&s, 2, &mix));
-    for (double q = 0.02; q < 0.99; q += 0.01) {
+    for (int percent = 2; percent < 99; percent++) {
+        double q = (double)percent / 100;
         double exact = errors[(size_t)(q * ERRORS)];
         assert_true(fabs(error_mix_quantile(&mix, q) - exact) < 0.03 + 0.22 * fabs(exact));
     }
