@@ -27,7 +27,7 @@ static void add_rung(struct forecast *f, uint32_t ahead) {
     line_init(&r->line, LINE_SEASONS * pledges);
     blend_init(&r->line_blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
     blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
-    spread_init(&r->spread, (uint32_t)(SPREAD_SEASONS * pledges), (double)ahead / f->pledge_steps,
+    spread_init(&r->spread, SPREAD_SEASONS * pledges, (double)ahead / f->pledge_steps,
                 ahead <= season / SHORT_LEADS_A_SEASON);
     r->pledge_count = ahead / f->pledge_steps + 1;
     if (ahead <= f->season_steps) {
@@ -199,8 +199,9 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
         line_learn(&r->line, p->inputs, (double)p->level, (double)p->mean, s->value / given);
     }
     double scale = spread_scale_at(&f->scale, s->slot, said);
+    size_t group = spread_group(&f->scale, said);
     if (rung == f->effect_rung) {
-        double q90 = said + spread_quantile(&r->spread, 0.9) * scale;
+        double q90 = said + spread_quantile(&r->spread, group, 0.9) * scale;
         f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
                         fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
     }
@@ -209,6 +210,7 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
                                    .value = s->value,
                                    .scale = scale,
                                    .scale_usual = f->scale.mean_error,
+                                   .group = group,
                                    .whole = !f->fractions,
                                });
 }
@@ -285,7 +287,7 @@ static void expect(struct forecast *f, struct sample *s) {
                         forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
     }
-    s->scale = spread_scale_at(&f->scale, s->slot, s->expected);
+    s->scale = spread_scale_alone(&f->scale, s->slot, s->expected);
 }
 
 /* What was learned while a burst was followed is taken back when it is over. */

@@ -2,6 +2,7 @@
 #include "decide/forecast/forecast_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
@@ -175,21 +176,32 @@ static void begin_points(struct forecast *f, const struct features_origin *from,
     ask_trees(f, points, len);
 }
 
+/* The quantiles of errors, as far as they were needed. */
+struct errors {
+    double at[RUNGS_MAX][ERROR_SHAPE_GROUPS][FORECAST_QUANTILES_MAX];
+    bool known[RUNGS_MAX][ERROR_SHAPE_GROUPS];
+};
+
+static const double *errors_of(struct errors *e, const struct forecast *f, size_t rung,
+                               size_t group, const struct forecast_quantiles *q) {
+    double *at = e->at[rung][group];
+    if (!e->known[rung][group]) {
+        spread_quantiles(&f->rungs[rung].spread, group, q->levels, q->len, at);
+        e->known[rung][group] = true;
+    }
+    return at;
+}
+
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values) {
-    double errors[RUNGS_MAX][FORECAST_QUANTILES_MAX];
+    struct errors errors;
     struct point points[TREES_ROWS];
     assert(steps <= f->options.horizon_steps);
     assert(quantiles.len <= FORECAST_QUANTILES_MAX);
     if (isnan(f->members.recent_fast)) {
         return false;
     }
-    size_t last_rung = place_on_ladder(f, (uint32_t)steps, 0).high;
-    for (size_t i = 0; i <= last_rung; i++) {
-        for (size_t q = 0; q < quantiles.len; q++) {
-            errors[i][q] = spread_quantile(&f->rungs[i].spread, quantiles.levels[q]);
-        }
-    }
+    memset(errors.known, 0, sizeof errors.known);
     struct features_origin from = forecast_look_back(f, f->next_slot - 1);
     for (size_t i = 0; i < steps; i++) {
         if (i % TREES_ROWS == 0) {
@@ -201,8 +213,11 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         int64_t slot = f->next_slot + (int64_t)i;
         double point = blended(f, p);
         double scale = spread_scale_at(&f->scale, slot, point), floor = 0;
+        size_t group = spread_group(&f->scale, point);
+        const double *low = errors_of(&errors, f, at.low, group, &quantiles);
+        const double *high = errors_of(&errors, f, at.high, group, &quantiles);
         for (size_t q = 0; q < quantiles.len; q++) {
-            double error = errors[at.low][q] + at.part * (errors[at.high][q] - errors[at.low][q]);
+            double error = between(&at, low[q], high[q]);
             double value = (point + error * scale) * e->given * e->learned;
             floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
