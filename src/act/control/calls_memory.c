@@ -70,19 +70,20 @@ static void refuse(const struct recall *recall, const char *why) {
              recall->names[recall->caller], why);
 }
 
-static void take(const struct recall *recall, const uint8_t *bytes, size_t len, const char *from) {
+static bool take(const struct recall *recall, const uint8_t *bytes, size_t len, const char *from) {
     struct controller *c = recall->c;
     unsigned called = 0;
     if (!dependencies_restore(&c->dependencies, recall->caller, recall->names, bytes, len)) {
         refuse(recall, "what was kept is not as we write it");
-        return;
+        return false;
     }
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         called += c->dependencies.pairs[recall->caller][i].calls > 0;
     }
-    c->calls_kept[recall->caller] = c->dependencies.callers[recall->caller].requests;
     log_info("calls_restored", "service=%s from=%s called=%u requests=%.0f",
-             recall->names[recall->caller], from, called, c->calls_kept[recall->caller]);
+             recall->names[recall->caller], from, called,
+             c->dependencies.callers[recall->caller].requests);
+    return true;
 }
 
 static bool take_row(void *self, const struct store_calls *row) {
@@ -92,8 +93,9 @@ static bool take_row(void *self, const struct store_calls *row) {
         char why[64];
         snprintf(why, sizeof why, "it was kept %lld days ago", (long long)(age_ms / 86400000));
         refuse(recall, why);
-    } else {
-        take(recall, row->bytes, row->len, "store");
+    } else if (take(recall, row->bytes, row->len, "store")) {
+        struct controller *c = recall->c;
+        c->calls_kept[recall->caller] = c->dependencies.callers[recall->caller].requests;
     }
     return true;
 }
@@ -105,8 +107,8 @@ static void recall_caller(struct recall *recall) {
     struct error err = { 0 };
     c->calls_kept[recall->caller] = 0;
     if (page != NULL && page->calls_bytes > 0 && page->calls_bytes <= sizeof page->calls) {
-        take(recall, page->calls, page->calls_bytes, "notebook");
-        return;
+        (void)take(recall, page->calls, page->calls_bytes, "notebook");
+        return; /* whoever noted it may have ended before it was kept */
     }
     bool read = c->store == NULL ||
                 store_read_calls(c->store, slice_from(name), take_row, recall, &err);
