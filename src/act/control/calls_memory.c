@@ -1,6 +1,6 @@
-/* What was learned of calls, over a restart: a row a caller in the store, and a page in the notebook
- * for a controller that comes after one that crashed. A row that cannot be taken costs what was
- * learned of that caller, and is replaced as soon as there is something new to keep. */
+/* What was learned of calls, over a restart: a row a caller in the store, and a page in the
+ * notebook for a controller that comes after one that crashed. A row that cannot be taken costs
+ * what was learned of that caller, and is replaced as soon as there is something new to keep. */
 #include <stdio.h>
 #include <string.h>
 
@@ -110,8 +110,8 @@ static void recall_caller(struct recall *recall) {
         (void)take(recall, page->calls, page->calls_bytes, "notebook");
         return; /* whoever noted it may have ended before it was kept */
     }
-    bool read = c->store == NULL ||
-                store_read_calls(c->store, slice_from(name), take_row, recall, &err);
+    bool read =
+        c->store == NULL || store_read_calls(c->store, slice_from(name), take_row, recall, &err);
     if (!read && err.kind != ERROR_NOT_FOUND) { /* none yet is no trouble */
         log_warn("calls_not_read", "service=%s error=\"%s\" action=learn_them_anew", name,
                  err.text);

@@ -219,8 +219,8 @@ void calls_note(struct controller *c);
 /* dependencies.c */
 /* Before the services' second. */
 void dependencies_second(struct controller *c);
-/* After the services have their indices: what was learned before a restart is planned by at once, it
- * was told of then. */
+/* After the services have their indices: what was learned before a restart is planned by at once,
+ * it was told of then. */
 void dependencies_recall(struct controller *c);
 void dependencies_fill_view(const struct controller *c, struct api_view *view);
 

@@ -100,8 +100,8 @@ static bool write_capacity(struct sqlite_store *s, const struct store_capacity *
 
 static bool write_calls(struct sqlite_store *s, const struct store_calls *calls,
                         struct error *err) {
-    sqlite3_stmt *row = sqlite_statement(s, STATEMENT_CALLS,
-                                         "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", err);
+    sqlite3_stmt *row =
+        sqlite_statement(s, STATEMENT_CALLS, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", err);
     if (row == NULL) {
         return false;
     }

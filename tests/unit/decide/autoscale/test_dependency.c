@@ -87,7 +87,8 @@ static void a_visitor_cannot_make_a_call(void **state) {
     assert_true(ratio(FRONT, MIDDLE) == 1);
 }
 
-/* Whom we gave the trace knows it, behind whichever address it is; the visitor may have been told. */
+/* Whom we gave the trace knows it, behind whichever address it is; the visitor may have been told.
+ */
 static void a_trace_of_ours_says_it_from_anywhere(void **state) {
     (void)state;
     const uint64_t visitor = 1, gateway = 2;

@@ -104,7 +104,8 @@ static void those_that_are_called_most_are_kept(void **state) {
         snprintf(text[i], sizeof text[i], "s%u", i);
         all[i] = text[i];
         double calls = i == FRONT ? 0 : (double)i;
-        d->pairs[FRONT][i] = (struct dependency_pair){ .calls = calls, .calls_squared = calls,
+        d->pairs[FRONT][i] = (struct dependency_pair){ .calls = calls,
+                                                       .calls_squared = calls,
                                                        .calls_requests = calls };
     }
     size_t len = dependencies_save(d, FRONT, all, bytes);
@@ -120,18 +121,25 @@ static void put(uint8_t *bytes, size_t at, double value) {
     memcpy(bytes + at, &value, sizeof value);
 }
 
-/* In the first pair: its name at 24, calls at 88, traced 96, squared 104, requests 112, sure 120. */
+/* In the first pair: its name at 24, calls at 88, traced 96, squared 104, requests 112, sure 120.
+ */
 static const struct {
     const char *name;
     size_t at;
     double value;
 } broken[] = {
-    { "another layout", 0, 1 },          { "requests without end", 8, 1e9 },
-    { "requests below none", 8, -1 },    { "no number of requests", 8, NAN },
-    { "squares that are none", 16, NAN }, { "no name", 24, 0 },
-    { "no calls", 88, 0 },               { "no number of calls", 88, NAN },
-    { "endless calls", 88, INFINITY },   { "more with a trace than all", 96, 1e6 },
-    { "squares below none", 104, -1 },   { "products that cannot be", 112, 1e6 },
+    { "another layout", 0, 1 },
+    { "requests without end", 8, 1e9 },
+    { "requests below none", 8, -1 },
+    { "no number of requests", 8, NAN },
+    { "squares that are none", 16, NAN },
+    { "no name", 24, 0 },
+    { "no calls", 88, 0 },
+    { "no number of calls", 88, NAN },
+    { "endless calls", 88, INFINITY },
+    { "more with a trace than all", 96, 1e6 },
+    { "squares below none", 104, -1 },
+    { "products that cannot be", 112, 1e6 },
     { "more that are sure than all", 120, 1e6 },
 };
 
