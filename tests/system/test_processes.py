@@ -174,6 +174,40 @@ def test_a_fleet_becomes_addresses_and_processes_again_and_nobody_notices(tidega
     assert load.failures() == []
 
 
+def test_addresses_that_never_come_up_leave_the_former_processes_in_rotation(tidegate):
+    """And it is said so: nothing fails, nobody would notice. When half of them are there at last, they take over."""
+    one = tidegate(CONFIG)
+    settled(one)
+    former = {i["pid"] for i in states(one, "serving")}
+    head, rest = CONFIG.split("    fleet: process\n")
+    routes = rest[rest.index("routes:"):]
+    ports = [free_port(), free_port()]
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    load = Load(one.port, 50, threads=8).start()
+    one.write_config(f"{head}    fleet: static\n    endpoints: [\"{addresses[0]}\", \"{addresses[1]}\"]\n{routes}")
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+
+    def kept():
+        return [d for d in one.decisions() if d["action"] == "keep" and d["kind"] == "scale"]
+    decision = wait_until(lambda: (kept() or [None])[0], 60, f"a decision that they stay\n{one.log()}")
+    assert "storefront that were there before stay in rotation" in decision["reason"]
+    assert "of the addresses that are configured now 0 serve, 2 do not" in decision["reason"]
+    assert decision["evidence"]["serving"] == 0 and decision["evidence"]["former"] == len(former) == 3
+    os.kill(one.status()["controller"], signal.SIGKILL)   # its successor finds them as they are
+    time.sleep(5)
+    assert former <= {i["pid"] for i in states(one, "serving")}
+    assert not {i["id"] for i in states(one, "serving")} & set(addresses)
+    elsewhere = Backend("elsewhere", port=ports[0])
+    try:
+        wait_until(lambda: [i["id"] for i in states(one, "serving")] == [addresses[0]], 60, f"it takes over\n{one.log()}")
+        wait_until(lambda: elsewhere.requests, 10, "it serves")
+        wait_until(lambda: not any(alive(pid) for pid in former), 60, "they have ended")
+        load.stop()
+    finally:
+        elsewhere.stop()
+    assert load.failures() == []
+
+
 def test_reload_tells_what_it_does_not_bring(tidegate):
     one = tidegate(CONFIG)
     one.write_config(CONFIG.replace("workers: 2", "workers: 1").replace("sqlite:var/tidegate.db", "sqlite:var/other.db"))

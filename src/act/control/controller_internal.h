@@ -106,6 +106,8 @@ struct controlled {
     uint32_t told_instances; /* of the last decision that was told */
     enum autoscale_reason told_reason;
     bool told;
+    uint64_t former_since_us; /* those of before the fleet's kind was changed serve; 0: none */
+    bool former_told;
     struct told_rate panics, refusals; /* told of */
     uint64_t retries_refused;          /* at the last look */
     struct hedge_counts hedges;        /* likewise */

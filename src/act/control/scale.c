@@ -7,6 +7,8 @@
 #include "act/control/controller_internal.h"
 #include "base/clock.h"
 
+#define FORMER_TOLD_US 10000000 /* most have taken over by then */
+
 struct census {
     unsigned serving, warm, starting;
     unsigned outdated; /* of serving: another version is configured now */
@@ -186,13 +188,58 @@ static void remove_surplus(struct controller *c, unsigned service, uint32_t want
     }
 }
 
+/* ---- those of before the fleet's kind was changed ---- */
+
+struct former {
+    unsigned all, serving;
+};
+
+static struct former count_former(struct controller *c, unsigned service) {
+    struct former former = { 0 };
+    EACH_MEMBER(c, m, service) {
+        bool counts = !m->leaving && is_former(c, m);
+        former.all += counts;
+        former.serving += counts && m->state == ENDPOINT_SERVING;
+    }
+    return former;
+}
+
+/* Nothing fails, so that nobody would notice that what was configured does not come. */
+static void tell_former_stay(struct controller *c, unsigned service, const struct census *now,
+                             const struct former *former) {
+    struct controlled *s = &c->services[service];
+    bool fixed = s->config->fleet.kind == FLEET_STATIC;
+    if (s->former_told || c->now_us - s->former_since_us < FORMER_TOLD_US) {
+        return;
+    }
+    char evidence[DECISION_EVIDENCE_BYTES];
+    snprintf(evidence, sizeof evidence, "{\"former\":%u,\"serving\":%u,\"starting\":%u}",
+             former->serving, now->serving, now->starting);
+    struct told told = scale_told(service, "keep", s->name);
+    told.evidence = evidence;
+    tell(c, &told,
+         "%u of %s that were there before stay in rotation: of the %s that are configured now %u "
+         "serve, %u do not",
+         former->serving, s->name, fixed ? "addresses" : "processes", now->serving, now->starting);
+    s->former_told = true;
+}
+
 /* Those who have taken over are as many as are wanted; of addresses, half of those that there are:
  * one that is down must not keep the former ones for ever. */
 static void drain_former(struct controller *c, unsigned service, uint32_t wanted) {
+    struct controlled *s = &c->services[service];
     struct census now = count(c, service);
-    bool fixed = c->services[service].config->fleet.kind == FLEET_STATIC;
+    struct former former = count_former(c, service);
+    bool fixed = s->config->fleet.kind == FLEET_STATIC;
     bool enough = fixed ? now.serving > 0 && now.serving >= now.starting : now.serving >= wanted;
+    if (former.all == 0) {
+        s->former_since_us = 0;
+        s->former_told = false;
+        return;
+    }
+    s->former_since_us = s->former_since_us == 0 ? c->now_us : s->former_since_us;
     if (!enough) {
+        tell_former_stay(c, service, &now, &former);
         return;
     }
     EACH_MEMBER(c, m, service) {
