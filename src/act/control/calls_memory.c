@@ -21,12 +21,17 @@ static void list_names(const struct controller *c, const char *names[DEPENDENCY_
 
 /* ---- keeping ---- */
 
-static bool has_news(const struct controller *c, unsigned caller) {
-    bool calls = false;
+static unsigned count_called(const struct controller *c, unsigned caller) {
+    unsigned called = 0;
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
-        calls |= c->dependencies.pairs[caller][i].calls > 0;
+        called += c->dependencies.pairs[caller][i].calls > 0;
     }
-    return calls && c->dependencies.callers[caller].requests != c->calls_kept[caller];
+    return called;
+}
+
+static bool has_news(const struct controller *c, unsigned caller) {
+    return count_called(c, caller) > 0 &&
+           c->dependencies.callers[caller].requests != c->calls_kept[caller];
 }
 
 void calls_keep(struct controller *c) {
@@ -48,8 +53,9 @@ void calls_note(struct controller *c) {
     const char *names[DEPENDENCY_SERVICES_MAX];
     list_names(c, names);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
-        struct notebook_page *page =
-            names[i] == NULL ? NULL : notebook_find(c->config.notebook, names[i]);
+        struct notebook_page *page = names[i] == NULL || count_called(c, i) == 0
+                                         ? NULL
+                                         : notebook_find(c->config.notebook, names[i]);
         if (page != NULL) {
             page->calls_bytes =
                 (uint32_t)dependencies_save(&c->dependencies, i, names, page->calls);
@@ -72,16 +78,12 @@ static void refuse(const struct recall *recall, const char *why) {
 
 static bool take(const struct recall *recall, const uint8_t *bytes, size_t len, const char *from) {
     struct controller *c = recall->c;
-    unsigned called = 0;
     if (!dependencies_restore(&c->dependencies, recall->caller, recall->names, bytes, len)) {
         refuse(recall, "what was kept is not as we write it");
         return false;
     }
-    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
-        called += c->dependencies.pairs[recall->caller][i].calls > 0;
-    }
     log_info("calls_restored", "service=%s from=%s called=%u requests=%.0f",
-             recall->names[recall->caller], from, called,
+             recall->names[recall->caller], from, count_called(c, recall->caller),
              c->dependencies.callers[recall->caller].requests);
     return true;
 }
