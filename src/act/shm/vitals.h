@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 11u
+#define VITALS_LAYOUT 12u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
