@@ -18,14 +18,13 @@
 
 static char folder[64];
 static struct volumes volumes, again;
-static unsigned allocations, allocations_most; /* of jansson; the next one fails */
+static unsigned allocations, failing; /* of jansson; the one that fails */
 
 static void *allocate(size_t bytes) {
-    if (allocations == allocations_most) {
+    if (allocations++ == failing) {
         errno = ENOMEM;
         return NULL;
     }
-    allocations++;
     return malloc(bytes);
 }
 
@@ -82,18 +81,19 @@ static void without_memory_the_last_one_stays_and_it_is_said_why(void **state) {
     snprintf(next, sizeof next, "%s/" VOLUMES_FILE ".next", folder);
     assert_true(volumes_write(&volumes, folder, &err));
     unsigned failed = 0;
-    for (allocations_most = 0;; allocations_most++) {
+    for (failing = 0;; failing++) {
         err = (struct error){ 0 };
         allocations = 0;
         json_set_alloc_funcs(allocate, free);
         bool written = volumes_write(&volumes, folder, &err);
         json_set_alloc_funcs(malloc, free);
         if (written) {
+            assert_true(allocations <= failing); /* none failed */
             break;
         }
         failed++;
         if (strstr(err.text, "Cannot allocate memory") == NULL || err.system_errno != ENOMEM) {
-            fail_msg("allocation %u: %s", allocations_most, err.text);
+            fail_msg("allocation %u: %s", failing, err.text);
         }
         json_t *root = NULL;
         char path[96];

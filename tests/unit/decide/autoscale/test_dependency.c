@@ -103,7 +103,8 @@ static void a_trace_of_ours_says_it_from_anywhere(void **state) {
     }
     assert_true(ratio(FRONT, BACK) == 1);
     assert_true(dependencies_ratio(d, FRONT, BACK).by_trace);
-    assert_true(isnan(ratio(FRONT, OTHER)) && isnan(ratio(MIDDLE, BACK)));
+    assert_true(isnan(ratio(FRONT, OTHER)) && isnan(ratio(BACK, OTHER)));
+    assert_true(isnan(ratio(MIDDLE, BACK)));
 }
 
 /* One id, again and again: it weighs nothing. */
