@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -134,6 +135,40 @@ def test_what_changes_is_taken_and_what_is_the_same_is_not_sent_again(shop, serv
     assert len(told(one, "read")) == 2
     log = one.log() + str(one.decisions())
     assert "127.0.0.1" in log and "private-77" not in log and "secret88" not in log
+
+
+def metrics(one):
+    with urllib.request.urlopen(f"http://127.0.0.1:{one.admin}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name.removeprefix("tidegate_calendar_"): float(value) for name, value in
+            (line.split(" ") for line in lines if line.startswith("tidegate_calendar_"))}
+
+
+def test_metrics_say_when_it_was_had_and_how_often_not(shop, serve):
+    now = {"answer": page("no", "500 Internal Server Error")}
+    server = serve(lambda path, fields: now["answer"])
+    began = time.time()
+    one = shop(f"http://127.0.0.1:{server.port}/")
+    wait_until(lambda: metrics(one)["failures_total"] >= 2, 30, "failures")
+    seen = metrics(one)
+    assert set(seen) == {"last_success_time_seconds", "age_seconds", "failures_total", "events"}
+    assert seen["last_success_time_seconds"] == 0 and seen["events"] == 0
+    assert 0.5 < seen["age_seconds"] < time.time() - began + 1, "since it is asked for"
+    now["answer"] = page(ical(event(10), event(20, uid="sale-2")))
+    wait_until(lambda: metrics(one)["events"] == 2, 30, "two events")
+    first = metrics(one)["last_success_time_seconds"]
+    assert began < first < time.time() + 1
+    now["answer"] = page("", "304 Not Modified")  # nobody has asked for that: it has no tag
+    failures = metrics(one)["failures_total"]
+    wait_until(lambda: metrics(one)["failures_total"] > failures + 1, 30, "failures")
+    seen = metrics(one)
+    assert seen["age_seconds"] > 0.5 and seen["events"] == 2, "what it said last holds"
+    now["answer"] = page(ical(event(10), event(20, uid="sale-2")))
+    wait_until(lambda: metrics(one)["last_success_time_seconds"] > first + 1, 30, "the same, which is a success, too")
+    file = one.folder / "shop.yaml"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "calendar:" not in line))
+    run_cli("reload", cwd=one.folder)
+    wait_until(lambda: metrics(one) == {}, 30, "no calendar, no metrics")
 
 
 def test_if_modified_since_is_asked_where_there_is_no_tag(shop, serve):

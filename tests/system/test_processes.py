@@ -174,6 +174,50 @@ def test_a_fleet_becomes_addresses_and_processes_again_and_nobody_notices(tidega
     assert load.failures() == []
 
 
+def test_addresses_that_never_come_up_leave_the_former_processes_in_rotation(tidegate):
+    """And it is said so: nothing fails, nobody would notice. When half of them are there at last, they take over."""
+    one = tidegate(CONFIG)
+    settled(one)
+    former = {i["pid"] for i in states(one, "serving")}
+    head, rest = CONFIG.split("    fleet: process\n")
+    routes = rest[rest.index("routes:"):]
+    ports = [free_port() for _ in range(4)]
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    load = Load(one.port, 50, threads=8).start()
+    elsewhere = [Backend("first", port=ports[0])]   # a quarter of them is not enough
+    endpoints = ", ".join(f'"{address}"' for address in addresses)
+    one.write_config(f"{head}    fleet: static\n    endpoints: [{endpoints}]\n{routes}")
+    assert run_cli("reload", cwd=one.folder).returncode == 0
+
+    def kept():
+        return [d for d in one.decisions() if d["action"] == "keep" and d["kind"] == "scale"]
+
+    def serving():
+        return {i["id"] for i in states(one, "serving")}
+    try:
+        decision = wait_until(lambda: (kept() or [None])[0], 60, f"a decision that they stay\n{one.log()}")
+        # One that is left alone for a moment does not serve then: a busy machine.
+        assert re.fullmatch("[1-3] of before the reload stay in rotation: only [01] of the 4 addresses that should take "
+                            "over serve", decision["reason"])
+        assert decision["evidence"]["configured"] == 4 and decision["evidence"]["former"] > 0
+        old = one.status()["controller"]
+        os.kill(old, signal.SIGKILL)   # its successor finds them as they are
+        time.sleep(5)
+        assert one.status()["controller"] != old
+        wait_until(lambda: {i["pid"] for i in states(one, "serving")} & former, 10, f"former ones\n{one.log()}")
+        assert sum(alive(pid) for pid in former) >= 2, one.log()
+        wait_until(lambda: serving() & set(addresses) == {addresses[0]}, 10, "the first address")
+        elsewhere.append(Backend("second", port=ports[1]))
+        wait_until(lambda: serving() == set(addresses[:2]), 60, f"they take over\n{one.log()}")
+        wait_until(lambda: elsewhere[1].requests, 10, "it serves")
+        wait_until(lambda: not any(alive(pid) for pid in former), 60, "the former ones have ended")
+        load.stop()
+    finally:
+        for backend in elsewhere:
+            backend.stop()
+    assert load.failures() == []
+
+
 def test_reload_tells_what_it_does_not_bring(tidegate):
     one = tidegate(CONFIG)
     one.write_config(CONFIG.replace("workers: 2", "workers: 1").replace("sqlite:var/tidegate.db", "sqlite:var/other.db"))

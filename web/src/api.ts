@@ -12,12 +12,16 @@ export interface Instance {
   check: { healthy: boolean; suspicious: boolean; result: string; probe_ms: Maybe };
   maintenance: { since: string | null; until: string | null; reason: string | null; by: string | null } | null;
 }
+export interface Call {
+  service: string; ratio: Maybe; source: "configured" | "traces" | "addresses"; planned: boolean;
+  learned: Maybe; learned_low: Maybe; learned_high: Maybe; requests: number;
+}
 export interface Service {
   name: string; fleet: string | null; balance: string | null; trouble: string | null;
   demand_rps: Maybe; served_rps: Maybe; refused_rps: Maybe; failed_rps: Maybe;
   retries_rps: Maybe; retries_refused_rps: Maybe; hedges_rps: Maybe; hedges_won_rps: Maybe;
   forecast_rps: Maybe; forecast_rps_low: Maybe; forecast_rps_high: Maybe;
-  called_rps: Maybe; capacity_rps: Maybe; instance_capacity_rps: Maybe;
+  called_rps: Maybe; calls: Call[]; capacity_rps: Maybe; instance_capacity_rps: Maybe;
   instance_capacity: { low_rps: Maybe; likely_rps: Maybe; high_rps: Maybe; source: string | null;
     lambda_rps: Maybe; sigma: Maybe; kappa: Maybe; objective_ms: Maybe };
   objective_ms: Maybe; objective_share_ratio: Maybe; within_objective_ratio: Maybe;

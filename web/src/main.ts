@@ -1,6 +1,7 @@
 // The dashboard: hears events, keeps the last ten minutes, and draws once a second.
 
 import { askDemand, askForecast, askLatency, listen, type Campaign, type Decision, type Service, type Status } from "./api";
+import { drawCalls } from "./calls";
 import { drawCampaigns, factorWords } from "./campaigns";
 import { DemandChart, LatencyChart } from "./charts";
 import { changedWords, DecisionLog } from "./decisions";
@@ -187,6 +188,7 @@ function draw(): void {
   drawFacts(now);
   drawPicker(now.services);
   drawVerdict(now, service);
+  drawCalls(now);
   drawRates(now);
   drawStorage(now);
   drawCampaigns(now.campaigns);

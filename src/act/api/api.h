@@ -211,6 +211,15 @@ struct api_volume {
     char text[API_TEXT_BYTES]; /* for people */
 };
 
+/* The calendar that another server keeps (`demand.calendar`). */
+struct api_calendar {
+    bool on;
+    double success_s; /* unix, when it was had last, new or the same; 0: not since the start */
+    double age_s;     /* since then, or since it is asked for */
+    uint64_t failures;
+    size_t events; /* that it announces */
+};
+
 struct api_view {
     int64_t now_ms; /* unix, when it was filled */
     pid_t supervisor, controller;
@@ -226,6 +235,7 @@ struct api_view {
     uint32_t service_count, instance_count, campaign_count, certificate_count;
     uint32_t maintenance_count, call_count;
     struct api_access_log access_log;
+    struct api_calendar calendar;
     struct api_service services[PLAN_SERVICES_MAX];
     struct api_instance instances[PLAN_ENDPOINTS_MAX];
     struct api_maintenance maintenance[API_MAINTENANCE_MAX];

@@ -134,6 +134,15 @@
     X(rotations, COUNTER, "tidegate_access_log_rotations_total", "files put aside")                \
     X(failing, GAUGE, "tidegate_access_log_failing", "1 while the file can't be written")
 
+/* Of demand.calendar, in the view. */
+#define CALENDAR_METRICS(X)                                                                        \
+    X(success_s, GAUGE, "tidegate_calendar_last_success_time_seconds",                             \
+      "unix time at which the calendar was had last, new or the same; 0: not since the start")     \
+    X(age_s, GAUGE, "tidegate_calendar_age_seconds",                                               \
+      "since it was had last, or since it is asked for")                                           \
+    X(failures, COUNTER, "tidegate_calendar_failures_total", "questions for it that failed")       \
+    X(events, GAUGE, "tidegate_calendar_events", "events that it announces")
+
 #define API_METRICS(X)                                                                             \
     X(requests, "tidegate_api_requests_total", "requests to this API")                             \
     X(connections_refused, "tidegate_api_connections_refused_total",                               \
@@ -376,6 +385,14 @@ static void write_access_log(struct exposition *e, const struct api_access_log *
     exposition_value(e, LABELS({ "reason", SLICE("ring_full") }), (double)log->dropped);
 }
 
+static void write_calendar(struct exposition *e, const struct api_calendar *calendar) {
+#define WRITE(field, type, family, help)                                                           \
+    exposition_family(e, &(const struct metric){ family, METRIC_##type, help });                   \
+    exposition_value(e, METRIC_LABELS_NONE, (double)calendar->field);
+    CALENDAR_METRICS(WRITE)
+#undef WRITE
+}
+
 static void write_certificates(struct exposition *e, const struct api_view *view) {
     exposition_family(e, &(const struct metric){ "tidegate_tls_certificate_expiry_seconds",
                                                  METRIC_GAUGE,
@@ -465,6 +482,9 @@ static void write_view(struct exposition *e, const struct api_view *view) {
     write_probes(e, view);
     if (view->access_log.on) {
         write_access_log(e, &view->access_log);
+    }
+    if (view->calendar.on) {
+        write_calendar(e, &view->calendar);
     }
     write_certificates(e, view);
     write_volumes(e, view);

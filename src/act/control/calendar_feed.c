@@ -36,7 +36,7 @@ static void forget(struct calendar_feed *f) {
     fetch_free(f->fetch);
     free((void *)(uintptr_t)f->text.data);
     calendar_fini(&f->calendar);
-    *f = (struct calendar_feed){ 0 };
+    *f = (struct calendar_feed){ .failures_all = f->failures_all }; /* it counts on */
     calendar_init(&f->calendar);
 }
 
@@ -142,6 +142,7 @@ void calendar_feed_apply(struct controller *c) {
     if (key != f->key) {
         forget(f);
         f->key = key;
+        f->had_us = clock_monotonic_us(); /* the first time no turn has begun yet */
         if (key != 0) {
             recall(c);
         }
@@ -163,6 +164,7 @@ static void failed(struct controller *c, const char *why) {
     struct calendar_feed *f = &c->calendar_feed;
     log_warn("calendar_refused", "error=\"%s\" failures=%u action=keep_the_last_one", why,
              f->failures + 1);
+    f->failures_all++;
     if (f->failures++ == 0) {
         tell(c, &told_read, "the calendar cannot be had, what it said last holds: %s", why);
     }
@@ -174,6 +176,8 @@ static void succeeded(struct controller *c) {
         tell(c, &told_read, "the calendar can be had again");
     }
     f->failures = 0;
+    f->had_us = c->now_us;
+    f->had_ms = clock_unix_ms();
 }
 
 /* `known`: it was read again, nothing was asked. */
@@ -314,4 +318,17 @@ void calendar_feed_second(struct controller *c) {
     } else if (c->now_us >= c->calendar_feed.due_us) {
         ask(c);
     }
+}
+
+/* ---- for people ---- */
+
+void calendar_feed_fill_view(const struct controller *c, struct api_calendar *out) {
+    const struct calendar_feed *f = &c->calendar_feed;
+    *out = (struct api_calendar){
+        .on = config_of(c) != NULL,
+        .success_s = (double)f->had_ms / 1000,
+        .age_s = c->now_us > f->had_us ? (double)(c->now_us - f->had_us) / 1e6 : 0,
+        .failures = f->failures_all,
+        .events = f->calendar.len,
+    };
 }

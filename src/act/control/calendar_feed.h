@@ -10,6 +10,7 @@
 
 #define CALENDAR_FEED_FILE "calendar.json" /* in the state folder */
 
+struct api_calendar;
 struct controller;
 struct fetch;
 
@@ -22,11 +23,15 @@ struct calendar_feed {
     int64_t parsed_ms;
     bool reading; /* the thread reads what is known, nothing is asked */
     uint64_t due_us;
-    unsigned failures; /* in a row */
+    unsigned failures;     /* in a row */
+    uint64_t failures_all; /* since the start */
+    uint64_t had_us;       /* new or the same; before that: since when it is asked for */
+    int64_t had_ms;        /* likewise; 0: not since the start */
 };
 
 /* After the configuration was read. */
 void calendar_feed_apply(struct controller *c);
 /* Each second. */
 void calendar_feed_second(struct controller *c);
+void calendar_feed_fill_view(const struct controller *c, struct api_calendar *out);
 void calendar_feed_fini(struct calendar_feed *f);

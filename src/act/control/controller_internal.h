@@ -94,6 +94,7 @@ struct controlled {
     struct foresee foresee;
     struct foresee_call calls[PLAN_SERVICES_MAX]; /* of it by others */
     bool foresees;                                /* foresee was initialised */
+    bool calls_recalled;                          /* what it calls itself */
     struct pool pool;
     struct ledger ledger;
     bool accounts; /* ledger was initialised */
@@ -105,6 +106,8 @@ struct controlled {
     uint32_t told_instances; /* of the last decision that was told */
     enum autoscale_reason told_reason;
     bool told;
+    uint64_t former_since_us; /* those of before the fleet's kind was changed serve; 0: none */
+    bool former_told;
     struct told_rate panics, refusals; /* told of */
     uint64_t retries_refused;          /* at the last look */
     struct hedge_counts hedges;        /* likewise */
@@ -148,6 +151,7 @@ struct controller {
     uint8_t order[PLAN_SERVICES_MAX]; /* of services: callers first */
     unsigned order_count;
     struct dependencies dependencies;
+    double calls_kept[PLAN_SERVICES_MAX]; /* requests that were followed, when it was kept last */
     uint64_t
         calls_learned[PLAN_SERVICES_MAX]; /* of those, that plans go by: a bit each, by caller */
     uint64_t traces_dropped, dependencies_settled_us;
@@ -206,9 +210,20 @@ double calls_ratio_configured(const struct controller *c, unsigned caller, unsig
 double *calls_read_past(struct controller *c, const char *name,
                         const struct store_sample_query *query, size_t *steps);
 
+/* calls_memory.c */
+/* After the services have their indices: what was learned of those that are new, a bit each. */
+uint64_t calls_recall(struct controller *c);
+/* Into the store. */
+void calls_keep(struct controller *c);
+/* Into the notebook. */
+void calls_note(struct controller *c);
+
 /* dependencies.c */
 /* Before the services' second. */
 void dependencies_second(struct controller *c);
+/* After the services have their indices: what was learned before a restart is planned by at once,
+ * it was told of then. */
+void dependencies_recall(struct controller *c);
 void dependencies_fill_view(const struct controller *c, struct api_view *view);
 
 /* members.c */

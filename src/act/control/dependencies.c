@@ -2,6 +2,7 @@
  * is put beside the addresses of our instances, decide/autoscale/dependency.h does the rest. */
 #include <math.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "act/control/controller_internal.h"
 
@@ -35,8 +36,10 @@ static void hear_traces(struct controller *c) {
                     .begun_us = trace.begun_us,
                     .ended_us = trace.ended_us,
                     .owners = owners_of(c, trace.peer),
+                    .peer = XXH64(trace.peer, sizeof trace.peer, 0),
                     .service = trace.service,
                     .reached = trace.reached,
+                    .begun = trace.begun,
                 };
                 dependencies_observe(&c->dependencies, &request);
             }
@@ -79,14 +82,28 @@ static void tell_learned(struct controller *c, unsigned caller, unsigned called)
          front, back);
 }
 
-/* Which of them plans go by, and how often they call now. */
-static void conclude(struct controller *c) {
-    uint64_t configured[DEPENDENCY_SERVICES_MAX] = { 0 }, used[DEPENDENCY_SERVICES_MAX] = { 0 };
+static void select_learned(const struct controller *c, uint64_t used[DEPENDENCY_SERVICES_MAX]) {
+    uint64_t configured[DEPENDENCY_SERVICES_MAX] = { 0 };
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         configured[i] = calls_configured(c, i);
         used[i] = c->calls_learned[i];
     }
     dependencies_select(&c->dependencies, configured, used);
+}
+
+void dependencies_recall(struct controller *c) {
+    uint64_t used[DEPENDENCY_SERVICES_MAX] = { 0 };
+    uint64_t recalled = calls_recall(c);
+    select_learned(c, used); /* also: the configuration may close a cycle with them now */
+    for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
+        c->calls_learned[i] = recalled >> i & 1 ? used[i] : used[i] & c->calls_learned[i];
+    }
+}
+
+/* Which of them plans go by, and how often they call now. */
+static void conclude(struct controller *c) {
+    uint64_t used[DEPENDENCY_SERVICES_MAX] = { 0 };
+    select_learned(c, used);
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         uint64_t fresh = used[i] & ~c->calls_learned[i];
         c->calls_learned[i] = used[i];
@@ -104,6 +121,7 @@ void dependencies_second(struct controller *c) {
         dependencies_settle(&c->dependencies, c->now_us);
         c->dependencies_settled_us = c->now_us;
         conclude(c);
+        calls_note(c);
     }
 }
 

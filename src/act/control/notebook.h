@@ -3,6 +3,7 @@
 #pragma once
 #include "act/shm/plan.h"
 #include "base/error.h"
+#include "decide/autoscale/dependency.h"
 #include "decide/autoscale/lead_time.h"
 #include "decide/autoscale/versions.h"
 
@@ -11,6 +12,8 @@ struct notebook_page {
     struct capacity capacity;
     struct versions versions;
     struct lead_time lead;
+    uint32_t calls_bytes; /* 0: none yet */
+    uint8_t calls[DEPENDENCY_MEMORY_BYTES];
 };
 
 struct notebook {

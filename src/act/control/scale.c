@@ -7,6 +7,8 @@
 #include "act/control/controller_internal.h"
 #include "base/clock.h"
 
+#define FORMER_TOLD_US 10000000 /* most have taken over by then */
+
 struct census {
     unsigned serving, warm, starting;
     unsigned outdated; /* of serving: another version is configured now */
@@ -186,13 +188,69 @@ static void remove_surplus(struct controller *c, unsigned service, uint32_t want
     }
 }
 
+/* ---- those of before the fleet's kind was changed ---- */
+
+struct former {
+    unsigned all, serving;
+};
+
+static struct former count_former(struct controller *c, unsigned service) {
+    struct former former = { 0 };
+    EACH_MEMBER(c, m, service) {
+        bool counts = !m->leaving && is_former(c, m);
+        former.all += counts;
+        former.serving += counts && m->state == ENDPOINT_SERVING;
+    }
+    return former;
+}
+
+/* Of those that are configured now. Addresses are members from their first good probe on: the
+ * fleet knows the others, and of a name that is not found only the configuration. */
+static unsigned count_addresses(const struct controller *c, unsigned service) {
+    unsigned addresses = 0, named = (unsigned)c->services[service].config->fleet.endpoint_len;
+    for (struct instance *i = fleet_first(c->fleet); i != NULL; i = fleet_next(c->fleet, i)) {
+        addresses += i->service == service && i->pid == 0 && i->phase != INSTANCE_STOPPING;
+    }
+    return addresses > named ? addresses : named;
+}
+
+/* Nothing fails, so that nobody would notice that what is configured does not come. */
+static void tell_former_stay(struct controller *c, unsigned service, unsigned former,
+                             unsigned serving, unsigned of) {
+    struct controlled *s = &c->services[service];
+    const char *what = s->config->fleet.kind == FLEET_STATIC ? "addresses" : "processes";
+    if (s->former_told || c->now_us - s->former_since_us < FORMER_TOLD_US) {
+        return;
+    }
+    char evidence[DECISION_EVIDENCE_BYTES];
+    snprintf(evidence, sizeof evidence, "{\"former\":%u,\"serving\":%u,\"configured\":%u}", former,
+             serving, of);
+    struct told told = scale_told(service, "keep", s->name);
+    told.evidence = evidence;
+    tell(c, &told,
+         "%u of before the reload stay in rotation: only %u of the %u %s that should take over "
+         "serve",
+         former, serving, of, what);
+    s->former_told = true;
+}
+
 /* Those who have taken over are as many as are wanted; of addresses, half of those that there are:
  * one that is down must not keep the former ones for ever. */
 static void drain_former(struct controller *c, unsigned service, uint32_t wanted) {
-    struct census now = count(c, service);
-    bool fixed = c->services[service].config->fleet.kind == FLEET_STATIC;
-    bool enough = fixed ? now.serving > 0 && now.serving >= now.starting : now.serving >= wanted;
+    struct controlled *s = &c->services[service];
+    struct former former = count_former(c, service);
+    bool fixed = s->config->fleet.kind == FLEET_STATIC;
+    if (former.all == 0) {
+        s->former_since_us = 0;
+        s->former_told = false;
+        return;
+    }
+    unsigned serving = count(c, service).serving;
+    unsigned of = fixed ? count_addresses(c, service) : wanted;
+    bool enough = fixed ? serving > 0 && 2 * serving >= of : serving >= of;
+    s->former_since_us = s->former_since_us == 0 ? c->now_us : s->former_since_us;
     if (!enough) {
+        tell_former_stay(c, service, former.serving, serving, of);
         return;
     }
     EACH_MEMBER(c, m, service) {

@@ -276,6 +276,7 @@ void services_apply(struct controller *c) {
                      config->name);
         }
     }
+    dependencies_recall(c);
     calls_apply(c);
     planner_change(c);
 }
@@ -286,6 +287,7 @@ void services_keep(struct controller *c) {
             keep_capacity(c, &c->services[i]);
         }
     }
+    calls_keep(c);
     c->capacity_kept_us = c->now_us;
 }
 

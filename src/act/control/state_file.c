@@ -40,7 +40,7 @@ static bool write_next(const char *path, const json_t *root, struct error *err) 
         return error_system(err, "open %s", path);
     }
     errno = 0;
-    bool written = root != NULL && json_dumpfd(root, fd, JSON_INDENT(2)) == 0 && fsync(fd) == 0;
+    bool written = json_dumpfd(root, fd, JSON_INDENT(2)) == 0 && fsync(fd) == 0;
     int number = errno;
     close(fd);
     errno = number;
@@ -49,6 +49,10 @@ static bool write_next(const char *path, const json_t *root, struct error *err) 
 
 bool state_file_write(const char *folder, const char *name, json_t *root, struct error *err) {
     char path[PATH_MAX], next[PATH_MAX];
+    if (root == NULL) { /* it could not be put together; jansson does not say why */
+        errno = ENOMEM;
+        return error_system(err, "write %s", name);
+    }
     bool written = path_of(folder, name, "", path, err) &&
                    path_of(folder, name, ".next", next, err) && write_next(next, root, err);
     json_decref(root);

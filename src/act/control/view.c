@@ -348,4 +348,5 @@ void view_fill(struct controller *c, int64_t now_ms) {
     rates_fill_view(c, view);
     dependencies_fill_view(c, view);
     storage_fill_view(c, view);
+    calendar_feed_fill_view(c, &view->calendar);
 }

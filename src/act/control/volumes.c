@@ -96,20 +96,28 @@ bool volumes_read(struct volumes *v, const char *folder, int64_t now_ms, struct 
 static json_t *points_of(const struct volume *volume) {
     json_t *points = json_array();
     struct storage_point point;
-    for (size_t i = 0; storage_recall(&volume->storage, i, &point); i++) {
-        json_array_append_new(points, json_integer(point.time_ms));
-        json_array_append_new(points, json_real(point.used_bytes));
+    bool whole = true;
+    for (size_t i = 0; whole && storage_recall(&volume->storage, i, &point); i++) {
+        whole = json_array_append_new(points, json_integer(point.time_ms)) == 0 &&
+                json_array_append_new(points, json_real(point.used_bytes)) == 0;
     }
-    return points;
+    if (!whole) {
+        json_decref(points);
+    }
+    return whole ? points : NULL;
 }
 
 bool volumes_write(const struct volumes *v, const char *folder, struct error *err) {
     json_t *list = json_array();
-    for (size_t i = 0; i < VOLUMES_MAX; i++) {
-        if (v->list[i].path != NULL) {
-            json_array_append_new(list, json_pack("{s:s, s:o}", "path", v->list[i].path, "points",
-                                                  points_of(&v->list[i])));
-        }
+    bool whole = true;
+    for (size_t i = 0; i < VOLUMES_MAX && whole; i++) {
+        whole = v->list[i].path == NULL ||
+                json_array_append_new(list, json_pack("{s:s, s:o}", "path", v->list[i].path,
+                                                      "points", points_of(&v->list[i]))) == 0;
+    }
+    if (!whole) { /* rather the file of before than a part */
+        json_decref(list);
+        list = NULL;
     }
     return state_file_write(folder, VOLUMES_FILE,
                             json_pack("{s:i, s:o}", "version", VERSION, "volumes", list), err);

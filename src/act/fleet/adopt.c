@@ -68,11 +68,12 @@ static bool find_mark(pid_t pid, char *room, struct slice *mark) {
     return false;
 }
 
+/* Of whichever kind it is now: where addresses were configured meanwhile, processes serve until
+ * those do. */
 static unsigned find_service(const struct fleet *fleet, struct slice name) {
     for (unsigned i = 0; i < PLAN_SERVICES_MAX; i++) {
         const struct fleet_service *s = &fleet->services[i];
-        if (s->config != NULL && s->config->kind == FLEET_PROCESS &&
-            slice_equal(slice_from(s->name), name)) {
+        if (s->config != NULL && slice_equal(slice_from(s->name), name)) {
             return i;
         }
     }

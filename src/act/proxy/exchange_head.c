@@ -113,6 +113,7 @@ bool exchange_set_trace(struct exchange *x) {
     if (text == NULL) {
         return false;
     }
+    x->record.flags |= RECORD_TRACE_BEGUN;
     x->record.trace_id = random_id(x->worker);
     x->record.trace_id_high = random_id(x->worker);
     memcpy(text, "00-", 3);

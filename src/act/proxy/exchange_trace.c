@@ -28,6 +28,7 @@ void exchange_trace_end(const struct exchange *x) {
         .ended_us = exchange_now_us(x),
         .service = x->service->index,
         .reached = x->attempts > 0,
+        .begun = x->record.flags & RECORD_TRACE_BEGUN,
     };
     memcpy(trace.peer, x->peer->ip, sizeof trace.peer);
     vitals_trace(w->own, &trace);

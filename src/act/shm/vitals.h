@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 11u
+#define VITALS_LAYOUT 12u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -40,6 +40,7 @@ enum {
     RECORD_HAS_QUERY = 1 << 8,    /* and RECORD_TEXT_QUERY has it */
     RECORD_RATE_DRY_RUN = 1 << 9, /* a rate limit would have refused it, but only counts */
     RECORD_HEDGED = 1 << 10,      /* two attempts raced */
+    RECORD_TRACE_BEGUN = 1 << 11, /* it had no trace: its id is ours */
 };
 
 /* Texts of a record, beside it in a ring of bytes; carried only when the plan asks for them. Each
@@ -176,6 +177,7 @@ struct vitals_trace {
     uint64_t begun_us, ended_us;
     uint16_t service;
     bool reached;     /* it was sent to an endpoint */
+    bool begun;       /* it came without a trace: the id is ours */
     uint8_t peer[16]; /* who was connected to us, whatever it says of others; as in client_info */
 };
 

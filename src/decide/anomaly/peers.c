@@ -1,21 +1,11 @@
 #include "decide/anomaly/peers.h"
 
 #include <math.h>
-#include <stdlib.h>
+
+#include "base/median.h"
 
 /* 0.6745 is the 0.75 quantile of the normal distribution: the MAD becomes comparable to sigma. */
 #define MAD_TO_SIGMA 0.6745
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts `values`. */
-static double median(double *values, size_t len) {
-    qsort(values, len, sizeof *values, ascending);
-    return len % 2 == 1 ? values[len / 2] : (values[len / 2 - 1] + values[len / 2]) / 2;
-}
 
 struct peers_verdict peers_compare(const double *values, size_t len, size_t index,
                                    struct peers_tolerance tolerance, double *room) {

@@ -34,7 +34,8 @@ void dependencies_lost(struct dependencies *d) {
 
 /* ---- who called ---- */
 
-/* Those that were under way when this one began, at services that are where it came from. */
+/* Those that were under way when this one began, at services that are where it came from; at any
+ * where only a service can know the trace. */
 struct candidates {
     uint64_t services;  /* a bit each */
     uint16_t innermost; /* of the request that began last */
@@ -43,9 +44,10 @@ struct candidates {
 static struct candidates find_candidates(const struct dependency_request *group, size_t at) {
     const struct dependency_request *call = &group[at];
     struct candidates found = { 0, NOBODY };
+    bool ours = group[0].begun && call->peer != group[0].peer;
     for (size_t i = 0; i < at; i++) { /* in order of their beginning */
         const struct dependency_request *r = &group[i];
-        bool there = call->owners >> r->service & 1;
+        bool there = ours || (call->owners >> r->service & 1);
         if (r->service != call->service && r->reached && there && r->ended_us >= call->begun_us) {
             found.services |= UINT64_C(1) << r->service;
             found.innermost = r->service;

@@ -2,7 +2,9 @@
  * requests of traces that are followed. A request to one service that comes from the address of an
  * instance of another one, while a request of the same trace is under way there, was caused by it;
  * where the trace is not handed on, a request from an address at which only one other service has
- * instances is its, too. What comes from anywhere else is a visitor's, whatever its trace says.
+ * instances is its, too. A trace of which the id is ours is known only to whom we sent it: there, a
+ * request is caused by one of us wherever it comes from, but for the visitor's own address, who may
+ * have been told. What else comes from anywhere else is a visitor's, whatever its trace says.
  *
  * Requests wait until their trace is quiet, then it is counted as a whole: a trace is one sample,
  * however often a visitor repeats its id. Memory is bounded; what gets lost makes all that waits
@@ -27,8 +29,10 @@ struct dependency_request {
     uint64_t trace; /* a hash of its id */
     uint64_t begun_us, ended_us;
     uint64_t owners; /* services that have an instance at the address it came from, a bit each */
+    uint64_t peer;   /* the same for the same address */
     uint16_t service;
     bool reached; /* an instance got it: it may have called others */
+    bool begun;   /* it came without a trace, which is ours: a random one */
 };
 
 struct dependency_pair {
@@ -66,6 +70,25 @@ void dependencies_forget(struct dependencies *d, unsigned service);
 
 struct dependency_ratio dependencies_ratio(const struct dependencies *d, unsigned caller,
                                            unsigned called);
+
+/* ---- to be kept (dependency_memory.c) ---- */
+
+#define DEPENDENCY_NAME_BYTES 64
+#define DEPENDENCY_MEMORY_CALLED 16 /* those that are called most */
+#define DEPENDENCY_MEMORY_BYTES 1688
+
+/* What is known of one caller; `names` of the services, NULL: no such one. Returns how many bytes
+ * it has written. */
+size_t dependencies_save(const struct dependencies *d, unsigned caller,
+                         const char *const names[DEPENDENCY_SERVICES_MAX],
+                         uint8_t out[DEPENDENCY_MEMORY_BYTES]);
+/* Instead of all that is known of that caller; those that are not among `names` are passed over.
+ * False, and nothing is changed: it is none of ours. */
+bool dependencies_restore(struct dependencies *d, unsigned caller,
+                          const char *const names[DEPENDENCY_SERVICES_MAX], const uint8_t *bytes,
+                          size_t len);
+
+/* ---- what plans go by ---- */
 
 /* Which proven ones may be planned by: none of a pair that is configured, and none that would close
  * a cycle; those that are used already come first, then those with most calls. `configured` and

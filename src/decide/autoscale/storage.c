@@ -1,8 +1,9 @@
 #include "decide/autoscale/storage.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/median.h"
 
 #define SIGMAS 1.645     /* 0.9 of certainty */
 #define WIDER_MOST 5.0   /* for what is alike from one point to the next */
@@ -32,16 +33,6 @@ static const struct storage_point *point(const struct storage_scale *scale, size
 }
 
 /* ---- slope ---- */
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t len) {
-    qsort(values, len, sizeof *values, ascending);
-    return (values[(len - 1) / 2] + values[len / 2]) / 2;
-}
 
 /* By how much the interval is wider than that of independent points: from the correlation of each
  * residual with the next one. */

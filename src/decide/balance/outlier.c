@@ -1,7 +1,8 @@
 #include "decide/balance/outlier.h"
 
 #include <math.h>
-#include <stdlib.h>
+
+#include "base/median.h"
 
 #define COUNT_BITS 20
 #define COUNT_MAX ((1u << COUNT_BITS) - 1)
@@ -58,17 +59,6 @@ bool outlier_peers_are_well(const struct outlier_window *peers) {
 double outlier_latency_us(const struct outlier_window *w) {
     double mean = mean_log(w);
     return isnan(mean) ? 0 : exp2(mean);
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts `values`. */
-static double median(double *values, size_t len) {
-    qsort(values, len, sizeof *values, ascending);
-    return len % 2 == 1 ? values[len / 2] : (values[len / 2 - 1] + values[len / 2]) / 2;
 }
 
 static bool is_comparable(const struct outlier_window *w) {

@@ -299,6 +299,7 @@ const struct store_backend store_backend_sqlite = {
     .read_decisions = sqlite_read_decisions,
     .read_instances = sqlite_read_instances,
     .read_capacities = sqlite_read_capacities,
+    .read_calls = sqlite_read_calls,
     .read_ledger = sqlite_read_ledger,
     .read_tokens = sqlite_read_tokens,
     .verify_chain = sqlite_verify_chain,

@@ -17,6 +17,7 @@ enum sqlite_statement {
     STATEMENT_TOKEN_GONE,
     STATEMENT_CAPACITY,
     STATEMENT_CAPACITIES_OLD,
+    STATEMENT_CALLS,
     STATEMENT_LEDGER,
     STATEMENT_LAST_LINK,
     STATEMENT_LINK,
@@ -67,7 +68,8 @@ enum sqlite_version {
     SQLITE_VERSION_OF_TOKENS,
     SQLITE_VERSION_OF_CAPACITIES,
     SQLITE_VERSION_OF_LEDGER,
-    SQLITE_VERSION_NEWEST = SQLITE_VERSION_OF_LEDGER,
+    SQLITE_VERSION_OF_CALLS,
+    SQLITE_VERSION_NEWEST = SQLITE_VERSION_OF_CALLS,
 };
 bool sqlite_check_schema(struct sqlite_store *s, bool *empty, struct error *err);
 /* For a reader: the writer, in its own thread, may not have brought an older database up to date
@@ -86,6 +88,8 @@ bool sqlite_read_instances(void *self, struct slice service, int64_t from_ms, in
                            store_each_instance *each, void *each_self, struct error *err);
 bool sqlite_read_capacities(void *self, struct slice service, store_each_capacity *each,
                             void *each_self, struct error *err);
+bool sqlite_read_calls(void *self, struct slice service, store_each_calls *each, void *each_self,
+                       struct error *err);
 bool sqlite_read_ledger(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                         store_each_ledger_row *each, void *each_self, struct error *err);
 bool sqlite_read_tokens(void *self, store_each_token *each, void *each_self, struct error *err);

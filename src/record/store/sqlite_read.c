@@ -228,6 +228,41 @@ bool sqlite_read_capacities(void *self, struct slice service, store_each_capacit
     return read_rows(self, &reading, err);
 }
 
+/* ---- what was learned of calls ---- */
+
+struct calls_rows {
+    store_each_calls *each;
+    void *self;
+};
+
+/* Bytes that Tidegate cannot have written are not handed on, but that there are some is. */
+static bool calls_row(sqlite3_stmt *statement, void *self) {
+    const struct calls_rows *rows = self;
+    struct store_calls calls = { .time_ms = sqlite3_column_int64(statement, 1) };
+    int len = sqlite3_column_bytes(statement, 2);
+    if (!sqlite_take_text(statement, 0, calls.service, sizeof calls.service)) {
+        return true;
+    }
+    if (len > 0 && len <= (int)sizeof calls.bytes) {
+        calls.len = (uint32_t)len;
+        memcpy(calls.bytes, sqlite3_column_blob(statement, 2), calls.len);
+    }
+    return rows->each(rows->self, &calls);
+}
+
+bool sqlite_read_calls(void *self, struct slice service, store_each_calls *each, void *each_self,
+                       struct error *err) {
+    struct calls_rows rows = { .each = each, .self = each_self };
+    const struct reading reading = {
+        .sql = "SELECT service, time_ms, evidence FROM calls WHERE service = ?1",
+        .since = SQLITE_VERSION_OF_CALLS,
+        .values = { text(service) },
+        .row = calls_row,
+        .rows = &rows,
+    };
+    return read_rows(self, &reading, err);
+}
+
 /* ---- the ledger ---- */
 
 struct ledger_rows {

@@ -42,6 +42,9 @@ static const char *const migrations[] = {
     "  instances_max INTEGER NOT NULL,"
     "  PRIMARY KEY (service, hour_ms, policy)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX ledger_by_age ON ledger (hour_ms);",
+    "CREATE TABLE calls ("
+    "  service TEXT PRIMARY KEY, time_ms INTEGER NOT NULL, evidence BLOB NOT NULL)"
+    " STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int64_t)SQLITE_VERSION_NEWEST)
 _Static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_VERSION_NEWEST,

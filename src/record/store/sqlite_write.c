@@ -98,6 +98,19 @@ static bool write_capacity(struct sqlite_store *s, const struct store_capacity *
     return sqlite_run(s, row, err) && sqlite_run(s, old, err);
 }
 
+static bool write_calls(struct sqlite_store *s, const struct store_calls *calls,
+                        struct error *err) {
+    sqlite3_stmt *row =
+        sqlite_statement(s, STATEMENT_CALLS, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", err);
+    if (row == NULL) {
+        return false;
+    }
+    sqlite_bind_words(row, 1, calls->service);
+    sqlite3_bind_int64(row, 2, calls->time_ms);
+    sqlite3_bind_blob(row, 3, calls->bytes, (int)calls->len, SQLITE_STATIC);
+    return sqlite_run(s, row, err);
+}
+
 static bool write_ledger_row(struct sqlite_store *s, const struct store_ledger_row *given,
                              struct error *err) {
     sqlite3_stmt *row = sqlite_statement(
@@ -249,6 +262,8 @@ static bool write_event(struct sqlite_store *s, const struct store_event *event,
         return write_token(s, &event->token, err);
     case STORE_EVENT_CAPACITY:
         return write_capacity(s, &event->capacity, err);
+    case STORE_EVENT_CALLS:
+        return write_calls(s, &event->calls, err);
     case STORE_EVENT_LEDGER:
         return write_ledger_row(s, &event->ledger, err);
     }

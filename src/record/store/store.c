@@ -250,6 +250,11 @@ void store_put_capacity(struct store *s, const struct store_capacity *capacity) 
     store_queue_event(&s->queue, &event);
 }
 
+void store_put_calls(struct store *s, const struct store_calls *calls) {
+    struct store_event event = { .kind = STORE_EVENT_CALLS, .calls = *calls };
+    store_queue_event(&s->queue, &event);
+}
+
 bool store_put_token(struct store *s, const struct store_token *token, bool gone) {
     struct store_event event = { .kind = STORE_EVENT_TOKEN,
                                  .token = { .token = *token, .gone = gone } };
@@ -316,6 +321,12 @@ bool store_read_capacities(struct store *s, struct slice service, store_each_cap
                            void *self, struct error *err) {
     return begin_read(s, err) &&
            end_read(s, s->backend->read_capacities(s->reader, service, each, self, err));
+}
+
+bool store_read_calls(struct store *s, struct slice service, store_each_calls *each, void *self,
+                      struct error *err) {
+    return begin_read(s, err) &&
+           end_read(s, s->backend->read_calls(s->reader, service, each, self, err));
 }
 
 bool store_read_ledger(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,

@@ -58,6 +58,14 @@ struct store_capacity {
     uint8_t bytes[STORE_EVIDENCE_BYTES];
 };
 
+/* What was learned of the calls of one service; the bytes are their owner's. */
+struct store_calls {
+    char service[STORE_NAME_BYTES];
+    int64_t time_ms; /* unix, when it was written */
+    uint32_t len;    /* of bytes; 0: the row holds what cannot be one's */
+    uint8_t bytes[STORE_EVIDENCE_BYTES];
+};
+
 #define STORE_POLICY_BYTES 16
 /* What one hour of a service cost and dropped under one policy (decide/cost/ledger.h). */
 struct store_ledger_row {
@@ -126,6 +134,8 @@ void store_put_instance(struct store *s, const struct store_instance *instance);
 /* As it is now; the same (service, version) again replaces the row. Of each service the newest
  * few versions are kept. */
 void store_put_capacity(struct store *s, const struct store_capacity *capacity);
+/* As it is now; the same service again replaces the row. */
+void store_put_calls(struct store *s, const struct store_calls *calls);
 /* The hour as it is now; the same (service, hour, policy) again replaces the row. False: as
  * with store_put_token. */
 bool store_put_ledger(struct store *s, const struct store_ledger_row *row);
@@ -172,6 +182,10 @@ bool store_read_instances(struct store *s, struct slice service, int64_t from_ms
 bool store_read_capacities(struct store *s, struct slice service,
                            bool (*each)(void *self, const struct store_capacity *capacity),
                            void *self, struct error *err);
+/* The row of the service, if there is one. */
+bool store_read_calls(struct store *s, struct slice service,
+                      bool (*each)(void *self, const struct store_calls *calls), void *self,
+                      struct error *err);
 /* Rows of hours that begin in [from_ms, to_ms), in order of time, then policy. An empty
  * service: the sum over all of them, `seconds` and `instances_max` of the one that has most. */
 bool store_read_ledger(struct store *s, struct slice service, int64_t from_ms, int64_t to_ms,

@@ -12,6 +12,7 @@ enum store_event_kind {
     STORE_EVENT_INSTANCE,
     STORE_EVENT_TOKEN,
     STORE_EVENT_CAPACITY,
+    STORE_EVENT_CALLS,
     STORE_EVENT_LEDGER
 };
 
@@ -33,6 +34,7 @@ struct store_event {
         struct store_instance instance;
         struct store_token_change token;
         struct store_capacity capacity;
+        struct store_calls calls;
         struct store_ledger_row ledger;
     };
 };
@@ -52,6 +54,7 @@ typedef bool store_each_sample(void *self, const struct store_sample *sample);
 typedef bool store_each_decision(void *self, const struct decision *decision);
 typedef bool store_each_instance(void *self, const struct store_instance *instance);
 typedef bool store_each_capacity(void *self, const struct store_capacity *capacity);
+typedef bool store_each_calls(void *self, const struct store_calls *calls);
 typedef bool store_each_ledger_row(void *self, const struct store_ledger_row *row);
 typedef bool store_each_token(void *self, const struct store_token *token);
 
@@ -78,6 +81,8 @@ struct store_backend {
                            store_each_instance *each, void *each_self, struct error *err);
     bool (*read_capacities)(void *self, struct slice service, store_each_capacity *each,
                             void *each_self, struct error *err);
+    bool (*read_calls)(void *self, struct slice service, store_each_calls *each, void *each_self,
+                       struct error *err);
     bool (*read_ledger)(void *self, struct slice service, int64_t from_ms, int64_t to_ms,
                         store_each_ledger_row *each, void *each_self, struct error *err);
     bool (*read_tokens)(void *self, store_each_token *each, void *each_self, struct error *err);

@@ -106,8 +106,8 @@ static void put_sample(struct exposition *e, const char *suffix, struct metric_l
         e->failed = e->failed || !buffer_printf(e->out, " %.0f\n", value);
     } else if (isinf(value)) {
         put_text(e, value > 0 ? " +Inf\n" : " -Inf\n");
-    } else {
-        e->failed = e->failed || !buffer_printf(e->out, " %.9g\n", value);
+    } else { /* unix times to the millisecond */
+        e->failed = e->failed || !buffer_printf(e->out, " %.13g\n", value);
     }
 }
 

@@ -8,7 +8,7 @@ class Backend:
     """Answers every request with 200 and its name; remembers (method, path, headers, body).
     `delay_s` waits before each answer; `status` and `body` may be changed while it runs."""
 
-    def __init__(self, name="backend", delay_s=0.0, status=200):
+    def __init__(self, name="backend", delay_s=0.0, status=200, port=0):
         self.name, self.delay_s, self.status = name, delay_s, status
         self.requests, self.lock = [], threading.Lock()
         outer = self
@@ -35,7 +35,7 @@ class Backend:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)

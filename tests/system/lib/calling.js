@@ -1,5 +1,5 @@
 // A service that calls another one for each of its requests.
-//   node calling.js --port N [--host ADDRESS] --to URL --times N [--trace 0]
+//   node calling.js --port N [--host ADDRESS] [--from ADDRESS] --to URL --times N [--trace 0]
 // It calls from the address it listens on, and hands the trace on unless told otherwise.
 'use strict';
 const http = require('node:http');
@@ -10,6 +10,7 @@ function option(name, fallback) {
 }
 
 const host = option('host', '127.0.0.1');
+const from = option('from', host);
 const to = option('to', '');
 const times = Number(option('times', 1));
 const traced = option('trace', '1') === '1';
@@ -17,7 +18,7 @@ const agent = new http.Agent({ keepAlive: true });
 
 function call(headers) {
   return new Promise((done) => {
-    const request = http.get(to, { agent, localAddress: host, headers }, (answer) => {
+    const request = http.get(to, { agent, localAddress: from, headers }, (answer) => {
       answer.on('end', done).resume();
     });
     request.on('error', done);

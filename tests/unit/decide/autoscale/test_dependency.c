@@ -42,6 +42,18 @@ static void see(uint64_t trace, unsigned service, uint64_t owners, uint64_t begu
     dependencies_observe(d, &r);
 }
 
+/* As `see`, of a trace of which the id is ours; `peer`: from where. */
+static void see_ours(uint64_t trace, unsigned service, uint64_t peer, uint64_t begun_us) {
+    struct dependency_request r = { .trace = trace,
+                                    .begun_us = trace * 1000000 + begun_us,
+                                    .ended_us = trace * 1000000 + 1000,
+                                    .peer = peer,
+                                    .service = (uint16_t)service,
+                                    .reached = true,
+                                    .begun = begun_us == 0 };
+    dependencies_observe(d, &r);
+}
+
 static double ratio(unsigned caller, unsigned called) {
     dependencies_settle(d, SETTLED_US);
     return dependencies_ratio(d, caller, called).likely;
@@ -73,6 +85,26 @@ static void a_visitor_cannot_make_a_call(void **state) {
     }
     assert_true(isnan(ratio(FRONT, BACK)));
     assert_true(ratio(FRONT, MIDDLE) == 1);
+}
+
+/* Whom we gave the trace knows it, behind whichever address it is; the visitor may have been told.
+ */
+static void a_trace_of_ours_says_it_from_anywhere(void **state) {
+    (void)state;
+    const uint64_t visitor = 1, gateway = 2;
+    for (uint64_t i = 1; i <= 400; i++) {
+        see_ours(i, FRONT, visitor, 0);
+        see_ours(i, BACK, gateway, 100);
+        see_ours(i, OTHER, visitor, 200);
+    }
+    for (uint64_t i = 401; i <= 800; i++) { /* the visitor's trace: the same from outside */
+        see_ours(i, MIDDLE, visitor, 1);
+        see_ours(i, BACK, gateway, 100);
+    }
+    assert_true(ratio(FRONT, BACK) == 1);
+    assert_true(dependencies_ratio(d, FRONT, BACK).by_trace);
+    assert_true(isnan(ratio(FRONT, OTHER)) && isnan(ratio(BACK, OTHER)));
+    assert_true(isnan(ratio(MIDDLE, BACK)));
 }
 
 /* One id, again and again: it weighs nothing. */
@@ -235,6 +267,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_trace_says_how_often),
         TEST(a_visitor_cannot_make_a_call),
+        TEST(a_trace_of_ours_says_it_from_anywhere),
         TEST(a_trace_without_end_is_not_counted),
         TEST(calls_nest_on_one_host),
         TEST(one_after_the_other_has_one_caller),

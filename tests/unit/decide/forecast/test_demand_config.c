@@ -32,6 +32,11 @@ static void what_does_not_fit_is_said(void **state) {
           60000,
           86400000,
           { "ZZ", 2 } },
+        { "a word of ours",
+          "holidays: expected " CALENDAR_COUNTRIES ", found '+S'",
+          60000,
+          86400000,
+          { "+S", 2 } },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct demand_config c;

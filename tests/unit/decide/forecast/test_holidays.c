@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -116,6 +118,17 @@ static void an_unknown_country_is_an_error(void **state) {
     assert_false(calendar_add_holidays(&c, SLICE("XX"), (struct calendar_window){ 0, 1 }, &err));
     assert_string_equal(err.text, "'XX': expected " CALENDAR_COUNTRIES);
     assert_true(calendar_country_known(SLICE("at")));
+    assert_true(calendar_country_known(SLICE("Paydays")));
+    static const char *const ours[] = { "+S", "+s", "+P", "+",
+                                        "" }; /* of the table, not of users */
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        char words[32];
+        assert_false(
+            calendar_add_holidays(&c, slice_from(ours[i]), (struct calendar_window){ 0, 1 }, &err));
+        snprintf(words, sizeof words, "'%s': expected ", ours[i]);
+        assert_true(strncmp(err.text, words, strlen(words)) == 0);
+    }
+    assert_int_equal(c.len, 0);
     calendar_fini(&c);
 }
 

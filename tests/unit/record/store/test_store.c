@@ -295,6 +295,53 @@ static void capacities_are_kept_the_newest_versions_of_each_service(void **state
     assert_int_equal(seen.last.bytes[2], 255);
 }
 
+struct calls {
+    unsigned count;
+    struct store_calls last;
+};
+
+static bool take_calls(void *self, const struct store_calls *calls) {
+    struct calls *seen = self;
+    seen->count++;
+    seen->last = *calls;
+    return true;
+}
+
+static struct calls calls_of(struct store *s, const char *service) {
+    struct calls seen = { 0 };
+    struct error err = { 0 };
+    assert_true(store_read_calls(s, slice_from(service), take_calls, &seen, &err));
+    return seen;
+}
+
+static void calls_are_kept_one_row_a_service(void **state) {
+    (void)state;
+    struct store *s = must_open();
+    struct store_calls row = { .service = "front", .len = 3, .bytes = { 1, 0, 255 } };
+    store_put_calls(s, &row);
+    row.time_ms = 2000;
+    row.bytes[1] = 7;
+    store_put_calls(s, &row);
+    strcpy(row.service, "back");
+    row.len = STORE_EVIDENCE_BYTES;
+    store_put_calls(s, &row);
+    assert_true(written(s, 3, 5000));
+    struct calls front = calls_of(s, "front"), back = calls_of(s, "back");
+    store_close(s, 1000);
+    assert_int_equal(front.count, 1);
+    assert_int_equal(front.last.time_ms, 2000);
+    assert_int_equal(front.last.len, 3);
+    assert_int_equal(front.last.bytes[1], 7);
+    assert_int_equal(back.last.len, STORE_EVIDENCE_BYTES);
+    /* What no Tidegate has written is told of, without its bytes. */
+    tamper("UPDATE calls SET evidence = zeroblob(5000) WHERE service = 'front'");
+    s = must_open();
+    front = calls_of(s, "front");
+    store_close(s, 1000);
+    assert_int_equal(front.count, 1);
+    assert_int_equal(front.last.len, 0);
+}
+
 static void queue_drops_old_samples_and_new_events(void **state) {
     (void)state;
     struct store_queue q;
@@ -514,6 +561,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(ids_go_on_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_instance_is_one_row, setup, teardown),
         cmocka_unit_test_setup_teardown(minutes_and_retention, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_are_kept_one_row_a_service, setup, teardown),
         cmocka_unit_test_setup_teardown(capacities_are_kept_the_newest_versions_of_each_service,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_locked_database_blocks_nobody, setup, teardown),

@@ -17,6 +17,7 @@ COUNT_EACH(decision, decision)
 COUNT_EACH(instance, store_instance)
 COUNT_EACH(token, store_token)
 COUNT_EACH(capacity, store_capacity)
+COUNT_EACH(calls, store_calls)
 COUNT_EACH(ledger, store_ledger_row)
 
 static bool read_samples(struct store *s, struct count *count, struct error *err) {
@@ -41,6 +42,10 @@ static bool read_capacities(struct store *s, struct count *count, struct error *
     return store_read_capacities(s, SLICE("shop"), capacity, count, err);
 }
 
+static bool read_calls(struct store *s, struct count *count, struct error *err) {
+    return store_read_calls(s, SLICE("shop"), calls, count, err);
+}
+
 static bool read_ledger(struct store *s, struct count *count, struct error *err) {
     return store_read_ledger(s, SLICE("shop"), 0, LATER_MS, ledger, count, err);
 }
@@ -53,9 +58,10 @@ static const struct {
     { "samples", 1, read_samples },       { "decisions", 1, read_decisions },
     { "instances", 1, read_instances },   { "tokens", 2, read_tokens },
     { "capacities", 3, read_capacities }, { "ledger", 4, read_ledger },
+    { "calls", 5, read_calls },
 };
 #define READERS (sizeof readers / sizeof readers[0])
-#define NEWEST 4
+#define NEWEST 5
 
 /* As a Tidegate of that version left it. */
 static void age(int version) {

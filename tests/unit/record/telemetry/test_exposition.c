@@ -44,6 +44,7 @@ static void text_format(void **state) {
     exposition_value(&e, METRIC_LABELS_NONE, NAN);
     exposition_family(&e, &in_flight);
     exposition_value(&e, METRIC_LABELS_NONE, 0.1);
+    exposition_value(&e, METRIC_LABELS_NONE, 1795836998.359);
     exposition_value(&e, METRIC_LABELS_NONE, INFINITY);
     assert_true(exposition_end(&e));
     expect("# HELP tidegate_requests_total requests \\\\ so\\nfar\n"
@@ -52,6 +53,7 @@ static void text_format(void **state) {
            "# HELP tidegate_in_flight now\n"
            "# TYPE tidegate_in_flight gauge\n"
            "tidegate_in_flight 0.1\n"
+           "tidegate_in_flight 1795836998.359\n"
            "tidegate_in_flight +Inf\n");
 }
 
