@@ -1,5 +1,4 @@
 """Which service calls which is learned from what passes through: by traces, else by addresses."""
-import datetime
 import http.client
 import pathlib
 import secrets
@@ -9,14 +8,11 @@ import threading
 import pytest
 
 from lib.ports import free_port
-from lib.tidegate import run_cli, wait_until
+from lib.shops import HEAD
+from lib.tidegate import wait_until
 
 LIB = pathlib.Path(__file__).parent / "lib"
-SERVICES = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 2
+SERVICES = HEAD + """workers: 2
 demand: { step: 1s, seasons: [1m, 10m] }
 services:
   front:
@@ -106,10 +102,7 @@ def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
         usual = wanted(one, "back")
         wait_until(lambda: next(s for s in one.status()["services"] if s["name"] == "front")["forecast_rps"],
                    60, "a forecast")
-        start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=30)
-        done = run_cli("campaign", "add", "Sale", "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"), "--for", "1h",
-                       "--kind", "mail", "--multiplier", "8", cwd=one.folder)
-        assert done.returncode == 0, done.stderr
+        one.announce(30, multiplier=8)
         # The crowd never comes: 2 calls for each of 8 times 40 visits are more than 5 instances carry.
         wait_until(lambda: wanted(one, "back") >= usual + 3, 120, "instances for the calls of the crowd")
     finally:

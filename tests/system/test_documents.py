@@ -1,13 +1,12 @@
 """What README and docs tell somebody to copy: examples that are good, options that exist, links that lead somewhere."""
 import functools
 import json
-import pathlib
 import re
 import subprocess
 
 import pytest
 
-from lib.certificates import Authority, openssl
+from lib.certificates import Authority
 from lib.tidegate import ROOT, run_cli
 
 LISTED = subprocess.run(["git", "ls-files", "--", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False)

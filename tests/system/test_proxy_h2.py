@@ -334,7 +334,7 @@ def test_a_window_that_stays_shut_is_not_waited_for():
 def test_urgent_answers_go_first():
     def script(one):
         while True:
-            request = one.read_request()
+            one.read_request()
             one.answer(b"x" * 400_000)
 
     with serving(script) as proxy, Client(proxy.port, automatic=False) as client:
