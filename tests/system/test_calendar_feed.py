@@ -94,7 +94,7 @@ def fixture_authority(tmp_path_factory):
 @pytest.fixture(name="shop")
 def fixture_shop(tidegate, checked):
     def start(url, more="", environment=None):
-        demand = f'demand: {{ calendar: {{ url: "{url}", refresh: 1s, timeout: 2s{more} }} }}'
+        demand = f'demand: {{ calendar: {{ url: "{url}", refresh: 1s, timeout: 5s{more} }} }}'
         one = tidegate(static_shop(checked(), more=demand), environment=environment)
         one.wait_serving(1)
         return one
