@@ -281,7 +281,7 @@ def test_readers_that_stop_fill_no_memory_and_hold_up_nobody(io, most, monkeypat
         first = stalled[0]
         client.state.increment_flow_control_window(LARGE, first.id)
         client.flush()
-        assert len(client.wait(first).body) == LARGE
+        assert len(client.wait(first, 60).body) == LARGE
 
 
 def test_one_slow_upload_does_not_hold_up_another():

@@ -229,7 +229,7 @@ def test_a_storm_is_refused_and_seen(workers):
 
 def test_per_try_goes_elsewhere_and_waits_when_there_is_nowhere_to_go():
     with slow(15) as hanging, Service() as good, \
-            Proxy(hanging.port, good.port, limits={"per_try_ms": 100, "no_hedge": 1}) as proxy:
+            Proxy(hanging.port, good.port, limits={"per_try_ms": 700, "no_hedge": 1}) as proxy:
         for i in range(10):
             began = time.monotonic()
             assert proxy.get(f"/{i}").body == f"/{i}".encode()
@@ -306,12 +306,12 @@ def test_a_slow_read_is_answered_by_another_endpoint_and_the_loser_is_closed():
         until_won(proxy)
         assert hanging.cancelled.wait(5)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        # One that was called off may not have been read there at all; and where the good one took
-        # its time, it was the hedge that hung.
-        assert v["hedges_sent"] >= len(hanging.requests)
+        # One that was called off may not have been read there at all; where the good one took its
+        # time, it was the hedge that hung; and where all take their time, it may be put out.
+        assert v["hedges_sent"] + v["retried"]["ejected"] >= len(hanging.requests)
         assert v["hedges_sent"] == v["hedges_won"] + v["hedges_lost"]
         assert v["endpoints"][1]["failures"] == 0 and v["endpoints"][1]["awaiting"] == 0
-        assert v["failed"] == v["retries"] == 0
+        assert v["failed"] == 0 and v["retries"] == v["retried"]["ejected"]
         records = wait_until(lambda: [r for r in proxy.records() if r["flags"] & HEDGED], 5, "records of them")
         assert len(records) == v["hedges_sent"] and all(r["endpoint"] == 0 for r in records)
 
@@ -403,8 +403,10 @@ def test_an_endpoint_that_hangs_soon_gets_nothing_any_more():
             Proxy(good.port, f"127.0.0.1:{hanging.port},warm", limits=HEDGE) as proxy:
         warm_up(proxy)
         proxy.publish("state 1 serving")
+        began = time.monotonic()
         hedged(proxy, 300)
-        assert 1 <= len(hanging.requests) <= 12
+        # It is tried again every 400 ms.
+        assert 1 <= len(hanging.requests) <= 12 + 3 * (time.monotonic() - began)
 
 
 # ---- HTTP/2 services ----
@@ -420,7 +422,7 @@ def test_in_http2_the_loser_is_reset_and_the_connection_stays():
         proxy.publish("state 1 serving")
         until_won(proxy)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        assert v["hedges_sent"] >= len(held) and v["failed"] == 0
+        assert v["hedges_sent"] + v["retried"]["ejected"] >= len(held) and v["failed"] == 0
         wait_until(lambda: held and all(stream.reset == 8 for _, stream in held), 5, "CANCEL")
         assert hanging.connections == 1 and not hanging.peers[0].closed
 
