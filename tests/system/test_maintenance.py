@@ -93,7 +93,7 @@ def test_under_load_nothing_fails_and_nothing_new_comes(shop):
         wait_until(lambda: len(out.requests) > 30, 20, "it is under load")
         maintenance(one, "start", f"shop/{out.address}", "--reason", "a new disk")
         wait_until(lambda: instance(one, out.address)["in_flight"] == 1, 10, "only the tunnel is left")
-        seen = len(out.requests)
+        seen = out.settled()
         before = sum(len(each.requests) for each in others)
         wait_until(lambda: sum(len(each.requests) for each in others) > before + 150, 20, "the load goes on")
         tunnel.send(b"still there")

@@ -164,17 +164,18 @@ def test_a_service_that_dies_in_mid_body_is_a_reset_not_an_end():
 
 
 def test_a_client_that_resets_gives_its_place_back():
-    left = threading.Event()
+    asked, left = threading.Event(), threading.Event()
 
     def script(one):
         one.read_request()
+        asked.set()
         one.raw.socket.settimeout(5)
         if one.raw.socket.recv(1) == b"":
             left.set()
 
     with serving(script) as proxy, Client(proxy.port) as client:
         stream = client.open("/")
-        time.sleep(0.1)
+        assert asked.wait(10)
         client.state.reset_stream(stream.id, 8)
         client.flush()
         assert left.wait(5), "the service was not told"
