@@ -258,20 +258,25 @@ def test_a_drain_does_not_wait_for_ever():
         client.close()
 
 
+def idle_clients(proxy, count):
+    """Each asks as soon as it is there: who says nothing for long is not waited for."""
+    clients = []
+    for _ in range(count):
+        clients.append(proxy.connect())
+        clients[-1].get()
+    return clients
+
+
 def test_idle_connections_hold_little_memory():
     """400 B is the bar for a later issue; here: nobody keeps buffers for the idle."""
     with Service() as service, Proxy(service.port) as proxy:
-        clients = [proxy.connect() for _ in range(50)]
-        for one in clients:
-            one.get()
+        clients = idle_clients(proxy, 50)
         proxy.wait(lambda v: v["open"] == 50)
         before = proxy.rss_bytes()
-        more = [proxy.connect() for _ in range(800)]
-        for one in more:
-            one.get()
+        clients += idle_clients(proxy, 800)
         grown = (proxy.rss_bytes() - before) / 800
         assert grown < 4096, f"{grown} bytes for each idle connection"
-        for one in clients + more:
+        for one in clients:
             one.close()
 
 
