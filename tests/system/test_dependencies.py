@@ -1,8 +1,6 @@
 """Which service calls which is learned from what passes through: by traces, else by addresses."""
 import contextlib
-import datetime
 import http.client
-import os
 import pathlib
 import secrets
 import sqlite3
@@ -12,14 +10,11 @@ import threading
 import pytest
 
 from lib.ports import free_port
-from lib.tidegate import run_cli, wait_until
+from lib.shops import HEAD
+from lib.tidegate import wait_until
 
 LIB = pathlib.Path(__file__).parent / "lib"
-SERVICES = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 2
+SERVICES = HEAD + """workers: 2
 demand: { step: 1s, seasons: [1m, 10m] }
 services:
   front:
@@ -113,10 +108,7 @@ def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
         usual = wanted(one, "back")
         wait_until(lambda: next(s for s in one.status()["services"] if s["name"] == "front")["forecast_rps"],
                    60, "a forecast")
-        start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=30)
-        done = run_cli("campaign", "add", "Sale", "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"), "--for", "1h",
-                       "--kind", "mail", "--multiplier", "8", cwd=one.folder)
-        assert done.returncode == 0, done.stderr
+        one.announce(30, multiplier=8)
         # The crowd never comes: 2 calls for each of 8 times 40 visits are more than 5 instances carry.
         wait_until(lambda: wanted(one, "back") >= usual + 3, 120, "instances for the calls of the crowd")
     finally:
@@ -185,18 +177,6 @@ def restart(one):
         one.wait_serving(1, name)
 
 
-def crash_controller(one):
-    old = one.status()["controller"]
-    os.kill(old, 9)
-
-    def successor():
-        try:
-            return one.status()["controller"] != old
-        except OSError:
-            return False
-    wait_until(successor, 30, "another controller")
-
-
 def known(one, name="front"):
     call = calls_of(one, name).get("back")
     return call if call and call["planned"] and call["requests"] else None
@@ -215,7 +195,7 @@ def test_what_was_learned_outlives_restarts_and_what_is_broken_is_refused(tidega
         wait_until(lambda: planned(one, "back"), 180, "a ratio")
     finally:
         visitors.stop()
-    crash_controller(one)   # nobody asks any more: what it knows now, it knew before
+    one.kill_controller()   # nobody asks any more: what it knows now, it knew before
     after = wait_until(lambda: known(one), 10, "what was noted")
     assert after["source"] == "traces" and 1.9 <= after["ratio"] <= 2.1
     assert "calls_restored service=front from=notebook called=1" in one.log()

@@ -1,7 +1,6 @@
 """What the workers decided by themselves is a decision with its evidence: in the API, the log and the audit chain."""
 import json
 import os
-import pathlib
 import signal
 import time
 
@@ -9,9 +8,9 @@ import pytest
 
 from lib.load import Load
 from lib.origin import Origin
+from lib.shops import app_shop
 from lib.tidegate import run_cli, wait_until
 
-APP = pathlib.Path(__file__).parent / "lib" / "app.js"
 STATIC = """
 listen:
   - {{ address: "127.0.0.1:{{port}}" }}
@@ -24,21 +23,8 @@ services:
 routes:
   - {{ path: /, service: storefront }}
 """
-FLEET = f"""
-listen:
-  - {{ address: "127.0.0.1:{{port}}" }}
-store: sqlite:var/tidegate.db
-workers: 1
-services:
-  storefront:
-    fleet: process
-    command: [node, {APP}, --port, "$PORT"]
-    instances: {{ min: 3, max: 4, spares: 1 }}
-    health: {{ path: /healthz, interval: 30s, timeout: 30s }}
-    objective: {{ latency: 250ms, share: 99% }}
-routes:
-  - {{ path: /, service: storefront }}
-"""
+FLEET = app_shop("instances: { min: 3, max: 4, spares: 1 }", "health: { path: /healthz, interval: 30s, timeout: 30s }",
+                 "objective: { latency: 250ms, share: 99% }")
 PATIENCE_S = 30
 
 

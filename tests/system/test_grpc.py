@@ -38,11 +38,12 @@ def chat(requests, _):
 
 class Slow:
     def __init__(self):
-        self.cancelled = threading.Event()
+        self.begun, self.cancelled = threading.Event(), threading.Event()
 
     def __call__(self, _, context):
         context.add_callback(self.cancelled.set)
-        for _ in range(200):
+        self.begun.set()
+        for _ in range(1000):
             if not context.is_active():
                 break
             time.sleep(0.02)
@@ -140,9 +141,9 @@ def test_the_services_own_errors_come_through(channel):
 
 def test_a_call_that_is_cancelled_is_cancelled_at_the_service(channel, server):
     call = channel.unary_unary("/shop.Test/Slow").future(b"")
-    time.sleep(0.3)
+    assert server.slow.begun.wait(10)
     call.cancel()
-    assert server.slow.cancelled.wait(3)
+    assert server.slow.cancelled.wait(10)
 
 
 def test_a_deadline_ends_the_call_and_blames_nobody(channel, server):
@@ -150,8 +151,8 @@ def test_a_deadline_ends_the_call_and_blames_nobody(channel, server):
     with pytest.raises(grpc.RpcError) as error:
         channel.unary_unary("/shop.Test/Slow")(b"", timeout=0.3)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begun < 3
-    assert server.slow.cancelled.wait(3)
+    assert time.monotonic() - begun < 9
+    assert server.slow.cancelled.wait(10)
     assert channel.proxy.vitals()["endpoints"][0]["failures"] == 0
 
 
@@ -168,7 +169,7 @@ def test_a_deadline_is_kept_by_us_when_the_client_does_not(timeout, seconds):
             Client(proxy.port) as client:
         begun = time.monotonic()
         stream = client.wait(client.open_raw(call_fields(timeout)))
-        assert seconds <= time.monotonic() - begun < seconds + 2
+        assert seconds <= time.monotonic() - begun < seconds + 9
         assert (stream.status, stream.field("grpc-status"), stream.body) == (200, "4", b"")
         wait_until(lambda: service.requests[0].reset == 8, 5, "the service is told")
 

@@ -1,32 +1,17 @@
 """The counterfactual ledger of the real binary: what a trace cost and dropped, and would have with
 others at the helm; kept over a restart, a killed controller and a killed Tidegate."""
 import os
-import pathlib
 import signal
 import sqlite3
 
 import pytest
 
+from lib.shops import APP, app_shop
 from lib.tidegate import run_cli, wait_until
 
-APP = pathlib.Path(__file__).parent / "lib" / "app.js"
-CONFIG = f"""
-listen:
-  - {{ address: "127.0.0.1:{{port}}" }}
-admin: {{ address: "127.0.0.1:{{admin}}" }}
-workers: 1
-services:
-  storefront:
-    fleet: process
-    command: [node, {APP}, --port, "$PORT"]
-    instances: {{ min: 1, max: 3, spares: 1, capacity: 20/s }}
-    health: {{ path: /healthz, interval: 1s }}
-    objective: {{ latency: 250ms, share: 99% }}
-    unit: {{ price: 0.36 EUR }}
-routes:
-  - {{ path: /, service: storefront }}
-demand: {{ margin: 0.002 EUR, step: 1s, seasons: [10s] }}
-"""
+CONFIG = app_shop("instances: { min: 1, max: 3, spares: 1, capacity: 20/s }", "health: { path: /healthz, interval: 1s }",
+                  "objective: { latency: 250ms, share: 99% }", "unit: { price: 0.36 EUR }",
+                  more="demand: { margin: 0.002 EUR, step: 1s, seasons: [10s] }")
 POLICIES = ["tidegate", "reactive", "hpa", "static_peak", "oracle"]
 
 

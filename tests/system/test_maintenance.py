@@ -2,7 +2,6 @@
 import http.client
 import json
 import os
-import pathlib
 import signal
 import threading
 import time
@@ -11,59 +10,27 @@ import urllib.parse
 import pytest
 
 from lib import schema
-from lib.checked import Checked
 from lib.h2peer import Client
 from lib.load import Load
 from lib.raw import Closed, Raw
+from lib.shops import app_shop, static_shop
 from lib.tidegate import run_cli, wait_until
 
-APP = pathlib.Path(__file__).parent / "lib" / "app.js"
-STATIC = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 2
-timeouts: { drain: DRAIN }
-services:
-  shop:
-    fleet: static
-    endpoints: [ENDPOINTS]
-    health: { path: /healthz, interval: 300ms }
-routes:
-  - { path: /, service: shop }
-"""
-PROCESSES = f"""
-listen:
-  - {{ address: "127.0.0.1:{{port}}" }}
-admin: {{ address: "127.0.0.1:{{admin}}" }}
-workers: 1
-services:
-  shop:
-    command: [node, {APP}, --port, "$PORT"]
-    instances: {{ min: 2, max: 4 }}
-    health: {{ path: /healthz, interval: 300ms }}
-routes:
-  - {{ path: /, service: shop }}
-"""
+PROCESSES = app_shop("instances: { min: 2, max: 4 }", "health: { path: /healthz, interval: 300ms }", name="shop")
 
 
 @pytest.fixture(name="shop")
-def fixture_shop(tidegate):
+def fixture_shop(tidegate, checked):
     """A function: so many endpoints, and Tidegate in front of them."""
-    running = []
-
     def start(count=3, drain="30s"):
-        services = [Checked(f"number {i}") for i in range(count)]
-        running.extend(services)
-        endpoints = ", ".join(f'"{each.address}"' for each in services)
-        one = tidegate(STATIC.replace("ENDPOINTS", endpoints).replace("DRAIN", drain))
+        services = [checked(f"number {i}") for i in range(count)]
+        one = tidegate(static_shop(*services, keys=["health: { path: /healthz, interval: 300ms }"],
+                                   more=f"timeouts: {{ drain: {drain} }}", workers=2))
         one.wait_serving(count)
         one.services = services
         return one
 
-    yield start
-    for each in running:
-        each.stop()
+    return start
 
 
 def instance(one, name):
@@ -126,7 +93,7 @@ def test_under_load_nothing_fails_and_nothing_new_comes(shop):
         wait_until(lambda: len(out.requests) > 30, 20, "it is under load")
         maintenance(one, "start", f"shop/{out.address}", "--reason", "a new disk")
         wait_until(lambda: instance(one, out.address)["in_flight"] == 1, 10, "only the tunnel is left")
-        seen = len(out.requests)
+        seen = out.settled()
         before = sum(len(each.requests) for each in others)
         wait_until(lambda: sum(len(each.requests) for each in others) > before + 150, 20, "the load goes on")
         tunnel.send(b"still there")
@@ -194,15 +161,7 @@ def test_the_controller_and_all_of_it_remember(shop):
     out = one.services[0]
     maintenance(one, "start", f"shop/{out.address}", "--reason", 'a "new" disk', "--for", "1h")
     before = instance(one, out.address)["maintenance"]
-    controller = one.status()["controller"]
-    os.kill(controller, signal.SIGKILL)
-
-    def back():
-        try:
-            return one.status()["controller"] != controller
-        except OSError:
-            return False
-    wait_until(back, 20, f"the controller is back\n{one.log()}")
+    one.kill_controller()
     seen = len(out.requests)
     for _ in range(30):
         assert one.get().status == 200

@@ -144,7 +144,7 @@ def test_a_client_that_leaves_cancels_the_request():
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         proxy.wait(lambda v: v["in_flight"] == 1 and v["endpoints"][0]["oldest_awaiting_us"] > 0)
         client.close()
-        assert cancelled.wait(2)
+        assert cancelled.wait(10)
         v = proxy.wait(lambda v: v["in_flight"] == v["upstream_open"] == v["open"] == 0)
         assert v["endpoints"][0]["in_flight"] == v["endpoints"][0]["oldest_awaiting_us"] == 0
         assert proxy.records()[-1]["flags"] & 16
@@ -221,9 +221,11 @@ def test_a_new_plan_closes_nothing():
 
 
 def test_a_drain_finishes_what_is_carried_and_then_ends():
+    gate = threading.Event()
+
     def slow(one):
         one.read_request()
-        time.sleep(0.5)
+        gate.wait(20)
         one.answer("done")
 
     with Service(slow) as service, Proxy(service.port) as proxy:
@@ -231,7 +233,8 @@ def test_a_drain_finishes_what_is_carried_and_then_ends():
         busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         proxy.wait(lambda v: v["in_flight"] == 1 and v["open"] == 2)
         proxy.command("term")
-        assert idle.ended(1)
+        assert idle.ended()
+        gate.set()
         response = busy.read_response()
         assert (response.body, response.field("connection")) == (b"done", "close")
         assert busy.ended()
@@ -243,7 +246,7 @@ def test_a_drain_finishes_what_is_carried_and_then_ends():
 def test_a_drain_does_not_wait_for_ever():
     def endless(one):
         one.read_request()
-        time.sleep(10)
+        time.sleep(30)
 
     with Service(endless) as service, Proxy(service.port, limits={"drain_ms": 300}) as proxy:
         client = proxy.connect()
@@ -251,24 +254,29 @@ def test_a_drain_does_not_wait_for_ever():
         proxy.wait(lambda v: v["in_flight"] == 1)
         started = time.monotonic()
         assert proxy.stop() == 0
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         client.close()
+
+
+def idle_clients(proxy, count):
+    """Each asks as soon as it is there: who says nothing for long is not waited for."""
+    clients = []
+    for _ in range(count):
+        clients.append(proxy.connect())
+        clients[-1].get()
+    return clients
 
 
 def test_idle_connections_hold_little_memory():
     """400 B is the bar for a later issue; here: nobody keeps buffers for the idle."""
     with Service() as service, Proxy(service.port) as proxy:
-        clients = [proxy.connect() for _ in range(50)]
-        for one in clients:
-            one.get()
+        clients = idle_clients(proxy, 50)
         proxy.wait(lambda v: v["open"] == 50)
         before = proxy.rss_bytes()
-        more = [proxy.connect() for _ in range(800)]
-        for one in more:
-            one.get()
+        clients += idle_clients(proxy, 800)
         grown = (proxy.rss_bytes() - before) / 800
         assert grown < 4096, f"{grown} bytes for each idle connection"
-        for one in clients + more:
+        for one in clients:
             one.close()
 
 

@@ -164,17 +164,18 @@ def test_a_service_that_dies_in_mid_body_is_a_reset_not_an_end():
 
 
 def test_a_client_that_resets_gives_its_place_back():
-    left = threading.Event()
+    asked, left = threading.Event(), threading.Event()
 
     def script(one):
         one.read_request()
+        asked.set()
         one.raw.socket.settimeout(5)
         if one.raw.socket.recv(1) == b"":
             left.set()
 
     with serving(script) as proxy, Client(proxy.port) as client:
         stream = client.open("/")
-        time.sleep(0.1)
+        assert asked.wait(10)
         client.state.reset_stream(stream.id, 8)
         client.flush()
         assert left.wait(5), "the service was not told"
@@ -281,7 +282,7 @@ def test_readers_that_stop_fill_no_memory_and_hold_up_nobody(io, most, monkeypat
         first = stalled[0]
         client.state.increment_flow_control_window(LARGE, first.id)
         client.flush()
-        assert len(client.wait(first).body) == LARGE
+        assert len(client.wait(first, 60).body) == LARGE
 
 
 def test_one_slow_upload_does_not_hold_up_another():
@@ -334,7 +335,7 @@ def test_a_window_that_stays_shut_is_not_waited_for():
 def test_urgent_answers_go_first():
     def script(one):
         while True:
-            request = one.read_request()
+            one.read_request()
             one.answer(b"x" * 400_000)
 
     with serving(script) as proxy, Client(proxy.port, automatic=False) as client:

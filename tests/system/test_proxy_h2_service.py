@@ -279,12 +279,12 @@ def test_a_service_that_is_not_h2_is_a_failed_connection():
 def test_a_service_that_breaks_the_protocol_loses_the_connection_at_once():
     def answer(peer, stream):
         peer.send_raw(frame(DATA, 0, 0, b"x"))  # DATA of stream 0: RFC 9113 6.1
-        time.sleep(5)
+        time.sleep(20)
 
     with serving(answer) as proxy, Client(proxy.port) as client:
         begun = time.monotonic()
         assert client.post("/", b"x").status == 502
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 9
         proxy.wait(lambda v: v["upstream_open"] == 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from lib import proxy
 from test_proxy_flow import *  # noqa: F401,F403  the very same tests
-from test_proxy_flow import Proxy, Service
+from test_proxy_flow import Proxy, Service, idle_clients
 from test_proxy_h1 import (  # noqa: F401
     test_100_continue_comes_from_the_service, test_a_half_closed_client_still_gets_its_answer,
     test_a_tunnel_carries_bytes_both_ways_and_half_closes,
@@ -33,12 +33,8 @@ def test_idle_tls_connections_hold_no_buffers():
     with Service() as service, Proxy(service.port) as one:
         if b"libasan" in pathlib.Path(f"/proc/{one.worker_pid}/maps").read_bytes():
             pytest.skip("ASan's own bytes would be counted")
-        clients = [one.connect() for _ in range(50)]
-        for client in clients:
-            client.get()
+        clients = idle_clients(one, 50)
         before = one.rss_bytes()
-        more = [one.connect() for _ in range(800)]
-        for client in more:
-            client.get()
+        clients += idle_clients(one, 800)
         grown = (one.rss_bytes() - before) / 800
         assert grown < IDLE_BYTES_MAX, f"{grown} bytes for each idle connection"

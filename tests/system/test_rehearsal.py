@@ -230,13 +230,20 @@ def test_a_whole_rehearsal(rehearse):
 
 @pytest.mark.parametrize("mode, said", [
     ("die-early", "tidegate ended with status 0:\ntidegate: the end"),
-    ("never-opens", "the shop did not open within 5 s"),
+    ("never-opens", "the shop did not open within 15 s"),
     ("replay-fails", "tidegate replay ended with status 3:\nreplay: no")])
 def test_what_breaks_is_said_with_status_3(rehearse, mode, said):
     one = rehearse("--lead", "5", mode=mode)
     assert one.wait(QUICK_S) == 3
     assert f"rehearse.py: it broke: {said}" in one.log()
     assert not one.out.exists()
+
+
+def test_a_machine_that_is_slow_gets_more_time_once(rehearse):
+    one = rehearse("--lead", "5", mode="opens-late")
+    wait_until(lambda: "begun anew" in one.log(), 30, "it is seen")
+    wait_until(lambda: " 0:01 " in one.log(), 60, f"it runs\n{one.log()}")
+    assert len(one.leftovers()) == 6, "rehearse.py, run, replay and three instances: nothing of the first try"
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

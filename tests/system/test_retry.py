@@ -16,6 +16,7 @@ import pytest
 from lib.h2peer import Client, H2Service
 from lib.proxy import REAL, Proxy, Service, free_port
 from lib.raw import Closed
+from lib.tidegate import wait_until
 
 pytestmark = pytest.mark.skipif(REAL, reason="limits and counters are the harness's")
 
@@ -227,12 +228,12 @@ def test_a_storm_is_refused_and_seen(workers):
 # ---- deadlines ----
 
 def test_per_try_goes_elsewhere_and_waits_when_there_is_nowhere_to_go():
-    with slow(2) as hanging, Service() as good, \
-            Proxy(hanging.port, good.port, limits={"per_try_ms": 100, "no_hedge": 1}) as proxy:
+    with slow(15) as hanging, Service() as good, \
+            Proxy(hanging.port, good.port, limits={"per_try_ms": 700, "no_hedge": 1}) as proxy:
         for i in range(10):
             began = time.monotonic()
             assert proxy.get(f"/{i}").body == f"/{i}".encode()
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 8
         assert proxy.vitals()["retried"]["timeout"] >= 1
     with slow(0.4) as only, Proxy(only.port, limits={"per_try_ms": 100, "attempts": 1}) as proxy:
         assert proxy.get().body == b"slow"
@@ -241,16 +242,16 @@ def test_per_try_goes_elsewhere_and_waits_when_there_is_nowhere_to_go():
 
 
 def test_a_retry_that_would_come_too_late_is_not_sent():
-    """Answers take 300 ms and 200 are left when the first attempt is cut off."""
+    """Answers take 900 ms and 700 are left when the first attempt is cut off."""
     def script(one):
         while True:
             request = one.read_request()
             one.service.requests.append(request)
-            time.sleep(0.3)
+            time.sleep(0.9)
             if request.target == "/cut":
                 return
             one.answer()
-    limits = {"total_ms": 500, "no_hedge": 1}
+    limits = {"total_ms": 1600, "no_hedge": 1}
     with counted(script) as service, Proxy(service.port, limits=limits) as proxy:
         for _ in range(3):
             assert proxy.get("/").status == 200
@@ -305,13 +306,13 @@ def test_a_slow_read_is_answered_by_another_endpoint_and_the_loser_is_closed():
         until_won(proxy)
         assert hanging.cancelled.wait(5)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        # One that was called off may not have been read there at all; and where the good one took
-        # its time, it was the hedge that hung.
-        assert v["hedges_sent"] >= len(hanging.requests)
+        # One that was called off may not have been read there at all; where the good one took its
+        # time, it was the hedge that hung; and where all take their time, it may be put out.
+        assert v["hedges_sent"] + v["retried"]["ejected"] >= len(hanging.requests)
         assert v["hedges_sent"] == v["hedges_won"] + v["hedges_lost"]
         assert v["endpoints"][1]["failures"] == 0 and v["endpoints"][1]["awaiting"] == 0
-        assert v["failed"] == v["retries"] == 0
-        records = [r for r in proxy.records() if r["flags"] & HEDGED]
+        assert v["failed"] == 0 and v["retries"] == v["retried"]["ejected"]
+        records = wait_until(lambda: [r for r in proxy.records() if r["flags"] & HEDGED], 5, "records of them")
         assert len(records) == v["hedges_sent"] and all(r["endpoint"] == 0 for r in records)
 
 
@@ -402,8 +403,10 @@ def test_an_endpoint_that_hangs_soon_gets_nothing_any_more():
             Proxy(good.port, f"127.0.0.1:{hanging.port},warm", limits=HEDGE) as proxy:
         warm_up(proxy)
         proxy.publish("state 1 serving")
+        began = time.monotonic()
         hedged(proxy, 300)
-        assert 1 <= len(hanging.requests) <= 12
+        # It is tried again every 400 ms.
+        assert 1 <= len(hanging.requests) <= 12 + 3 * (time.monotonic() - began)
 
 
 # ---- HTTP/2 services ----
@@ -419,11 +422,8 @@ def test_in_http2_the_loser_is_reset_and_the_connection_stays():
         proxy.publish("state 1 serving")
         until_won(proxy)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
-        assert v["hedges_sent"] >= len(held) and v["failed"] == 0
-        deadline = time.monotonic() + 5
-        while not held or any(stream.reset is None for _, stream in held) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert held and all(stream.reset == 8 for _, stream in held)  # CANCEL
+        assert v["hedges_sent"] + v["retried"]["ejected"] >= len(held) and v["failed"] == 0
+        wait_until(lambda: held and all(stream.reset == 8 for _, stream in held), 5, "CANCEL")
         assert hanging.connections == 1 and not hanging.peers[0].closed
 
 
@@ -456,15 +456,15 @@ def test_in_http2_503_goes_elsewhere_and_so_does_grpc_unavailable_if_the_route_a
 # ---- limits of connections ----
 
 def test_the_limit_of_connections_to_an_endpoint():
-    with slow(0.5) as a, Proxy(a.port, limits={"service_connections": 2, "no_hedge": 1}) as proxy:
+    with slow(2) as a, Proxy(a.port, limits={"service_connections": 2, "no_hedge": 1}) as proxy:
         clients = [proxy.connect() for _ in range(4)]
         for client in clients:
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         answers = sorted((client.read_response() for client in clients), key=lambda r: r.status)
         assert [r.status for r in answers] == [200, 200, 503, 503]
         assert int(answers[3].field("retry-after")) >= 1 and a.connections == 2
-        v = proxy.vitals()
-        assert v["reasons"]["connections"] == 2 and v["connections_full"] >= 2 and v["refused"] == 2
+        v = proxy.wait(lambda v: v["refused"] == v["reasons"]["connections"] == 2)
+        assert v["connections_full"] >= 2
         assert v["endpoints"][0]["failures"] == v["endpoints"][0]["connect_failures"] == 0
         assert clients[0].get().status == 200  # those that are open are used again
         for client in clients:
@@ -472,7 +472,7 @@ def test_the_limit_of_connections_to_an_endpoint():
 
 
 def test_a_full_endpoint_is_passed_over():
-    with slow(0.5) as a, slow(0.5) as b, \
+    with slow(2) as a, slow(2) as b, \
             Proxy(a.port, b.port, limits={"service_connections": 2, "no_hedge": 1}) as proxy:
         clients = [proxy.connect() for _ in range(4)]
         for client in clients:

@@ -315,7 +315,8 @@ def test_sigterm_while_starting_ends_at_once(shop):
     one = shop(wait=False, quick=False)
     wait_until(one.health, START_S, "it listens")
     one.process.send_signal(signal.SIGTERM)
-    assert one.process.wait(2) == 0
+    assert one.process.wait(10) == 0
+    assert not one.event("ready"), "it has not built its index first"
 
 
 def test_fail_start_and_bad_options(tmp_path):
@@ -408,7 +409,7 @@ def test_who_has_gone_costs_no_connection(shop):
         client.close()
     started = time.monotonic()
     assert one.request("/").status == 200
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
 
 def cpu_seconds(pid):

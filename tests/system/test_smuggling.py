@@ -51,7 +51,8 @@ def send_all(port):
             pieces = [payload] if not isinstance(payload, list) else payload
             pieces = [named(each, number) if isinstance(each, bytes) else each for each in pieces]
             clients.send_h2(port, pairs, pieces if isinstance(payload, list) else pieces[0])
-        answer = clients.send_h1(port, b"GET /after-c%05d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % number)
+        answer = clients.send_h1(port, b"GET /after-c%05d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % number,
+                                 ends=False)
         return None if answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"seen") else answer[:300]
 
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:

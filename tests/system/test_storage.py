@@ -1,5 +1,4 @@
 """Volumes are watched: when they will be full is said before they are."""
-import http.client
 import json
 import pathlib
 import shutil
@@ -8,29 +7,10 @@ import time
 
 import pytest
 
-from lib.checked import Checked
+from lib.shops import static_shop
 from lib.tidegate import run_cli, wait_until
 
-TEXT = """
-listen:
-  - { address: "127.0.0.1:{port}" }
-admin: { address: "127.0.0.1:{admin}" }
-workers: 1
-services:
-  shop:
-    fleet: static
-    endpoints: ["ENDPOINT"]
-routes:
-  - { path: /, service: shop }
-"""
 STEP_BYTES = 1 << 20
-
-
-@pytest.fixture(name="service")
-def fixture_service():
-    one = Checked("one")
-    yield one
-    one.stop()
 
 
 @pytest.fixture(name="volume")
@@ -46,17 +26,14 @@ def volumes(one):
     return {v["path"]: v for v in one.status()["storage"]}
 
 
-def test_the_volume_of_the_store_is_watched_without_being_named(tidegate, service):
-    one = tidegate(TEXT.replace("ENDPOINT", service.address))
+def test_the_volume_of_the_store_is_watched_without_being_named(tidegate, checked):
+    one = tidegate(static_shop(checked()))
     seen = wait_until(lambda: [v for v in volumes(one).values() if v["used_bytes"]], 20, "a look")
     usage = shutil.disk_usage(one.folder / "var")
     assert len(seen) == 1 and not seen[0]["configured"]
     assert pathlib.Path(seen[0]["path"]).samefile(one.folder / "var")
     assert abs(seen[0]["size_bytes"] - usage.used - usage.free) < 0.01 * usage.total
-    connection = http.client.HTTPConnection("127.0.0.1", one.admin, timeout=10)
-    connection.request("GET", "/metrics")
-    assert "tidegate_volume_used_bytes{path=" in connection.getresponse().read().decode()
-    connection.close()
+    assert "tidegate_volume_used_bytes{path=" in one.metrics()
     told = run_cli("status", cwd=one.folder)
     assert seen[0]["path"] in told.stdout and " are used" in told.stdout
     # It goes on after a restart.
@@ -73,13 +50,12 @@ def test_the_volume_of_the_store_is_watched_without_being_named(tidegate, servic
     assert "storage_past_not_read" in one.log()
 
 
-def test_a_volume_that_fills_is_told_of_before_it_is_full(tidegate, service, volume):
+def test_a_volume_that_fills_is_told_of_before_it_is_full(tidegate, checked, volume):
     usage = shutil.disk_usage(volume)
     total = usage.used + usage.free
     limit = 100 * (usage.used + 600 * STEP_BYTES) / total   # at a step a second: ten minutes
-    text = TEXT.replace("ENDPOINT", service.address)
-    text += f"storage:\n  - {{ path: {volume}, full_at: {limit:.9f}%, lead: 1d }}\n"
-    one = tidegate(text)
+    named = f"storage: [ {{ path: {volume}, full_at: {limit:.9f}%, lead: 1d }} ]"
+    one = tidegate(static_shop(checked(), more=named))
     with open(volume / "log", "wb") as log:
         def fills():
             log.write(b"x" * STEP_BYTES)
@@ -112,8 +88,8 @@ def test_a_volume_that_fills_is_told_of_before_it_is_full(tidegate, service, vol
     ("storage: [/x, /x]", "storage: '/x' is there twice"),
     ("storage: [{ full_at: 50% }]", "path"),
 ])
-def test_nonsense_is_refused(service, tmp_path, text, words):
-    config = TEXT.replace("ENDPOINT", service.address).replace("{port}", "0").replace("{admin}", "0")
-    (tmp_path / "shop.yaml").write_text(config + text + "\n")
+def test_nonsense_is_refused(checked, tmp_path, text, words):
+    config = static_shop(checked(), more=text).replace("{port}", "0").replace("{admin}", "0")
+    (tmp_path / "shop.yaml").write_text(config)
     done = run_cli("check", "shop.yaml", cwd=tmp_path)
     assert done.returncode == 1 and words in done.stdout + done.stderr

@@ -1,6 +1,5 @@
 """TLS towards visitors, through the real binary, against openssl and Python's ssl."""
 import contextlib
-import http.client
 import os
 import pathlib
 import shutil
@@ -62,17 +61,9 @@ def der(pair):
                                     + "-----END CERTIFICATE-----\n")
 
 
-def metrics(one):
-    connection = http.client.HTTPConnection("127.0.0.1", one.admin, timeout=10)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return text
-
-
 def metric(one, name, labels=""):
     """The sum over all series of that name whose labels contain `labels`."""
-    return sum(float(line.rsplit(" ", 1)[1]) for line in metrics(one).splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in one.metrics().splitlines()
                if line.split("{")[0].split(" ")[0] == name and labels in line)
 
 
@@ -206,7 +197,7 @@ def test_sessions_resume_at_every_worker(shop, authority, version):
             reused.append(resumes(one, authority, session, version)[0])
 
     def workers():
-        return sum(not line.endswith(" 0") for line in metrics(one).splitlines()
+        return sum(not line.endswith(" 0") for line in one.metrics().splitlines()
                    if line.startswith("tidegate_tls_handshakes_resumed_total{"))
     for _ in range(20):  # many at once, so that both workers accept some
         threads = [threading.Thread(target=visit) for _ in range(8)]
@@ -237,9 +228,7 @@ def test_sessions_resume_after_a_rotation_and_not_after_three():
 def test_a_restarted_controller_keeps_the_ticket_keys(shop, authority):
     one = shop(authority.issue("shop.test"))
     _, session = resumes(one, authority, None, ssl.TLSVersion.TLSv1_3)
-    controller = one.status()["controller"]
-    os.kill(controller, signal.SIGKILL)
-    wait_until(lambda: one.wait_api() and one.status()["controller"] != controller, 20, "another")
+    one.kill_controller()
     time.sleep(0.5)
     reused, _ = resumes(one, authority, session, None)
     assert reused

@@ -14,7 +14,7 @@ from lib.certificates import Secure, context
 from lib.proxy import Proxy, Service
 from lib.raw import Closed
 from lib.tidegate import wait_until
-from test_tls import authority, metric, metrics, secure, shop  # noqa: F401  fixtures, too
+from test_tls import authority, metric, secure, shop  # noqa: F401  fixtures, too
 
 
 def relay(port, rewrite):
@@ -87,7 +87,7 @@ def test_garbage_instead_of_a_client_hello(shop, authority, garbage):
         assert client.get("/").status == 200
     assert one.status()["workers"] == before
     failures = metric(one, "tidegate_tls_handshake_failures_total")
-    assert failures == 1, metrics(one)
+    assert failures == 1, one.metrics()
 
 
 def test_a_truncated_stream_is_no_clean_end(authority):

@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import subprocess
-import threading
 import time
 
 import pytest
@@ -163,8 +162,8 @@ def test_five_upgrades_under_load_with_websockets(static):
     assert written() == len(load.results), "whichever worker carried it"
     sockets.close()
     assert one.stop() == 0
-    assert (one.folder / "access.log").read_bytes().count(b'"outcome":"upgraded"') == \
-        len(sockets.clients)
+    wait_until(lambda: (one.folder / "access.log").read_bytes().count(b'"outcome":"upgraded"') == len(sockets.clients),
+               5, "every tunnel has its line")
 
 
 def test_usr2_and_instances_keep_their_pids(tidegate):

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,13 +19,13 @@ class Broke(Exception):
 
 
 def free_port(wanted=None):
-    """`wanted` if nobody has it, else any."""
-    for port in ([wanted] if wanted else []) + [0]:
+    """`wanted` if nobody has it, else any below those that the kernel gives to outgoing connections."""
+    for port in ([wanted] if wanted else []) + random.sample(range(10000, 20000), 50):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-                return probe.getsockname()[1]
+                return port
             except OSError:
                 continue
     raise Broke("no port is free on 127.0.0.1")

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "act/api/api_internal.h"
+#include "act/api/query.h"
 #include "wire/http/uri.h"
 
 /* "*" in a path, twice at most, stands for one segment; GET answers HEAD too. A row with an
@@ -130,9 +131,11 @@ static bool needs_view(api_handler *handle) {
 
 /* What was done is written down, not what was only tried. */
 static void write_down(const struct api *api, const struct api_connection *c, const char *action) {
-    char who[ACCESS_WHO_BYTES];
+    char who[ACCESS_WHO_BYTES], name[API_TEXT_BYTES];
     if (action != NULL && c->status >= 200 && c->status < 300 && api->source.changed != NULL) {
-        api->source.changed(api->source.self, action, c->request.rest, caller_name(c, who));
+        bool readable = query_decode(c->request.rest, name, sizeof name);
+        struct slice subject = readable ? slice_from(name) : c->request.rest;
+        api->source.changed(api->source.self, action, subject, caller_name(c, who));
     }
 }
 

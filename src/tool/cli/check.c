@@ -16,6 +16,10 @@ static const char help[] =
 
 static const struct options_table table = { .verb = "check", .help = help };
 
+static const char *plural(size_t count) {
+    return count == 1 ? "" : "s";
+}
+
 int cli_check(int argc, char **argv) {
     struct shop shop;
     struct config_report report;
@@ -32,14 +36,15 @@ int cli_check(int argc, char **argv) {
     if (good) {
         good = inputs_check(&shop, clock_unix_ms(), &report);
         if (good) {
-            printf("%s: good: %zu services, %zu routes, %zu listeners\n", path, shop.service_count,
-                   shop.route_count, shop.listen_count);
+            printf("%s: good: %zu service%s, %zu route%s, %zu listener%s\n", path,
+                   shop.service_count, plural(shop.service_count), shop.route_count,
+                   plural(shop.route_count), shop.listen_count, plural(shop.listen_count));
         }
         shop_fini(&shop);
     }
     config_report_print(&report, stderr);
     if (!good) {
-        fprintf(stderr, "%s: %u error%s\n", path, report.errors, report.errors == 1 ? "" : "s");
+        fprintf(stderr, "%s: %u error%s\n", path, report.errors, plural(report.errors));
     }
     config_report_fini(&report);
     return good ? EXIT_DONE : EXIT_NO;

@@ -9,13 +9,15 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"    # with 
 HEADERS, DATA, RST_STREAM, GOAWAY, SETTINGS, END_STREAM, END_HEADERS, ACK = 1, 0, 3, 7, 4, 1, 4, 1
 
 
-def send_h1(port, data):
-    """Sends it, says that this is all, and reads to the end."""
+def send_h1(port, data, ends=True):
+    """Sends it, says that this is all, and reads to the end. Who says so may be taken for gone when the answer takes
+    seconds: a whole request with Connection: close needs no end."""
     with socket.create_connection(("127.0.0.1", port), ANSWER_S) as connection:
         answer = b""
         try:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
+            if ends:
+                connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 answer += piece
         except (ConnectionResetError, BrokenPipeError):

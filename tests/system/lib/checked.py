@@ -68,6 +68,15 @@ class Checked:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
+    def settled(self):
+        """How many requests have come, once none came for a moment: one that was called off may be read late."""
+        for _ in range(40):
+            seen = len(self.requests)
+            time.sleep(0.5)
+            if len(self.requests) == seen:
+                return seen
+        raise AssertionError("requests go on coming")
+
     def probed_since(self, moment):
         return [each for each in list(self.probes) if each[0] >= moment]
 

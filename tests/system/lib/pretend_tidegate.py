@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stands in for the binary where only rehearse.py is under test: `run` answers the API from
 processes that sleep, notices those that die or stop, and starts others; `replay` waits and reports;
-`backtest` prints fixed numbers. PRETEND=die-early|replay-fails|never-opens|leaves-orphans makes it
-misbehave."""
+`backtest` prints fixed numbers. PRETEND=die-early|replay-fails|never-opens|opens-late|leaves-orphans makes it
+misbehave; opens-late serves the second time that it is started."""
 import datetime
 import http.server
 import json
@@ -23,7 +23,8 @@ def now():
 
 
 class Fleet:
-    def __init__(self, mark):
+    def __init__(self, mark, late):
+        self.late = late
         self.lock, self.number, self.mark = threading.RLock(), 0, mark
         self.instances, self.decisions = {}, []
         for _ in range(3):
@@ -58,7 +59,7 @@ class Fleet:
 
     def status(self):
         with self.lock:
-            state = "starting" if MODE == "never-opens" else "serving"
+            state = "starting" if MODE == "never-opens" or self.late else "serving"
             instances = [{"id": name, "pid": child.pid, "state": state}
                          for name, child in self.instances.items()]
         return {"services": [{
@@ -70,7 +71,10 @@ class Fleet:
 def run(config):
     text = pathlib.Path(config).read_text()
     admin = int(re.search(r"^admin: .*127\.0\.0\.1:(\d+)", text, re.M)[1])
-    fleet = Fleet(re.search(r'--orders, "([^"]+)"', text)[1])
+    first = pathlib.Path(config).with_name("was-started")
+    late = MODE == "opens-late" and not first.exists()
+    first.touch()
+    fleet = Fleet(re.search(r'--orders, "([^"]+)"', text)[1], late)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,5 +1,6 @@
 """One running Tidegate: started in a folder of its own, asked over its API, always stopped."""
 import contextlib
+import datetime
 import http.client
 import json
 import os
@@ -95,7 +96,7 @@ class Tidegate:
     def api(self, path, method="GET"):
         """An answer of the API, over the control socket in the state folder."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
+            s.settimeout(30)
             s.connect(str(self.folder / "var" / "tidegate.sock"))
             connection = http.client.HTTPConnection("localhost")
             connection.sock = s
@@ -111,6 +112,37 @@ class Tidegate:
     def instances(self, service=None):
         services = self.status()["services"]
         return [i for s in services if service in (None, s["name"]) for i in s["instances"]]
+
+    def service(self, name=None):
+        """The status of the service of that name, or of the first one."""
+        return next(s for s in self.status()["services"] if name in (None, s["name"]))
+
+    def kill_controller(self):
+        """Returns when another one answers."""
+        killed = self.status()["controller"]
+        os.kill(killed, signal.SIGKILL)
+
+        def succeeded():
+            with contextlib.suppress(OSError, ValueError):
+                return self.status()["controller"] != killed
+            return False
+        wait_until(succeeded, START_S, f"another controller answers\n{self.log()}")
+
+    def metrics(self):
+        """The text of /metrics."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def announce(self, ahead_s, multiplier):
+        """A campaign of an hour that begins in `ahead_s` seconds."""
+        start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=ahead_s)
+        done = run_cli("campaign", "add", "Sale", "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"), "--for", "1h",
+                       "--kind", "mail", "--multiplier", multiplier, cwd=self.folder)
+        assert done.returncode == 0, done.stderr
 
     def decisions(self):
         return self.api("/api/v1/decisions?limit=500")["decisions"]

@@ -11,6 +11,16 @@
 #include "base/parse.h"
 #include "base/rand.h"
 
+/* Of each of `cases` (text, ok, value); what is refused leaves the value as it was. */
+#define CHECK_ALL(type, parse)                                                                     \
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {                                    \
+        type value = 42;                                                                           \
+        if (parse(slice_from(cases[i].text), &value) != cases[i].ok ||                             \
+            value != (cases[i].ok ? cases[i].value : 42)) {                                        \
+            fail_msg("'%s'", cases[i].text);                                                       \
+        }                                                                                          \
+    }
+
 static void parses_uint(void **state) {
     static const struct {
         const char *text;
@@ -34,13 +44,7 @@ static void parses_uint(void **state) {
         { "\xd9\xa1", false, 0 },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint64_t value = 42;
-        if (parse_uint(slice_from(cases[i].text), &value) != cases[i].ok ||
-            value != (cases[i].ok ? cases[i].value : 42)) {
-            fail_msg("'%s'", cases[i].text);
-        }
-    }
+    CHECK_ALL(uint64_t, parse_uint);
     uint64_t value;
     assert_false(parse_uint(SLICE("1\0"), &value));
 }
@@ -66,13 +70,7 @@ static void parses_int(void **state) {
         { "- 1", false, 0 },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int64_t value = 42;
-        if (parse_int(slice_from(cases[i].text), &value) != cases[i].ok ||
-            value != (cases[i].ok ? cases[i].value : 42)) {
-            fail_msg("'%s'", cases[i].text);
-        }
-    }
+    CHECK_ALL(int64_t, parse_int);
 }
 
 static void parses_hex(void **state) {
@@ -97,13 +95,7 @@ static void parses_hex(void **state) {
         { ":", false, 0 },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint64_t value = 42;
-        if (parse_hex(slice_from(cases[i].text), &value) != cases[i].ok ||
-            value != (cases[i].ok ? cases[i].value : 42)) {
-            fail_msg("'%s'", cases[i].text);
-        }
-    }
+    CHECK_ALL(uint64_t, parse_hex);
 }
 
 static void parses_double(void **state) {

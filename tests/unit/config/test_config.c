@@ -8,8 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/buffer.h"
-#include "config/config.h"
+#include "config_text.h"
 
 /* ---- a table with everything in it ---- */
 
@@ -137,39 +136,30 @@ static const struct config_table whole_table = CONFIG_TABLE(struct whole, fields
 /* ---- fixture ---- */
 
 struct fixture {
-    struct arena arena;
-    struct config_report report;
+    struct config_text text;
     struct whole whole;
-    char currency[UNITS_CURRENCY_BYTES];
 };
 
 static int set_up(void **state) {
     static struct fixture f;
-    arena_init(&f.arena, 64u << 20);
-    config_report_init(&f.report);
+    config_text_init(&f.text, "etc/t.yaml");
     *state = &f;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    arena_fini(&f->arena);
-    config_report_fini(&f->report);
+    config_text_fini(&f->text);
     return 0;
 }
 
 static bool apply(struct fixture *f, const char *text) {
     memset(&f->whole, 0xee, sizeof f->whole);
-    config_report_fini(&f->report);
-    const struct config_node *root =
-        config_read_text(slice_from(text), "etc/t.yaml", &f->arena, &f->report);
-    return root != NULL &&
-           config_apply(&whole_table, root, &f->whole, &f->arena, f->currency, &f->report);
+    return config_text_apply(&f->text, &whole_table, text, &f->whole);
 }
 
 static const char *reported(struct fixture *f) {
-    (void)buffer_append_byte(&f->report.text, '\0');
-    return buffer_slice(&f->report.text).data;
+    return config_text_said(&f->text);
 }
 
 static void assert_refused(struct fixture *f, const char *text, const char *report) {
@@ -201,7 +191,7 @@ static void applies_every_type(void **state) {
     assert_int_equal(w->bounded, 9);
     assert_true(w->number == -1 && w->rate == 0.5 && w->share == 0.5);
     assert_true(w->price == 0.10 && w->cost == 2);
-    assert_string_equal(f->currency, "EUR");
+    assert_string_equal(f->text.currency, "EUR");
     assert_int_equal(w->wait_ms, 60000);
     assert_int_equal(w->bytes, 4096);
     assert_string_equal(w->text, "a b");
@@ -269,7 +259,7 @@ static void fills_in_defaults(void **state) {
     struct fixture *f = *state;
     assert_true(apply(f, ""));
     assert_defaults(&f->whole);
-    assert_string_equal(f->currency, "");
+    assert_string_equal(f->text.currency, "");
 }
 
 /* A key without a value is as good as none, for every type. */
@@ -390,7 +380,7 @@ static void keeps_one_currency(void **state) {
 static void warns_and_goes_on(void **state) {
     struct fixture *f = *state;
     assert_true(apply(f, "inner: { wait: 15ms }\n"));
-    assert_int_equal(f->report.warnings, 1);
+    assert_int_equal(f->text.report.warnings, 1);
     assert_string_equal(reported(f), "etc/t.yaml:1:16: warning: wait: 15 is odd\n");
 }
 
@@ -404,9 +394,9 @@ static void bounds_what_it_says(void **state) {
     }
     assert_true(buffer_append_byte(&text, '\0'));
     assert_false(apply(f, buffer_slice(&text).data));
-    assert_int_equal(f->report.errors, CONFIG_ERRORS_MAX + 50);
+    assert_int_equal(f->text.report.errors, CONFIG_ERRORS_MAX + 50);
     FILE *file = tmpfile();
-    config_report_print(&f->report, file);
+    config_report_print(&f->text.report, file);
     rewind(file);
     unsigned lines = 0;
     char line[2048];
@@ -446,10 +436,10 @@ static void says_when_memory_is_out(void **state) {
     bool whole = false;
     for (size_t limit_bytes = 0; !whole; limit_bytes += 8) {
         assert_true(limit_bytes < 100000);
-        arena_fini(&f->arena);
-        arena_init(&f->arena, limit_bytes);
+        arena_fini(&f->text.arena);
+        arena_init(&f->text.arena, limit_bytes);
         whole = apply(f, text);
-        if (!whole && f->report.errors == 0) {
+        if (!whole && f->text.report.errors == 0) {
             fail_msg("%zu bytes: refused without an error", limit_bytes);
         }
         const struct whole *w = &f->whole;
@@ -463,9 +453,9 @@ static void says_when_memory_is_out(void **state) {
 
 static void knows_places(void **state) {
     struct fixture *f = *state;
-    const struct config_node *root =
-        config_read_text(SLICE("a: { b: 1, n: ~ }\nl: [x, y]\n"), "t", &f->arena, &f->report);
-    struct config_place place = { .node = root, .report = &f->report };
+    const struct config_node *root = config_read_text(SLICE("a: { b: 1, n: ~ }\nl: [x, y]\n"), "t",
+                                                      &f->text.arena, &f->text.report);
+    struct config_place place = { .node = root, .report = &f->text.report };
     assert_true(config_place_has(&place, "a"));
     assert_false(config_place_has(&place, "b"));
     struct config_place a = config_place_block(&place, "a");

@@ -15,7 +15,8 @@ static struct expectation *expect(const char *status, const char *body) {
     static char text[64];
     struct error err;
     strcpy(text, status);
-    for (char *at = strtok(text, " "); at != NULL; at = strtok(NULL, " ")) {
+    char *rest = NULL;
+    for (char *at = strtok_r(text, " ", &rest); at != NULL; at = strtok_r(NULL, " ", &rest)) {
         statuses[config.status_len++] = at;
     }
     struct expectation *e = expectation_new(&config, &err);

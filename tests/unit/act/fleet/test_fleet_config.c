@@ -7,37 +7,29 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../../config/config_text.h"
 #include "act/fleet/fleet_config.h"
-#include "base/buffer.h"
 
 struct fixture {
-    struct arena arena;
-    struct config_report report;
+    struct config_text text;
     struct fleet_config config;
 };
 
 static int set_up(void **state) {
     static struct fixture f;
-    arena_init(&f.arena, 16u << 20);
-    config_report_init(&f.report);
+    config_text_init(&f.text, "/etc/t.yaml");
     *state = &f;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    arena_fini(&f->arena);
-    config_report_fini(&f->report);
+    config_text_fini(&f->text);
     return 0;
 }
 
 static bool apply(struct fixture *f, const char *text) {
-    char currency[UNITS_CURRENCY_BYTES];
-    config_report_fini(&f->report);
-    const struct config_node *root =
-        config_read_text(slice_from(text), "/etc/t.yaml", &f->arena, &f->report);
-    return root != NULL &&
-           config_apply(&fleet_config_table, root, &f->config, &f->arena, currency, &f->report);
+    return config_text_apply(&f->text, &fleet_config_table, text, &f->config);
 }
 
 static void has_defaults(void **state) {
@@ -173,14 +165,8 @@ static void refuses_with_a_place(void **state) {
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char wanted[400];
-        bool good = apply(f, cases[i].text);
-        snprintf(wanted, sizeof wanted, "/etc/t.yaml:%s\n", cases[i].report);
-        (void)buffer_append_byte(&f->report.text, '\0');
-        if (good || strcmp(buffer_slice(&f->report.text).data, wanted) != 0) {
-            fail_msg("'%s': %s: %s", cases[i].text, good ? "taken" : "refused",
-                     buffer_slice(&f->report.text).data);
-        }
+        config_text_refuses(&f->text, &fleet_config_table, cases[i].text, &f->config,
+                            cases[i].report);
     }
 }
 
@@ -188,9 +174,8 @@ static void says_which_endpoint_is_wrong(void **state) {
     struct fixture *f = *state;
     assert_false(apply(f, "fleet: static\nendpoints:\n  - 10.0.0.5:8000\n  - 10.0.0.5:port\n"
                           "  - \"[::1\"\n  - \"\"\n"));
-    (void)buffer_append_byte(&f->report.text, '\0');
-    const char *said = buffer_slice(&f->report.text).data;
-    if (f->report.errors != 3) {
+    const char *said = config_text_said(&f->text);
+    if (f->text.report.errors != 3) {
         fail_msg("%s", said);
     }
     assert_non_null(strstr(said, "/etc/t.yaml:4:5: endpoints: "));

@@ -103,13 +103,16 @@ static int signal_other_thread(void) {
 static int become_root(void) {
     return result(setuid(0));
 }
+static void *map(size_t bytes, int protection, int sharing) {
+    /* cppcheck-suppress invalidFunctionArg; an anonymous one has no file */
+    return mmap(NULL, bytes, protection, sharing | MAP_ANONYMOUS, -1, 0);
+}
 static int make_executable(void) {
-    void *at =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *at = map(4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
     return at == MAP_FAILED ? errno : 0;
 }
 static int turn_executable(void) {
-    void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *at = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     return at == MAP_FAILED ? 99 : result(mprotect(at, 4096, PROT_READ | PROT_EXEC));
 }
 static int replace_handler(void) {
@@ -130,7 +133,10 @@ static int terminal_order(void) {
     return result(syscall(SYS_ioctl, 0, 0x5412, "x")); /* TIOCSTI */
 }
 static int too_much_memory(void) {
-    return malloc(2ul * MEMORY_BYTES) == NULL ? errno : 0;
+    void *volatile at = malloc(2ul * MEMORY_BYTES);
+    int code = at == NULL ? errno : 0;
+    free(at);
+    return code;
 }
 #if defined(__x86_64__)
 static int other_numbering(void) {
@@ -340,8 +346,7 @@ int main(void) {
     };
     const struct rlimit no_core = { 0, 0 };
     setrlimit(RLIMIT_CORE, &no_core);
-    refused_call =
-        mmap(NULL, sizeof *refused_call, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    refused_call = map(sizeof *refused_call, PROT_READ | PROT_WRITE, MAP_SHARED);
     if (GUARD_SANITIZED || refused_call == MAP_FAILED) {
         printf("1..0 # SKIP a sanitizer needs what is forbidden here\n");
         return 0;

@@ -9,38 +9,31 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../config/config_text.h"
 #include "act/proxy/compression.h"
 #include "act/proxy/compression_config.h"
 
 struct fixture {
-    struct arena arena;
-    struct config_report report;
+    struct config_text text;
     struct compression_config config;
 };
 
 static int set_up(void **state) {
     static struct fixture f;
     memset(&f, 0, sizeof f);
-    arena_init(&f.arena, 1u << 20);
+    config_text_init(&f.text, "c.yaml");
     *state = &f;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    arena_fini(&f->arena);
-    config_report_fini(&f->report);
+    config_text_fini(&f->text);
     return 0;
 }
 
 static bool load(struct fixture *f, const char *text) {
-    char currency[UNITS_CURRENCY_BYTES];
-    config_report_fini(&f->report);
-    memset(&f->report, 0, sizeof f->report);
-    const struct config_node *root =
-        config_read_text(slice_from(text), "c.yaml", &f->arena, &f->report);
-    return config_apply(&compression_config_table, root, &f->config, &f->arena, currency,
-                        &f->report);
+    return config_text_apply(&f->text, &compression_config_table, text, &f->config);
 }
 
 static void has_cheap_defaults(void **state) {
@@ -117,9 +110,9 @@ static void says_what_is_wrong(void **state) {
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_false(load(f, cases[i].text));
-        struct slice said = buffer_slice(&f->report.text);
-        if (!slice_equal(said, slice_from(cases[i].said))) {
-            fail_msg("%s: %.*s", cases[i].name, SLICE_ARG(said));
+        const char *said = config_text_said(&f->text);
+        if (strcmp(said, cases[i].said) != 0) {
+            fail_msg("%s: %s", cases[i].name, said);
         }
     }
     static const char *const refused[] = {

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../../config/config_text.h"
 #include "act/proxy/retry_config.h"
 
 static struct fixture {
-    struct arena arena;
-    struct config_report report;
+    struct config_text text;
     struct retry_config retry;
     struct hedge_config hedge;
     struct circuit_config circuit;
@@ -23,24 +23,20 @@ static struct fixture {
 static int set_up(void **state) {
     (void)state;
     memset(&f, 0, sizeof f);
-    arena_init(&f.arena, 1u << 20);
+    config_text_init(&f.text, "c.yaml");
     return 0;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    arena_fini(&f.arena);
-    config_report_fini(&f.report);
+    config_text_fini(&f.text);
     return 0;
 }
 
 static bool load(const struct config_table *table, void *out, const char *text) {
-    char currency[UNITS_CURRENCY_BYTES];
-    config_report_fini(&f.report);
-    memset(&f.report, 0, sizeof f.report);
-    const struct config_node *root =
-        text == NULL ? NULL : config_read_text(slice_from(text), "c.yaml", &f.arena, &f.report);
-    return config_apply(table, root, out, &f.arena, currency, &f.report);
+    struct config_text *t = &f.text;
+    return text != NULL ? config_text_apply(t, table, text, out)
+                        : config_apply(table, NULL, out, &t->arena, t->currency, &t->report);
 }
 
 static struct plan_service plan(const char *retry, const char *hedge, const char *limits) {
@@ -115,16 +111,11 @@ static void what_makes_no_sense_is_refused(void **state) {
             struct hedge_config hedge;
             struct circuit_config circuit;
         } out;
-        char *said = NULL;
-        size_t len;
         assert_false(load(cases[i].table, &out, cases[i].text));
-        FILE *to = open_memstream(&said, &len);
-        config_report_print(&f.report, to);
-        fclose(to);
+        const char *said = config_text_said(&f.text);
         if (strstr(said, cases[i].message) == NULL) {
             fail_msg("%s: %s", cases[i].text, said);
         }
-        free(said);
     }
 }
 

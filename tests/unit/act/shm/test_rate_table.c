@@ -22,10 +22,16 @@
 #define START (1000 * SECOND)
 #define MOVING (1ull << 63)
 
+static void *shared(size_t bytes) {
+    const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg; an anonymous one has no file */
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    return memory;
+}
+
 static int set_up(void **state) {
-    struct rate_table *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_ptr_not_equal(t, MAP_FAILED);
+    struct rate_table *t = shared(sizeof *t);
     assert_true(rate_table_init(t));
     *state = t;
     return 0;
@@ -273,10 +279,7 @@ static void race_in_processes(const struct race *race) {
 }
 
 static _Atomic uint64_t *shared_counters(size_t keys) {
-    void *memory = mmap(NULL, (keys + 1) * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(memory, MAP_FAILED);
-    return memory;
+    return shared((keys + 1) * sizeof(uint64_t));
 }
 
 /* Time stands still to the fraction of a token: each key passes exactly `burst` times, whoever

@@ -11,13 +11,13 @@
 
 #define LEAD_MS 300000.0
 
-static double ahead_of(double (*demand)(double second, struct rand *r), double seconds) {
+static double ahead_of(double (*demand)(double second, struct rand *r), int seconds) {
     struct ramp r;
     struct rand rand;
     double now = 0;
     rand_init(&rand, 5);
     ramp_init(&r);
-    for (double t = 0; t < seconds; t += 1) {
+    for (int t = 0; t < seconds; t++) {
         now = demand(t, &rand);
         ramp_observe(&r, (int64_t)t * 1000, now, LEAD_MS);
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/buffer.h"
+#include "../../config/config_text.h"
 #include "decide/balance/balance_config.h"
 
 /* As it stands in a service. */
@@ -20,33 +20,25 @@ static const struct config_field service_fields[] = {
 static const struct config_table service_table = CONFIG_TABLE(struct service, service_fields);
 
 struct fixture {
-    struct arena arena;
-    struct config_report report;
+    struct config_text text;
     struct service service;
 };
 
 static int set_up(void **state) {
     static struct fixture f;
-    arena_init(&f.arena, 16u << 20);
-    config_report_init(&f.report);
+    config_text_init(&f.text, "t.yaml");
     *state = &f;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    arena_fini(&f->arena);
-    config_report_fini(&f->report);
+    config_text_fini(&f->text);
     return 0;
 }
 
 static bool apply(struct fixture *f, const char *text) {
-    char currency[UNITS_CURRENCY_BYTES];
-    config_report_fini(&f->report);
-    const struct config_node *root =
-        config_read_text(slice_from(text), "t.yaml", &f->arena, &f->report);
-    return root != NULL &&
-           config_apply(&service_table, root, &f->service, &f->arena, currency, &f->report);
+    return config_text_apply(&f->text, &service_table, text, &f->service);
 }
 
 static void has_defaults(void **state) {
@@ -143,14 +135,7 @@ static void refuses_with_a_place(void **state) {
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char wanted[400];
-        bool good = apply(f, cases[i].text);
-        snprintf(wanted, sizeof wanted, "t.yaml:%s\n", cases[i].said);
-        (void)buffer_append_byte(&f->report.text, '\0');
-        if (good || strcmp(buffer_slice(&f->report.text).data, wanted) != 0) {
-            fail_msg("'%s': %s: %s", cases[i].text, good ? "taken" : "refused",
-                     buffer_slice(&f->report.text).data);
-        }
+        config_text_refuses(&f->text, &service_table, cases[i].text, &f->service, cases[i].said);
     }
 }
 

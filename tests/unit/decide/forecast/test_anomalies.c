@@ -243,7 +243,7 @@ static void an_hour_that_repeats_is_left_out(void **state) {
     (void)state;
     static struct run r;
     fill(&r, 8);
-    memcpy(&r.values[NOON], &r.values[NOON - HOUR_STEPS], HOUR_STEPS * sizeof *r.values);
+    memmove(&r.values[NOON], &r.values[NOON - HOUR_STEPS], HOUR_STEPS * sizeof *r.values);
     observe(&r, false);
     assert_aside(&r, NOON, NOON + HOUR_STEPS);
     assert_one_span(&r, NOON, NOON + HOUR_STEPS, ANOMALY_REPEATED);

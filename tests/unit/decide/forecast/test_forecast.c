@@ -374,7 +374,7 @@ static void asking_changes_nothing(void **state) {
  * effect is none. The same samples give the same answer, to the bit. */
 static void trees_learn_the_day_after(void **state) {
     (void)state;
-    double first[24 * 3], again[24 * 3], flags[24 * 150] = { 0 };
+    double first[24 * 3] = { 0 }, again[24 * 3] = { 0 }, flags[24 * 150] = { 0 };
     for (int64_t i = 0; i < 24 * 150; i++) {
         flags[i] = i / 24 % 9 == 0;
     }

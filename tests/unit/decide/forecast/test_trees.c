@@ -27,7 +27,7 @@ static void fill(struct examples *e, size_t count, bool outliers) {
         for (size_t f = 0; f < FEATURES; f++) {
             x.bytes[f] = (uint8_t)rand_below(&r, 256);
         }
-        x.target = truth(x.bytes) + (outliers && i % 10 == 0 ? 20 : 0);
+        x.target = truth(x.bytes) + (outliers && i % 10 == 0 ? 20.0F : 0.0F);
         examples_add(e, &x);
     }
 }

@@ -87,7 +87,7 @@ static void thousands_of_hours_and_nothing_breaks(void **state) {
 
 static void the_same_seed_twice(void **state) {
     (void)state;
-    struct simulate_result a, b, c;
+    struct simulate_result a = { 0 }, b = { 0 }, c = { 0 };
     struct simulate_options o = options_of(0, 5), next = options_of(0, 6);
     o.days = next.days = 2;
     assert_true(simulate_run(&o, &a, NULL) && simulate_run(&o, &b, NULL));
