@@ -7,10 +7,6 @@ int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
 }
 
-struct origin *forecast_origin(const struct forecast *f, int64_t slot) {
-    return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
-}
-
 bool correction_init(const struct forecast *f, struct correction *c) {
     c->level = features_level(&f->members, &f->history, c->in.slot - c->in.ahead);
     if (isnan(c->in.base) || isnan(c->level)) {
@@ -20,11 +16,8 @@ bool correction_init(const struct forecast *f, struct correction *c) {
     return true;
 }
 
-double correct_by_line(const struct forecast *f, const struct rung *r, const struct correction *c) {
-    if (r->ahead <= f->season_steps / SHORT_LEADS_A_SEASON) {
-        return NAN;
-    }
-    return line_correct(&r->line, c->inputs, c->level, c->in.base);
+double correct_by_line(const struct rung *r, const struct correction *c) {
+    return r->line == NULL ? (double)NAN : line_correct(r->line, c->inputs, c->level, c->in.base);
 }
 
 double correct_by_trees(const struct forecast *f, const struct correction *c) {
@@ -43,7 +36,7 @@ struct features_input forecast_features(const struct forecast *f, int64_t slot, 
         .members = &f->members,
         .history = &f->history,
         .known = &f->known,
-        .origin = forecast_origin(f, slot - ahead),
+        .origin = origins_at(&f->origins, slot - ahead),
         .profiles = profiles,
         .slot = slot,
         .slot_ms = forecast_slot_ms(f, slot),
@@ -77,7 +70,7 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
     struct profile_values profiles;
     double forecasts[MEMBERS_MAX];
     members_profiles(&f->members, &f->history, slot, ahead, &profiles);
-    members_predict(&f->members, &profiles, forecast_origin(f, f->next_slot - 1),
+    members_predict(&f->members, &profiles, origins_at(&f->origins, f->next_slot - 1),
                     members_fade(&f->members, ahead), forecasts);
     const struct rung *low_rung = &f->rungs[at->low], *high_rung = &f->rungs[at->high];
     double low = combination_forecast(&low_rung->combination, &f->members, forecasts);
@@ -92,8 +85,8 @@ static double point_forecast(const struct forecast *f, int64_t slot, uint32_t ah
         return point;
     }
     double trees = correct_by_trees(f, &c);
-    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(f, low_rung, &c));
-    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(f, high_rung, &c));
+    low = blend_mix(&low_rung->line_blend, c.in.base, correct_by_line(low_rung, &c));
+    high = blend_mix(&high_rung->line_blend, c.in.base, correct_by_line(high_rung, &c));
     point = low + at->part * (high - low);
     low = blend_mix(&low_rung->blend, point, trees);
     high = blend_mix(&high_rung->blend, point, trees);
