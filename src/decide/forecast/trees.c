@@ -31,7 +31,7 @@ struct trees_scratch {
 
 struct trees_scratch *trees_scratch_new(size_t capacity) {
     struct trees_scratch *s =
-        calloc(1, sizeof *s + capacity * (2 * sizeof(struct pair) + sizeof(bucket) + 4));
+        malloc(sizeof *s + capacity * (2 * sizeof(struct pair) + sizeof(bucket) + 4));
     if (s != NULL) {
         s->pairs = (struct pair *)(s + 1);
         s->residuals = s->pairs + capacity;
@@ -42,43 +42,13 @@ struct trees_scratch *trees_scratch_new(size_t capacity) {
     return s;
 }
 
-bool examples_init(struct examples *e, size_t capacity) {
-    *e = (struct examples){ .capacity = capacity };
-    e->of = malloc(capacity * sizeof *e->of);
-    return e->of != NULL;
-}
-
-void examples_fini(struct examples *e) {
-    free(e->of);
-    *e = (struct examples){ 0 };
-}
-
-bool examples_wanted(const struct examples *e, uint32_t hash) {
-    return (hash & e->keep_mask) == 0;
-}
-
-void examples_add(struct examples *e, const struct example *example) {
-    while (e->len == e->capacity) {
-        size_t kept = 0;
-        e->keep_mask = e->keep_mask * 2 + 1;
-        for (size_t i = 0; i < e->len; i++) {
-            if (examples_wanted(e, e->of[i].hash)) {
-                e->of[kept++] = e->of[i];
-            }
-        }
-        e->len = kept;
-    }
-    if (examples_wanted(e, example->hash)) {
-        e->of[e->len++] = *example;
-    }
-}
-
 static uint32_t mix_bits(uint32_t x) {
     x = (x ^ x >> 16) * 0x7feb352dU;
     x = (x ^ x >> 15) * 0x846ca68bU;
     return x ^ x >> 16;
 }
 
+/* `bytes` by feature, or by column while the tree still has columns. */
 static float leaf_of(const struct tree *t, const uint8_t *bytes) {
     unsigned node = 0;
     for (int level = 0; level < TREES_DEPTH; level++) {
@@ -99,9 +69,13 @@ struct growth {
     const struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
-    uint8_t features[FEATURES];
-    size_t feature_count;
+    uint8_t columns[FEATURES];
+    size_t column_count;
 };
+
+static const uint8_t *row_of(const struct examples *e, size_t i) {
+    return e->rows + i * e->width;
+}
 
 static bucket bucket_of(struct pair residual) {
     float units = fminf(fmaxf(residual.weight * WEIGHT_UNITS, 2), WEIGHT_UNITS_MOST);
@@ -124,14 +98,14 @@ static float gradient_of(bucket b) {
 }
 
 static void fill_buckets(const struct growth *g, const uint16_t *members, size_t len) {
-    for (size_t f = 0; f < g->feature_count; f++) {
+    for (size_t f = 0; f < g->column_count; f++) {
         memset(g->scratch->bucket[f], 0, sizeof g->scratch->bucket[f]);
     }
     for (size_t i = 0; i < len; i++) {
-        const uint8_t *bytes = g->examples->of[members[i]].bytes;
+        const uint8_t *bytes = row_of(g->examples, members[i]);
         bucket alone = g->scratch->alone[members[i]];
-        for (size_t f = 0; f < g->feature_count; f++) {
-            g->scratch->bucket[f][bytes[g->features[f]] >> BUCKET_BITS] += alone;
+        for (size_t f = 0; f < g->column_count; f++) {
+            g->scratch->bucket[f][bytes[g->columns[f]] >> BUCKET_BITS] += alone;
         }
     }
 }
@@ -145,7 +119,7 @@ static float gain_of(bucket b) {
 static bool choose_split(const struct growth *g, size_t node, size_t len) {
     float best = 0;
     bool found = false;
-    for (size_t f = 0; f < g->feature_count; f++) {
+    for (size_t f = 0; f < g->column_count; f++) {
         const bucket *buckets = g->scratch->bucket[f];
         bucket all = 0, left = 0;
         for (int i = 0; i < BUCKETS; i++) {
@@ -162,7 +136,7 @@ static bool choose_split(const struct growth *g, size_t node, size_t len) {
             if (gain > best) {
                 best = gain;
                 found = true;
-                g->tree->feature[node] = g->features[f];
+                g->tree->feature[node] = g->columns[f];
                 g->tree->most[node] = (uint8_t)(((i + 1) << BUCKET_BITS) - 1);
             }
         }
@@ -215,7 +189,7 @@ static void grow_node(const struct growth *g, size_t node, uint16_t *members, si
             size_t right = 0;
             left = 0;
             for (size_t i = 0; i < len; i++) {
-                if (g->examples->of[members[i]].bytes[feature] <= most) {
+                if (row_of(g->examples, members[i])[feature] <= most) {
                     members[left++] = members[i];
                 } else {
                     g->scratch->other[right++] = members[i];
@@ -234,24 +208,26 @@ void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scrat
     struct growth g = { .examples = e, .scratch = scratch, .tree = &t->tree[t->len] };
     size_t bag = 0;
     for (size_t i = 0; i < e->len; i++) {
-        if (t->len == 0) {
-            e->of[i].score = 0;
-        }
-        scratch->residuals[i] = (struct pair){ e->of[i].target - e->of[i].score, e->of[i].weight };
+        const struct example_aim *aim = &e->aims[i];
+        scratch->residuals[i] = (struct pair){ aim->target - e->scores[i], aim->weight };
         scratch->alone[i] = bucket_of(scratch->residuals[i]);
-        if ((mix_bits(e->of[i].hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
+        if ((mix_bits(aim->hash + t->len * 0x9e3779b9U) & 255) < BAG_OF_256) {
             scratch->order[bag++] = (uint16_t)i;
         }
     }
     for (uint32_t f = 0; f < FEATURES; f++) {
-        if ((mix_bits(f * 0x85ebca6bU + t->len) & 255) < FEATURES_OF_256) {
-            g.features[g.feature_count++] = (uint8_t)f;
+        bool chosen = (mix_bits(f * 0x85ebca6bU + t->len) & 255) < FEATURES_OF_256;
+        if (chosen && e->column[f] != FEATURES_NO_COLUMN) {
+            g.columns[g.column_count++] = e->column[f];
         }
     }
     memset(g.tree, 0, sizeof *g.tree);
     grow_node(&g, 0, scratch->order, bag);
     for (size_t i = 0; i < e->len; i++) {
-        e->of[i].score += leaf_of(g.tree, e->of[i].bytes);
+        e->scores[i] += leaf_of(g.tree, row_of(e, i));
+    }
+    for (size_t node = 0; node < TREES_NODES; node++) {
+        g.tree->feature[node] = e->feature[g.tree->feature[node]];
     }
     t->len++;
 }
