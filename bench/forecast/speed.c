@@ -12,6 +12,7 @@
 #define DAY_MS INT64_C(86400000)
 #define PATH_STEPS 120
 #define SHIFTS 20
+#define SERVICES 4 /* more of them say the same */
 
 static double cpu_us(void) {
     struct timespec t;
@@ -46,9 +47,7 @@ static void live(void) {
     struct forecast_options o = options_of(60000, 240);
     struct rand r;
     rand_init(&r, 1);
-    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     struct forecast *f = forecast_new(&o, NULL);
-    size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
     size_t len = 28 * 1440;
     double sum = 0;
     for (size_t i = 0; i < len; i++) {
@@ -68,8 +67,46 @@ static void live(void) {
            sum / (double)len, took[len - len / 1000], PATH_STEPS, look);
     printf("1,000 services, a sample and a look each minute: %.1f %% of a core\n",
            (sum / (double)len + look) * 1000 / 60e6 * 100);
-    printf("memory of a forecaster: %zu KB\n", bytes / 1024);
     forecast_free(f);
+}
+
+static size_t heap(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static double kb(size_t bytes) {
+    return (double)bytes / 1024;
+}
+
+/* Growth of the heap from the first service to the last, when they have seen `days`, and the most
+ * of one on the way (a model that grows, examples before they are thinned out). */
+static void memory(const char *name, int64_t step_ms, uint32_t horizon, int64_t days) {
+    struct forecast_options o = options_of(step_ms, horizon);
+    struct forecast *of[SERVICES];
+    struct rand r;
+    size_t start = 0, most = 0, fresh = heap();
+    rand_init(&r, 2);
+    for (int i = 0; i < SERVICES; i++) {
+        of[i] = forecast_new(&o, NULL);
+    }
+    fresh = heap() - fresh;
+    for (int i = 0; i < SERVICES; i++) {
+        for (int64_t slot = 0; slot < days * day_steps(&o); slot++) {
+            forecast_observe(of[i], slot * step_ms, demand(&r, slot, day_steps(&o)));
+            if (i == 1 && slot % 8 == 0 && heap() - start > most) {
+                most = heap() - start;
+            }
+        }
+        start = i == 0 ? heap() : start;
+    }
+    size_t grown = heap() - start;
+    printf("memory of a service at steps of %s, horizon of %u: new %.0f KB, after %d days %.0f KB "
+           "more, most on the way %.0f KB\n",
+           name, horizon, kb(fresh / SERVICES), (int)days, kb(grown / (SERVICES - 1)), kb(most));
+    for (int i = 0; i < SERVICES; i++) {
+        forecast_free(of[i]);
+    }
 }
 
 /* Share of samples at or below the 0.95 quantile that was said an hour before, by hour since. */
@@ -103,6 +140,9 @@ static void shift(void) {
 
 int main(void) {
     live();
+    memory("a minute", 60000, 240, 42);
+    memory("5 minutes", 300000, 240, 42);
+    memory("an hour", 3600000, 24, 400);
     shift();
     return 0;
 }

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CELLS_ONE_BY_ONE 48 /* so few are added up quicker than with the running sums */
+#define CELLS_ONE_BY_ONE 40 /* so few are added up quicker than with the running sums */
 
 bool history_tier_init(struct history_tier *t, size_t slots, uint32_t shift) {
     assert(shift <= TIER_SHIFT_MOST);
@@ -66,30 +66,65 @@ static void add(struct history_sum *s, float value, uint32_t slots) {
     }
 }
 
-/* Of cells [from, to) of a block. */
-static void add_cells(struct history_sum *s, const struct history_tier *t,
-                      const struct history_block *b, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) {
-        if ((b->aside >> i & 1) == 0) {
-            add(s, history_block_value(b, i), 1U << t->shift);
+/* Of plain ones: four sums at a time, nothing asked. */
+static float sum_plain(const struct history_block *b, size_t from, size_t to) {
+    float sum[4] = { 0 };
+    for (; from + 4 <= to; from += 4) {
+        for (size_t i = 0; i < 4; i++) {
+            sum[i] += history_code_value(b, from + i);
         }
     }
+    for (; from < to; from++) {
+        sum[0] += history_code_value(b, from);
+    }
+    return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-/* The running sums from a block on. */
-static void sum_from(const struct history_tier *t, size_t block) {
+/* Of cells [from, to) of a block. */
+static struct history_sum cells_of(const struct history_tier *t, const struct history_block *b,
+                                   size_t from, size_t to) {
     struct history_sum s = { 0 };
-    if (block > 0) {
-        const struct history_block *before = block_at(t, block - 1);
-        s = (struct history_sum){ before->sum, before->count };
-        add_cells(&s, t, before, 0, TIER_CELLS);
+    uint32_t slots = 1U << t->shift;
+    if (b->plain) {
+        return (struct history_sum){ (double)sum_plain(b, from, to) * slots,
+                                     (uint32_t)(to - from) * slots };
     }
+    for (size_t i = from; i < to; i++) {
+        if ((b->aside >> i & 1) == 0) {
+            add(&s, history_block_value(b, i), slots);
+        }
+    }
+    return s;
+}
+
+static struct history_sum plus(struct history_sum a, struct history_sum b) {
+    return (struct history_sum){ a.sum + b.sum, a.count + b.count };
+}
+
+static struct history_sum minus(struct history_sum a, struct history_sum b) {
+    return (struct history_sum){ a.sum - b.sum, a.count - b.count };
+}
+
+static struct history_sum before_block(const struct history_tier *t, size_t block) {
+    if (block == t->len) {
+        return t->all;
+    }
+    const struct history_block *b = block_at(t, block);
+    return (struct history_sum){ b->sum, b->count };
+}
+
+/* The running sums from a block on, whose own holds. */
+static void sum_from(struct history_tier *t, size_t block) {
+    struct history_sum s = before_block(t, block);
     for (; block < t->len; block++) {
         struct history_block *b = block_at(t, block);
         b->sum = s.sum;
         b->count = s.count;
-        add_cells(&s, t, b, 0, TIER_CELLS);
+        b->plain = b->aside == 0 && memchr(b->code, TIER_MISSING, TIER_CELLS) == NULL &&
+                   memchr(b->code, TIER_ZERO, TIER_CELLS) == NULL;
+        s = plus(s, cells_of(t, b, 0, TIER_CELLS));
     }
+    t->all = s;
 }
 
 static int64_t block_slots(const struct history_tier *t) {
@@ -110,7 +145,10 @@ void history_tier_append(struct history_tier *t, int64_t from, const float *valu
         t->from = t->to = from;
     }
     assert(from == t->to);
-    encode(block_at(t, t->len++), values);
+    struct history_block *b = block_at(t, t->len++);
+    encode(b, values);
+    b->sum = t->all.sum;
+    b->count = t->all.count;
     sum_from(t, t->len - 1);
     t->to += block_slots(t);
 }
@@ -154,40 +192,48 @@ void history_tier_scale(struct history_tier *t, int64_t before, double ratio) {
         }
         encode(b, values);
     }
-    sum_from(t, 0);
+    if (cells > 0) {
+        sum_from(t, 0);
+    }
 }
 
 /* ---- sums ---- */
 
+/* From the nearer end of the block. */
 static struct history_sum sum_before(const struct history_tier *t, int64_t after) {
     size_t cell = (size_t)after >> t->shift, block = cell / TIER_CELLS;
-    size_t last = block < t->len ? block : t->len - 1;
-    const struct history_block *b = block_at(t, last);
-    struct history_sum s = { b->sum, b->count };
-    add_cells(&s, t, b, 0, cell - last * TIER_CELLS);
+    cell %= TIER_CELLS;
+    if (block == t->len) {
+        return t->all;
+    }
+    const struct history_block *b = block_at(t, block);
+    struct history_sum s = cell < TIER_CELLS / 2
+                               ? plus(before_block(t, block), cells_of(t, b, 0, cell))
+                               : minus(before_block(t, block + 1), cells_of(t, b, cell, TIER_CELLS));
     uint32_t rest = (uint32_t)(after & ((1 << t->shift) - 1)); /* slots of a cell that is cut */
-    if (rest > 0 && (b->aside >> cell % TIER_CELLS & 1) == 0) {
-        add(&s, history_block_value(b, cell % TIER_CELLS), rest);
+    if (rest > 0 && (b->aside >> cell & 1) == 0) {
+        add(&s, history_block_value(b, cell), rest);
     }
     return s;
+}
+
+/* Few of them, at most a block's. */
+static struct history_sum add_up(const struct history_tier *t, size_t from, size_t to) {
+    size_t block = from / TIER_CELLS, end = (block + 1) * TIER_CELLS;
+    from %= TIER_CELLS;
+    if (to <= end) {
+        return cells_of(t, block_at(t, block), from, to - block * TIER_CELLS);
+    }
+    return plus(cells_of(t, block_at(t, block), from, TIER_CELLS),
+                cells_of(t, block_at(t, block + 1), 0, to - end));
 }
 
 struct history_sum history_tier_sum(const struct history_tier *t, int64_t from, int64_t to) {
     int64_t a = (from > t->from ? from : t->from) - t->from;
     int64_t b = (to < t->to ? to : t->to) - t->from;
-    struct history_sum s = { 0 };
     if (b <= a) {
-        return s;
+        return (struct history_sum){ 0 };
     }
-    if (t->shift == 0 && b - a <= CELLS_ONE_BY_ONE) {
-        while (a < b) {
-            size_t block = (size_t)a / TIER_CELLS, end = (block + 1) * TIER_CELLS;
-            end = end < (size_t)b ? end : (size_t)b;
-            add_cells(&s, t, block_at(t, block), (size_t)a % TIER_CELLS, end - block * TIER_CELLS);
-            a = (int64_t)end;
-        }
-        return s;
-    }
-    struct history_sum before = sum_before(t, a), whole = sum_before(t, b);
-    return (struct history_sum){ whole.sum - before.sum, whole.count - before.count };
+    bool few = t->shift == 0 && b - a <= CELLS_ONE_BY_ONE;
+    return few ? add_up(t, (size_t)a, (size_t)b) : minus(sum_before(t, b), sum_before(t, a));
 }

@@ -26,12 +26,14 @@ struct history_block {
     double sum;         /* before the block, as struct history_sum */
     uint32_t count;     /* … */
     uint32_t low, step; /* of the float bits */
+    bool plain;         /* every cell has a value that counts */
     uint8_t code[TIER_CELLS];
 };
 
 struct history_tier {
     struct history_block *blocks; /* ring */
     int64_t from, to;             /* slots that are there */
+    struct history_sum all;       /* of everything there, and before */
     size_t capacity, first, len;  /* of blocks */
     uint32_t shift;               /* 1 << shift slots in a cell */
 };
@@ -61,11 +63,16 @@ static inline const struct history_block *history_tier_block(const struct histor
     return &t->blocks[at < t->capacity ? at : at - t->capacity];
 }
 
-/* A value without its sign. */
-static inline float history_block_value(const struct history_block *b, size_t cell) {
+static inline float history_code_value(const struct history_block *b, size_t cell) {
     uint32_t bits = b->low + b->code[cell] * b->step;
     float value;
     memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A value without its sign. */
+static inline float history_block_value(const struct history_block *b, size_t cell) {
+    float value = history_code_value(b, cell);
     return b->code[cell] < TIER_ZERO ? value : b->code[cell] == TIER_ZERO ? 0 : NAN;
 }
 
