@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/rand.h"
-#include "decide/forecast/forecast.h"
+#include "decide/forecast/forecast_internal.h"
 
 #define DAY_MS INT64_C(86400000)
 #define PATH_STEPS 120
@@ -79,8 +79,31 @@ static double kb(size_t bytes) {
     return (double)bytes / 1024;
 }
 
-/* Growth of the heap from the first service to the last, when they have seen `days`, and the most
- * of one on the way (a model that grows, examples before they are thinned out). */
+static size_t tier_bytes(const struct history_tier *t) {
+    return malloc_usable_size(t->blocks);
+}
+
+/* Where they are. */
+static void parts(struct forecast *f) {
+    const struct history *h = &f->history;
+    const struct examples *e = &f->boost.examples;
+    size_t history = malloc_usable_size(h->values) + malloc_usable_size(h->sums);
+    size_t examples = malloc_usable_size(e->rows) + malloc_usable_size(e->aims);
+    printf("  KB: history %.1f, examples %.1f (%zu of %zu + %zu bytes), model %.1f, ",
+           kb(history + tier_bytes(&h->fine) + tier_bytes(&h->coarse)), kb(examples), e->len,
+           e->width, sizeof *e->aims, kb(malloc_usable_size(f->boost.grown)));
+    printf("spread %.1f, rungs besides %.1f, lines %.1f, pledges %.1f, origins %.1f, effects %.1f, "
+           "the rest %.1f\n",
+           kb(f->rung_count * sizeof(struct spread)),
+           kb(f->rung_count * (sizeof *f->rungs - sizeof(struct spread))),
+           kb(malloc_usable_size(f->lines)), kb(malloc_usable_size(f->pledges)),
+           kb(malloc_usable_size(f->origins.fine)), kb(malloc_usable_size(f->effects.of)),
+           kb(sizeof *f));
+}
+
+/* Growth of the heap by each of some services, when they have seen `days`, and the most that one
+ * took on the way (a model that grows, examples before they are thinned out). Beside it a process
+ * needs some 150 KB once, while any of them grows a tree. */
 static void memory(const char *name, int64_t step_ms, uint32_t horizon, int64_t days) {
     struct forecast_options o = options_of(step_ms, horizon);
     struct forecast *of[SERVICES];
@@ -100,10 +123,12 @@ static void memory(const char *name, int64_t step_ms, uint32_t horizon, int64_t 
         }
         start = i == 0 ? heap() : start;
     }
-    size_t grown = heap() - start;
-    printf("memory of a service at steps of %s, horizon of %u: new %.0f KB, after %d days %.0f KB "
-           "more, most on the way %.0f KB\n",
-           name, horizon, kb(fresh / SERVICES), (int)days, kb(grown / (SERVICES - 1)), kb(most));
+    fresh /= SERVICES;
+    size_t grown = fresh + (heap() - start) / (SERVICES - 1);
+    printf("memory of a service at steps of %s, horizon of %u steps: new %.0f KB, after %d days "
+           "%.0f KB, most on the way %.0f KB\n",
+           name, horizon, kb(fresh), (int)days, kb(grown), kb(fresh + most));
+    parts(of[1]);
     for (int i = 0; i < SERVICES; i++) {
         forecast_free(of[i]);
     }

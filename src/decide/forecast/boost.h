@@ -9,10 +9,10 @@
 struct boost {
     struct examples examples;
     struct trees *growing, *grown; /* NULL: there is none */
-    uint32_t interval_least; /* slots between two models; at least the horizon */
-    uint32_t trees_each;     /* grown with each slot; 0: none is growing */
-    int64_t start_slot;      /* of the next model */
-    bool active;             /* models are wanted by now */
+    uint32_t interval_least;       /* slots between two models; at least the horizon */
+    uint32_t trees_each;           /* grown with each slot; 0: none is growing */
+    int64_t start_slot;            /* of the next model */
+    bool active;                   /* models are wanted by now */
 };
 
 bool boost_init(struct boost *b, uint32_t interval_least); /* false without memory */

@@ -209,7 +209,8 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     double forecasts[MEMBERS_MAX];
     int64_t slot = origin_slot + r->ahead;
     members_profiles(&f->members, &f->history, slot, r->ahead, &profiles);
-    members_predict(&f->members, &profiles, origins_at(&f->origins, origin_slot), r->fade, forecasts);
+    members_predict(&f->members, &profiles, origins_at(&f->origins, origin_slot), r->fade,
+                    forecasts);
     known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), 0, &known);
     double mean = combination_forecast(&r->combination, &f->members, forecasts) * known.learned;
     struct correction c = { .in = forecast_features(f, slot, r->ahead, &profiles, known.learned) };
@@ -317,8 +318,8 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
             members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
-        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead), r->fade,
-                        forecasts);
+        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead),
+                        r->fade, forecasts);
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);
         }
@@ -333,8 +334,8 @@ static void expect(const struct forecast *f, struct sample *s) {
     s->expected = NAN;
     if (s->slot >= (int64_t)r->ahead) {
         members_profiles(&f->members, &f->history, s->slot, r->ahead, &profiles);
-        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead), r->fade,
-                        forecasts);
+        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead),
+                        r->fade, forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
     }
     s->scale = spread_scale_at(&f->scale, s->slot, s->expected);

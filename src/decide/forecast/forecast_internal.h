@@ -27,7 +27,7 @@ struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
-    struct line *line; /* corrects the combination, as trees do; NULL at short leads */
+    struct line *line;              /* corrects the combination, as trees do; NULL at short leads */
     struct blend line_blend, blend; /* of the combination and the line; of both and trees */
     struct spread spread;
     struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
@@ -53,7 +53,7 @@ struct forecast {
     struct boost boost;
     struct cleaning cleaning;
     struct combination *before_burst; /* of all rungs; NULL: there is none */
-    bool fractions; /* some value was no whole number: not counts */
+    bool fractions;                   /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
 };

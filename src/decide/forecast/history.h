@@ -24,7 +24,7 @@ struct history {
     struct history_sum all;   /* of everything in `values` */
     size_t base;              /* slot number of values[0] */
     size_t len, capacity, keep;
-    size_t exact;                    /* that stay in `values` when it is full */
+    size_t exact;                     /* that stay in `values` when it is full */
     struct history_tier fine, coarse; /* what was before `values`, and before that */
 };
 

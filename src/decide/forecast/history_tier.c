@@ -207,9 +207,9 @@ static struct history_sum sum_before(const struct history_tier *t, int64_t after
         return t->all;
     }
     const struct history_block *b = block_at(t, block);
-    struct history_sum s = cell < TIER_CELLS / 2
-                               ? plus(before_block(t, block), cells_of(t, b, 0, cell))
-                               : minus(before_block(t, block + 1), cells_of(t, b, cell, TIER_CELLS));
+    struct history_sum s =
+        cell < TIER_CELLS / 2 ? plus(before_block(t, block), cells_of(t, b, 0, cell))
+                              : minus(before_block(t, block + 1), cells_of(t, b, cell, TIER_CELLS));
     uint32_t rest = (uint32_t)(after & ((1 << t->shift) - 1)); /* slots of a cell that is cut */
     if (rest > 0 && (b->aside >> cell & 1) == 0) {
         add(&s, history_block_value(b, cell), rest);

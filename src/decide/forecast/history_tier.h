@@ -1,5 +1,5 @@
-/* A part of a history in a byte a value. 64 cells make a block: their float bits, which are nearly a
- * logarithm, are cut into 253 equal steps between the least and the most of the block. Where the
+/* A part of a history in a byte a value. 64 cells make a block: their float bits, which are nearly
+ * a logarithm, are cut into 253 equal steps between the least and the most of the block. Where the
  * most is twice the least a value is off by 0.07 % on average and 0.2 % at most, where it is a
  * hundred times by 0.5 % and 0.9 %: less than demand differs from minute to minute. A cell is one
  * slot, or the mean of a power of two of them. */
