@@ -23,12 +23,19 @@ void examples_fini(struct examples *e) {
 /* Room for so many rows of that width; those that are there must fit. False without memory. */
 static bool resize(struct examples *e, size_t room, size_t width) {
     uint8_t *rows = realloc(e->rows, room * width);
-    e->rows = rows != NULL ? rows : e->rows;
+    if (rows != NULL) {
+        e->rows = rows;
+    }
     struct example_aim *aims = realloc(e->aims, room * sizeof *aims);
-    e->aims = aims != NULL ? aims : e->aims;
-    float *scores = e->scores != NULL ? realloc(e->scores, room * sizeof *scores) : NULL;
-    bool done = rows != NULL && aims != NULL && (scores != NULL || e->scores == NULL);
-    e->scores = scores != NULL ? scores : e->scores;
+    if (aims != NULL) {
+        e->aims = aims;
+    }
+    bool done = rows != NULL && aims != NULL;
+    if (e->scores != NULL) {
+        float *scores = realloc(e->scores, room * sizeof *scores);
+        done = done && scores != NULL;
+        e->scores = scores != NULL ? scores : e->scores;
+    }
     e->room = done || room < e->room ? room : e->room;
     return done;
 }

@@ -343,6 +343,7 @@ static void expect(const struct forecast *f, struct sample *s) {
 
 /* What was learned while a burst was followed is taken back when it is over. */
 static void guard_weights(struct forecast *f, const struct cleaning_verdict *v) {
+    assert(f->rung_count > 0);
     for (size_t i = 0; i < f->rung_count && v->over && f->before_burst != NULL; i++) {
         f->rungs[i].combination = f->before_burst[i];
     }

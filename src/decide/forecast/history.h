@@ -9,7 +9,7 @@
 #include "decide/forecast/history_tier.h"
 
 #define HISTORY_BLOCK 32
-#define HISTORY_EXACT_MOST 4300 /* slots: a shorter history is all floats */
+#define HISTORY_EXACT_MOST 3500 /* slots: a shorter history is all floats */
 
 /* What has to be kept: whatever asks for single slots further back than `fine` gets the mean of a
  * few around; `exact` are kept as they came (numbers that repeat are told by that). */
