@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define HALF (TIER_CELLS / 2)
 #define CELLS_ONE_BY_ONE 40 /* so few are added up quicker than with the running sums */
 
 bool history_tier_init(struct history_tier *t, size_t slots, uint32_t shift) {
@@ -122,6 +123,7 @@ static void sum_from(struct history_tier *t, size_t block) {
         b->count = s.count;
         b->plain = b->aside == 0 && memchr(b->code, TIER_MISSING, TIER_CELLS) == NULL &&
                    memchr(b->code, TIER_ZERO, TIER_CELLS) == NULL;
+        b->half = b->plain ? sum_plain(b, 0, HALF) : 0;
         s = plus(s, cells_of(t, b, 0, TIER_CELLS));
     }
     t->all = s;
@@ -199,6 +201,24 @@ void history_tier_scale(struct history_tier *t, int64_t before, double ratio) {
 
 /* ---- sums ---- */
 
+/* From the nearest of start, middle and end of the block. */
+static struct history_sum plain_before(const struct history_tier *t, size_t block, size_t cell) {
+    const struct history_block *b = block_at(t, block);
+    uint32_t slots = 1U << t->shift;
+    double sum = 0;
+    if (cell < HALF / 2) {
+        sum = (double)sum_plain(b, 0, cell);
+    } else if (cell < HALF) {
+        sum = (double)(b->half - sum_plain(b, cell, HALF));
+    } else if (cell < HALF + HALF / 2) {
+        sum = (double)(b->half + sum_plain(b, HALF, cell));
+    } else {
+        sum = (before_block(t, block + 1).sum - b->sum) / slots -
+              (double)sum_plain(b, cell, TIER_CELLS);
+    }
+    return (struct history_sum){ b->sum + sum * slots, b->count + (uint32_t)cell * slots };
+}
+
 /* From the nearer end of the block. */
 static struct history_sum sum_before(const struct history_tier *t, int64_t after) {
     size_t cell = (size_t)after >> t->shift, block = cell / TIER_CELLS;
@@ -208,8 +228,9 @@ static struct history_sum sum_before(const struct history_tier *t, int64_t after
     }
     const struct history_block *b = block_at(t, block);
     struct history_sum s =
-        cell < TIER_CELLS / 2 ? plus(before_block(t, block), cells_of(t, b, 0, cell))
-                              : minus(before_block(t, block + 1), cells_of(t, b, cell, TIER_CELLS));
+        b->plain      ? plain_before(t, block, cell)
+        : cell < HALF ? plus(before_block(t, block), cells_of(t, b, 0, cell))
+                      : minus(before_block(t, block + 1), cells_of(t, b, cell, TIER_CELLS));
     uint32_t rest = (uint32_t)(after & ((1 << t->shift) - 1)); /* slots of a cell that is cut */
     if (rest > 0 && (b->aside >> cell & 1) == 0) {
         add(&s, history_block_value(b, cell), rest);

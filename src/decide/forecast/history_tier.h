@@ -26,7 +26,8 @@ struct history_block {
     double sum;         /* before the block, as struct history_sum */
     uint32_t count;     /* … */
     uint32_t low, step; /* of the float bits */
-    bool plain;         /* every cell has a value that counts */
+    bool plain;         /* every cell has a value that counts, and then: */
+    float half;         /* sum of the first half of them */
     uint8_t code[TIER_CELLS];
 };
 
