@@ -33,8 +33,10 @@ static bool resize(struct examples *e, size_t room, size_t width) {
     bool done = rows != NULL && aims != NULL;
     if (e->scores != NULL) {
         float *scores = realloc(e->scores, room * sizeof *scores);
+        if (scores != NULL) {
+            e->scores = scores;
+        }
         done = done && scores != NULL;
-        e->scores = scores != NULL ? scores : e->scores;
     }
     e->room = done || room < e->room ? room : e->room;
     return done;
