@@ -7,11 +7,12 @@
 #include <time.h>
 
 #include "base/rand.h"
-#include "decide/forecast/forecast.h"
+#include "decide/forecast/forecast_internal.h"
 
 #define DAY_MS INT64_C(86400000)
 #define PATH_STEPS 120
 #define SHIFTS 20
+#define SERVICES 4 /* more of them say the same */
 
 static double cpu_us(void) {
     struct timespec t;
@@ -46,9 +47,7 @@ static void live(void) {
     struct forecast_options o = options_of(60000, 240);
     struct rand r;
     rand_init(&r, 1);
-    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     struct forecast *f = forecast_new(&o, NULL);
-    size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
     size_t len = 28 * 1440;
     double sum = 0;
     for (size_t i = 0; i < len; i++) {
@@ -68,8 +67,71 @@ static void live(void) {
            sum / (double)len, took[len - len / 1000], PATH_STEPS, look);
     printf("1,000 services, a sample and a look each minute: %.1f %% of a core\n",
            (sum / (double)len + look) * 1000 / 60e6 * 100);
-    printf("memory of a forecaster: %zu KB\n", bytes / 1024);
     forecast_free(f);
+}
+
+static size_t heap(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static double kb(size_t bytes) {
+    return (double)bytes / 1024;
+}
+
+static size_t tier_bytes(const struct history_tier *t) {
+    return malloc_usable_size(t->blocks);
+}
+
+/* Where they are. */
+static void parts(struct forecast *f) {
+    const struct history *h = &f->history;
+    const struct examples *e = &f->boost.examples;
+    size_t history = malloc_usable_size(h->values) + malloc_usable_size(h->sums);
+    size_t examples = malloc_usable_size(e->rows) + malloc_usable_size(e->aims);
+    printf("  KB: history %.1f, examples %.1f (%zu of %zu + %zu bytes), model %.1f, ",
+           kb(history + tier_bytes(&h->fine) + tier_bytes(&h->coarse)), kb(examples), e->len,
+           e->width, sizeof *e->aims, kb(malloc_usable_size(f->boost.grown)));
+    printf("spread %.1f, rungs besides %.1f, lines %.1f, pledges %.1f, origins %.1f, effects %.1f, "
+           "the rest %.1f\n",
+           kb(f->rung_count * sizeof(struct spread)),
+           kb(f->rung_count * (sizeof *f->rungs - sizeof(struct spread))),
+           kb(malloc_usable_size(f->lines)), kb(malloc_usable_size(f->pledges)),
+           kb(malloc_usable_size(f->origins.fine)), kb(malloc_usable_size(f->effects.of)),
+           kb(sizeof *f));
+}
+
+/* Growth of the heap by each of some services, when they have seen `days`, and the most that one
+ * took on the way (a model that grows, examples before they are thinned out). Beside it a process
+ * needs some 150 KB once, while any of them grows a tree. */
+static void memory(const char *name, int64_t step_ms, uint32_t horizon, int64_t days) {
+    struct forecast_options o = options_of(step_ms, horizon);
+    struct forecast *of[SERVICES];
+    struct rand r;
+    size_t start = 0, most = 0, fresh = heap();
+    rand_init(&r, 2);
+    for (int i = 0; i < SERVICES; i++) {
+        of[i] = forecast_new(&o, NULL);
+    }
+    fresh = heap() - fresh;
+    for (int i = 0; i < SERVICES; i++) {
+        for (int64_t slot = 0; slot < days * day_steps(&o); slot++) {
+            forecast_observe(of[i], slot * step_ms, demand(&r, slot, day_steps(&o)));
+            if (i == 1 && slot % 8 == 0 && heap() - start > most) {
+                most = heap() - start;
+            }
+        }
+        start = i == 0 ? heap() : start;
+    }
+    fresh /= SERVICES;
+    size_t grown = fresh + (heap() - start) / (SERVICES - 1);
+    printf("memory of a service at steps of %s, horizon of %u steps: new %.0f KB, after %d days "
+           "%.0f KB, most on the way %.0f KB\n",
+           name, horizon, kb(fresh), (int)days, kb(grown), kb(fresh + most));
+    parts(of[1]);
+    for (int i = 0; i < SERVICES; i++) {
+        forecast_free(of[i]);
+    }
 }
 
 /* Share of samples at or below the 0.95 quantile that was said an hour before, by hour since. */
@@ -103,6 +165,9 @@ static void shift(void) {
 
 int main(void) {
     live();
+    memory("a minute", 60000, 240, 42);
+    memory("5 minutes", 300000, 240, 42);
+    memory("an hour", 3600000, 24, 400);
     shift();
     return 0;
 }

@@ -16,6 +16,9 @@ void accuracy_init(struct accuracy *a, int64_t step_ms, int64_t season_ms) {
     for (size_t i = 0; i < ACCURACY_AHEAD_MAX; i++) {
         a->said[i].start_ms = INT64_MIN;
     }
+    for (size_t i = 0; i < ACCURACY_SEASON_MAX + 2; i++) {
+        a->season[i] = NAN;
+    }
 }
 
 static size_t place_of(const struct accuracy *a, int64_t start_ms) {
@@ -32,36 +35,46 @@ void accuracy_said(struct accuracy *a, const struct accuracy_said *said) {
 
 /* ---- the season before ---- */
 
-static struct accuracy_mean *mean_at(struct accuracy *a, int64_t ms, uint32_t *part) {
-    *part = (uint32_t)(ms / a->part_ms);
-    return &a->season[*part % (ACCURACY_SEASON_MAX + 2)];
+static float *mean_at(struct accuracy *a, int64_t part) {
+    return &a->season[part % (ACCURACY_SEASON_MAX + 2)];
+}
+
+static double mean_of(const struct accuracy_part *part) {
+    return part->steps > 0 ? part->sum / part->steps : NAN;
 }
 
 static double season_before(struct accuracy *a, int64_t start_ms) {
-    uint32_t part;
-    const struct accuracy_mean *mean = mean_at(a, start_ms - a->season_ms, &part);
-    return start_ms >= a->season_ms && mean->part == part && mean->steps > 0
-               ? mean->sum / (float)mean->steps
-               : NAN;
+    int64_t part = (start_ms - a->season_ms) / a->part_ms;
+    if (start_ms < a->season_ms || part + ACCURACY_SEASON_MAX + 2 <= a->part.number) {
+        return NAN;
+    }
+    if (part == a->part.number) {
+        return mean_of(&a->part);
+    }
+    return part < a->part.number ? (double)*mean_at(a, part) : NAN;
 }
 
 static void note_season(struct accuracy *a, int64_t start_ms, double rps) {
-    uint32_t part;
-    struct accuracy_mean *mean = mean_at(a, start_ms, &part);
-    if (mean->part != part) {
-        *mean = (struct accuracy_mean){ .part = part };
+    int64_t part = start_ms / a->part_ms, oldest = part - (ACCURACY_SEASON_MAX + 2);
+    if (part != a->part.number) {
+        *mean_at(a, a->part.number) = (float)mean_of(&a->part);
+        int64_t gap = a->part.number + 1 > oldest ? a->part.number + 1 : oldest;
+        for (; gap < part; gap++) {
+            *mean_at(a, gap) = NAN;
+        }
+        a->part = (struct accuracy_part){ .number = part };
     }
-    mean->sum += (float)rps;
-    mean->steps++;
+    a->part.sum += rps;
+    a->part.steps++;
 }
 
 /* ---- scoring ---- */
 
 static struct accuracy_hour *hour_at(struct accuracy *a, int64_t ms) {
     struct accuracy_hour *hour = &a->hours[(size_t)(ms / HOUR_MS) % ACCURACY_HOURS];
-    int64_t start_ms = ms - ms % HOUR_MS;
-    if (hour->start_ms != start_ms) {
-        *hour = (struct accuracy_hour){ .start_ms = start_ms };
+    uint32_t number = (uint32_t)(ms / HOUR_MS);
+    if (hour->hour != number) {
+        *hour = (struct accuracy_hour){ .hour = number };
     }
     return hour;
 }
@@ -104,7 +117,8 @@ struct accuracy_score accuracy_score(const struct accuracy *a) {
     struct accuracy_score out = { .since_ms = 0 };
     for (size_t i = 0; i < ACCURACY_HOURS; i++) {
         const struct accuracy_hour *hour = &a->hours[i];
-        if (hour->steps == 0 || hour->start_ms <= a->last_ms - (int64_t)ACCURACY_HOURS * HOUR_MS) {
+        int64_t start_ms = (int64_t)hour->hour * HOUR_MS;
+        if (hour->steps == 0 || start_ms <= a->last_ms - (int64_t)ACCURACY_HOURS * HOUR_MS) {
             continue;
         }
         steps += hour->steps;
@@ -114,8 +128,7 @@ struct accuracy_score accuracy_score(const struct accuracy *a) {
         demand += hour->demand;
         compared += hour->compared_error;
         naive += hour->naive_error;
-        out.since_ms =
-            out.since_ms == 0 || hour->start_ms < out.since_ms ? hour->start_ms : out.since_ms;
+        out.since_ms = out.since_ms == 0 || start_ms < out.since_ms ? start_ms : out.since_ms;
     }
     out.steps = (size_t)steps;
     out.mase = ratio(compared, naive);

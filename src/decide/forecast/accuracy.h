@@ -17,16 +17,16 @@ struct accuracy_said { /* of the step that starts at start_ms; NaN: nothing */
 };
 
 struct accuracy_hour {
-    int64_t start_ms;
-    uint32_t steps, in_band, under_bound;
+    uint32_t hour; /* since 1970 */
+    uint16_t steps, in_band, under_bound;
     float error, demand;               /* sums of |demand - median| and of demand */
     float compared_error, naive_error; /* likewise, where the season before is known */
 };
 
-struct accuracy_mean { /* of demand, over a part of a season */
-    uint32_t part;     /* since 1970 */
+struct accuracy_part { /* of a season: what came in the one that is not over */
+    int64_t number;    /* since 1970 */
     uint32_t steps;
-    float sum;
+    double sum;
 };
 
 struct accuracy {
@@ -34,7 +34,8 @@ struct accuracy {
     int64_t last_ms; /* start of the newest step that came; INT64_MIN: none */
     struct accuracy_said said[ACCURACY_AHEAD_MAX]; /* by step */
     struct accuracy_hour hours[ACCURACY_HOURS];    /* by hour */
-    struct accuracy_mean season[ACCURACY_SEASON_MAX + 2];
+    struct accuracy_part part;
+    float season[ACCURACY_SEASON_MAX + 2]; /* means of the parts before; NaN: nothing came */
 };
 
 void accuracy_init(struct accuracy *a, int64_t step_ms, int64_t season_ms);

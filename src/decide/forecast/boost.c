@@ -10,19 +10,12 @@
 
 bool boost_init(struct boost *b, uint32_t interval_least) {
     *b = (struct boost){ .interval_least = interval_least > 8 ? interval_least : 8 };
-    b->growing = calloc(1, sizeof *b->growing);
-    b->grown = calloc(1, sizeof *b->grown);
-    bool ok = examples_init(&b->examples, BOOST_EXAMPLES) && b->growing != NULL && b->grown != NULL;
-    if (!ok) {
-        boost_fini(b);
-    }
-    return ok;
+    return examples_init(&b->examples, BOOST_EXAMPLES);
 }
 
 void boost_fini(struct boost *b) {
     free(b->growing);
     free(b->grown);
-    free(b->scratch);
     examples_fini(&b->examples);
     *b = (struct boost){ 0 };
 }
@@ -50,37 +43,55 @@ void boost_learn(struct boost *b, int64_t slot, uint32_t ahead, const uint8_t *b
     }
     e.target = fminf((float)((value - base) / unit), ERROR_MOST);
     e.weight = (float)fmin(unit / level, 20);
-    if (b->trees_each > 0) {
-        e.score = (float)trees_predict(b->growing, bytes);
-    }
-    examples_add(&b->examples, &e);
+    float score = b->growing != NULL ? (float)trees_predict(b->growing, bytes) : 0;
+    examples_add(&b->examples, &e, score);
 }
 
+static bool due(const struct boost *b, int64_t slot) {
+    return b->growing == NULL && b->active && slot >= b->start_slot &&
+           b->examples.len >= EXAMPLES_ENOUGH;
+}
+
+/* Without memory: another time. */
+static void start(struct boost *b, int64_t slot) {
+    double interval = fmax(b->interval_least, (double)slot / INTERVAL_SHARE);
+    b->start_slot = slot + (int64_t)interval;
+    b->trees_each = (uint32_t)(2 * TREES_MAX / interval) + 1;
+    b->growing = calloc(1, sizeof *b->growing);
+    if (b->growing == NULL || !examples_score(&b->examples)) {
+        free(b->growing);
+        b->growing = NULL;
+    }
+}
+
+static void finish(struct boost *b) {
+    free(b->grown);
+    b->grown = b->growing;
+    b->growing = NULL;
+    examples_scored(&b->examples);
+}
+
+/* What growing needs beside examples is taken for the moment: a process has it once, however many
+ * forecasters it has. */
 void boost_grow(struct boost *b, int64_t slot) {
-    if (b->trees_each == 0 && b->active && slot >= b->start_slot &&
-        b->examples.len >= EXAMPLES_ENOUGH) {
-        double interval = fmax(b->interval_least, (double)slot / INTERVAL_SHARE);
-        b->start_slot = slot + (int64_t)interval;
-        b->trees_each = (uint32_t)(2 * TREES_MAX / interval) + 1;
-        b->growing->len = 0;
-        b->scratch = trees_scratch_new(BOOST_EXAMPLES);
-        b->trees_each = b->scratch != NULL ? b->trees_each : 0; /* without memory: another time */
+    if (due(b, slot)) {
+        start(b, slot);
     }
-    for (uint32_t i = 0; i < b->trees_each && b->growing->len < TREES_MAX; i++) {
-        trees_grow(b->growing, &b->examples, b->scratch);
+    if (b->growing == NULL) {
+        return;
     }
-    if (b->trees_each > 0 && b->growing->len == TREES_MAX) {
-        struct trees *old = b->grown;
-        b->grown = b->growing;
-        b->growing = old;
-        b->trees_each = 0;
-        free(b->scratch);
-        b->scratch = NULL;
+    struct trees_scratch *scratch = trees_scratch_new(BOOST_EXAMPLES);
+    for (uint32_t i = 0; i < b->trees_each && scratch != NULL && b->growing->len < TREES_MAX; i++) {
+        trees_grow(b->growing, &b->examples, scratch);
+    }
+    free(scratch);
+    if (b->growing->len == TREES_MAX) {
+        finish(b);
     }
 }
 
 const struct trees *boost_model(const struct boost *b) {
-    return b->grown->len == TREES_MAX ? b->grown : NULL;
+    return b->grown;
 }
 
 double boost_correct(double said, double level, double base) {

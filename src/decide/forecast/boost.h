@@ -8,12 +8,11 @@
 
 struct boost {
     struct examples examples;
-    struct trees_scratch *scratch; /* only while a model is growing */
-    struct trees *growing, *grown;
-    uint32_t interval_least; /* slots between two models; at least the horizon */
-    uint32_t trees_each;     /* grown with each slot; 0: none is growing */
-    int64_t start_slot;      /* of the next model */
-    bool active;             /* models are wanted by now */
+    struct trees *growing, *grown; /* NULL: there is none */
+    uint32_t interval_least;       /* slots between two models; at least the horizon */
+    uint32_t trees_each;           /* grown with each slot; 0: none is growing */
+    int64_t start_slot;            /* of the next model */
+    bool active;                   /* models are wanted by now */
 };
 
 bool boost_init(struct boost *b, uint32_t interval_least); /* false without memory */

@@ -5,8 +5,9 @@
 /* As if it had been followed from the beginning. */
 static void learn_again(const struct cleaning_memory *m, int64_t from, int64_t to) {
     for (int64_t slot = from; slot < to; slot++) {
-        members_observe(m->members, m->history, slot, history_at(m->history, slot),
-                        &m->origins[(size_t)slot % m->origin_count]);
+        struct origin origin;
+        members_observe(m->members, m->history, slot, history_at(m->history, slot), &origin);
+        origins_put(m->origins, slot, &origin);
     }
 }
 

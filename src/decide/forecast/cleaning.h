@@ -6,7 +6,7 @@
  * times of the day and week holds. */
 #pragma once
 #include "decide/forecast/anomalies.h"
-#include "decide/forecast/members.h"
+#include "decide/forecast/origins.h"
 #include "decide/forecast/shift.h"
 
 struct cleaning {
@@ -31,8 +31,7 @@ struct cleaning_verdict {
 struct cleaning_memory { /* that is cleaned; the slot has not gone there yet */
     struct members *members;
     struct history *history;
-    struct origin *origins; /* ring: of slot % origin_count */
-    size_t origin_count;
+    struct origins *origins;
 };
 struct cleaning_verdict cleaning_observe(struct cleaning *c, const struct anomaly_sample *s,
                                          const struct cleaning_memory *m);

@@ -1,6 +1,7 @@
 #include "decide/forecast/effects.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHRINK_EVENTS 0.5 /* events that are held to have had no effect */
@@ -13,6 +14,30 @@
 void effects_init(struct effects *e, uint32_t day_steps) {
     memset(e, 0, sizeof *e);
     e->day_steps = day_steps > 0 ? day_steps : 1;
+}
+
+void effects_fini(struct effects *e) {
+    free(e->of);
+    e->of = NULL;
+    e->len = 0;
+}
+
+static struct effect kind_of(const struct effects *e, size_t index) {
+    return index < e->len ? e->of[index] : (struct effect){ 0 };
+}
+
+/* To learn in; NULL without memory: then it stays unknown. */
+static struct effect *learned_kind(struct effects *e, size_t index) {
+    if (index >= e->len) {
+        struct effect *of = realloc(e->of, (index + 1) * sizeof *of);
+        if (of == NULL) {
+            return NULL;
+        }
+        memset(of + e->len, 0, (index + 1 - e->len) * sizeof *of);
+        e->of = of;
+        e->len = index + 1;
+    }
+    return &e->of[index];
 }
 
 static double kind_factor(const struct effect *kind) {
@@ -49,10 +74,11 @@ static bool useful(const struct effect *kind) {
 double effects_factor(const struct effects *e, const struct effects_active *active) {
     double best = 1, best_size = 0;
     for (size_t i = 0; i < active->len; i++) {
-        const struct effect *kind = &e->of[active->index[i]];
-        if (!useful(kind)) {
+        size_t index = active->index[i];
+        if (index >= e->len || !useful(&e->of[index])) {
             continue;
         }
+        const struct effect *kind = &e->of[index];
         double factor = 1 + (factor_of(kind, active->time[i]) - 1) * active->share[i] / 255;
         double size = fabs(log(fmax(factor, FACTOR_MIN)));
         if (size > best_size) {
@@ -67,7 +93,10 @@ void effects_observe(struct effects *e, const struct effects_active *active, dou
                      double value) {
     e->slots++;
     for (size_t i = 0; i < active->len; i++) {
-        struct effect *kind = &e->of[active->index[i]];
+        struct effect *kind = learned_kind(e, active->index[i]);
+        if (kind == NULL) {
+            continue;
+        }
         double share = active->share[i] / 255.0;
         kind->events += kind->slots == 0 || e->slots - kind->last_slot > 1;
         kind->last_slot = e->slots;
@@ -89,9 +118,9 @@ void effects_observe(struct effects *e, const struct effects_active *active, dou
 
 bool effects_unknown(const struct effects *e, const struct effects_active *active) {
     for (size_t i = 0; i < active->len; i++) {
-        const struct effect *kind = &e->of[active->index[i]];
-        bool rare = kind->slots < RARE_RATIO * ((double)e->slots + 5.0 * e->day_steps);
-        if (rare && kind->events <= 1) {
+        struct effect kind = kind_of(e, active->index[i]);
+        bool rare = kind.slots < RARE_RATIO * ((double)e->slots + 5.0 * e->day_steps);
+        if (rare && kind.events <= 1) {
             return true;
         }
     }

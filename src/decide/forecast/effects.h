@@ -21,7 +21,8 @@ struct effect {
 };
 
 struct effects {
-    struct effect of[EFFECTS_MAX];
+    struct effect *of; /* of the kinds that were ever active: most services have few */
+    size_t len;
     uint32_t day_steps; /* 1 for steps of a day on */
     uint64_t slots;     /* all seen, active or not */
 };
@@ -34,6 +35,7 @@ struct effects_active {
 };
 
 void effects_init(struct effects *e, uint32_t day_steps);
+void effects_fini(struct effects *e);
 
 /* Factor on demand in a slot; 1 if nothing is active. */
 double effects_factor(const struct effects *e, const struct effects_active *active);

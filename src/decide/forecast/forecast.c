@@ -13,35 +13,72 @@
 #define BLEND_SEASONS 42 /* … and how much the line and trees helped */
 #define BLEND_SEASONS_ENOUGH 3
 #define SPREAD_SEASONS 28 /* … and errors */
+#define FINE_SEASONS 10   /* that are remembered slot by slot */
 #define STEPS_WITHOUT_SEASON 100
 #define SURPRISE_ERRORS 4.0      /* more than so many usual ones is no measure of what is usual */
 #define FACTOR_UNINFORMATIVE 0.3 /* dividing by less makes noise out of few requests */
 
-static void add_rung(struct forecast *f, uint32_t ahead) {
-    struct rung *r = &f->rungs[f->rung_count++];
+static uint32_t hour_steps(const struct forecast *f) {
+    return (uint32_t)(MS_PER_HOUR / f->options.step_ms);
+}
+
+static bool short_lead(const struct forecast *f, uint32_t ahead) {
+    return ahead <= f->season_steps / SHORT_LEADS_A_SEASON;
+}
+
+static void init_rung(struct forecast *f, size_t rung, uint32_t ahead) {
+    struct rung *r = &f->rungs[rung];
     double season = f->season_steps;
     r->ahead = ahead;
     r->fade = members_fade(&f->members, ahead);
     combination_init(&r->combination, MEMORY_SEASONS * season, fmax(season / 4, 3));
     double pledges = season / f->pledge_steps; /* in a season */
-    line_init(&r->line, LINE_SEASONS * pledges);
     blend_init(&r->line_blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
     blend_init(&r->blend, BLEND_SEASONS * pledges, BLEND_SEASONS_ENOUGH * pledges);
     spread_init(&r->spread, SPREAD_SEASONS * pledges, (double)ahead / f->pledge_steps,
-                ahead <= season / SHORT_LEADS_A_SEASON);
+                short_lead(f, ahead));
     r->pledge_count = ahead / f->pledge_steps + 1;
     if (ahead <= f->season_steps) {
-        f->effect_rung = f->rung_count - 1;
+        f->effect_rung = rung;
     }
 }
 
-static void build_ladder(struct forecast *f) {
-    double ahead = 1;
-    while (ahead < f->options.horizon_steps && f->rung_count < RUNGS_MAX - 1) {
-        add_rung(f, (uint32_t)ahead);
+/* Short leads are not corrected, see correct_by_line(). */
+static bool init_lines(struct forecast *f) {
+    size_t first = 0;
+    while (first < f->rung_count && short_lead(f, f->rungs[first].ahead)) {
+        first++;
+    }
+    f->lines = calloc(f->rung_count - first + 1, sizeof *f->lines);
+    for (size_t i = first; i < f->rung_count && f->lines != NULL; i++) {
+        f->rungs[i].line = &f->lines[i - first];
+        line_init(f->rungs[i].line, LINE_SEASONS * (double)f->season_steps / f->pledge_steps);
+    }
+    return f->lines != NULL;
+}
+
+static size_t ladder(uint32_t horizon_steps, uint32_t *aheads) {
+    size_t count = 0;
+    for (double ahead = 1; ahead < horizon_steps && count < RUNGS_MAX - 1;) {
+        aheads[count++] = (uint32_t)ahead;
         ahead = fmax(ceil(ahead * RUNG_RATIO), ahead + 1);
     }
-    add_rung(f, f->options.horizon_steps);
+    aheads[count++] = horizon_steps;
+    return count;
+}
+
+static bool build_ladder(struct forecast *f) {
+    uint32_t aheads[RUNGS_MAX];
+    size_t count = ladder(f->options.horizon_steps, aheads);
+    f->rungs = calloc(count, sizeof *f->rungs);
+    if (f->rungs == NULL) {
+        return false;
+    }
+    f->rung_count = count;
+    for (size_t i = 0; i < count; i++) {
+        init_rung(f, i, aheads[i]);
+    }
+    return init_lines(f);
 }
 
 static bool allocate_pledges(struct forecast *f) {
@@ -65,15 +102,33 @@ static bool allocate_pledges(struct forecast *f) {
     return true;
 }
 
+/* Short seasons are looked up slot by slot (members.h); numbers that repeat are found within an
+ * hour (anomalies.h). */
+static bool allocate_history(struct forecast *f, size_t keep) {
+    return history_init_long(
+        &f->history, &(struct history_span){
+                         .keep = keep,
+                         .fine = FINE_SEASONS * (size_t)f->season_steps + f->options.horizon_steps,
+                         .exact = (size_t)hour_steps(f) + 1,
+                         .season_steps = f->season_steps,
+                     });
+}
+
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
-    f->origins = calloc((size_t)f->options.horizon_steps + 1, sizeof *f->origins);
-    uint32_t interval =
-        f->options.horizon_steps > f->season_steps ? f->options.horizon_steps : f->season_steps;
-    if (f->origins == NULL || !allocate_pledges(f) || !history_init(&f->history, keep) ||
+    uint32_t horizon = f->options.horizon_steps;
+    uint32_t interval = horizon > f->season_steps ? horizon : f->season_steps;
+    if (!build_ladder(f) || !allocate_pledges(f) || !allocate_history(f, keep) ||
+        !origins_init(&f->origins, horizon + 1, f->season_steps) ||
         !boost_init(&f->boost, interval)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
     return true;
+}
+
+static void init_cleaning(struct forecast *f, const uint32_t *steps, size_t seasons) {
+    uint32_t reach = f->rungs[f->effect_rung].ahead;
+    anomalies_init(&f->cleaning.anomalies, steps, seasons, reach, hour_steps(f));
+    shift_init(&f->cleaning.shift, steps, seasons);
 }
 
 struct forecast *forecast_new(const struct forecast_options *options, struct error *err) {
@@ -96,17 +151,14 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     f->solve_steps = f->season_steps / LINE_SOLVES_A_SEASON + 1;
     members_init(&f->members, steps, seasons);
     profile_cache_init(&f->profiles, &f->members);
-    build_ladder(f);
     spread_scale_init(&f->scale, f->season_steps);
     effects_init(&f->effects, f->known.day_steps);
-    anomalies_init(&f->cleaning.anomalies, steps, seasons, f->rungs[f->effect_rung].ahead,
-                   (uint32_t)(MS_PER_HOUR / options->step_ms));
-    shift_init(&f->cleaning.shift, steps, seasons);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
         return NULL;
     }
+    init_cleaning(f, steps, seasons);
     return f;
 }
 
@@ -114,7 +166,11 @@ void forecast_free(struct forecast *f) {
     if (f != NULL) {
         history_fini(&f->history);
         boost_fini(&f->boost);
-        free(f->origins);
+        origins_fini(&f->origins);
+        effects_fini(&f->effects);
+        free(f->before_burst);
+        free(f->rungs);
+        free(f->lines);
         free(f->pledges);
         free(f);
     }
@@ -154,7 +210,8 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     double forecasts[MEMBERS_MAX];
     int64_t slot = origin_slot + r->ahead;
     forecast_profiles(f, slot, r->ahead, &profiles);
-    members_predict(&f->members, &profiles, forecast_origin(f, origin_slot), r->fade, forecasts);
+    members_predict(&f->members, &profiles, origins_at(&f->origins, origin_slot), r->fade,
+                    forecasts);
     known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), 0, &known);
     double mean = combination_forecast(&r->combination, &f->members, forecasts) * known.learned;
     struct correction c = { .in = forecast_features(f, slot, r->ahead, &profiles, known.learned),
@@ -162,7 +219,7 @@ static void make_pledge(struct forecast *f, size_t rung, int64_t origin_slot) {
     c.in.base = mean;
     double line = NAN, lined = mean, trees = NAN;
     if (correction_possible(&c)) {
-        line = correct_by_line(f, r, &c);
+        line = correct_by_line(r, &c);
         lined = blend_mix(&r->line_blend, mean, line);
         trees = correct_by_trees(f, &c);
     }
@@ -196,7 +253,7 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
     blend_observe(&r->line_blend, (double)p->mean * given, (double)p->line * given, s->value);
     blend_observe(&r->blend, (double)p->lined * given, (double)p->trees * given, s->value);
     if (!isnan(p->line)) {
-        line_learn(&r->line, p->inputs, (double)p->level, (double)p->mean, s->value / given);
+        line_learn(r->line, p->inputs, (double)p->level, (double)p->mean, s->value / given);
     }
     double scale = spread_scale_at(&f->scale, s->slot, said);
     size_t group = spread_group(&f->scale, said);
@@ -267,8 +324,8 @@ static void score(struct forecast *f, const struct sample *s, bool learn_only_ef
             forecast_profiles(f, s->slot, r->ahead, &profiles);
             computed_for = r->ahead;
         }
-        members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
-                        forecasts);
+        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead),
+                        r->fade, forecasts);
         if (!learn_only_effects) {
             score_rung(f, i, &profiles, forecasts, s);
         }
@@ -283,8 +340,8 @@ static void expect(struct forecast *f, struct sample *s) {
     s->expected = NAN;
     if (s->slot >= (int64_t)r->ahead) {
         forecast_profiles(f, s->slot, r->ahead, &profiles);
-        members_predict(&f->members, &profiles, forecast_origin(f, s->slot - r->ahead), r->fade,
-                        forecasts);
+        members_predict(&f->members, &profiles, origins_at(&f->origins, s->slot - r->ahead),
+                        r->fade, forecasts);
         s->expected = combination_forecast(&r->combination, &f->members, forecasts);
     }
     s->scale = spread_scale_alone(&f->scale, s->slot, s->expected);
@@ -292,10 +349,15 @@ static void expect(struct forecast *f, struct sample *s) {
 
 /* What was learned while a burst was followed is taken back when it is over. */
 static void guard_weights(struct forecast *f, const struct cleaning_verdict *v) {
-    for (size_t i = 0; i < f->rung_count && v->over; i++) {
+    assert(f->rung_count > 0);
+    for (size_t i = 0; i < f->rung_count && v->over && f->before_burst != NULL; i++) {
         f->rungs[i].combination = f->before_burst[i];
     }
-    for (size_t i = 0; i < f->rung_count && v->begins; i++) {
+    if (v->over || v->begins) {
+        free(f->before_burst);
+        f->before_burst = v->begins ? malloc(f->rung_count * sizeof *f->before_burst) : NULL;
+    }
+    for (size_t i = 0; i < f->rung_count && v->begins && f->before_burst != NULL; i++) {
         f->before_burst[i] = f->rungs[i].combination;
     }
 }
@@ -329,8 +391,7 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
         .counts = !f->fractions,
         .explained = explained(f, s),
     };
-    struct cleaning_memory memory = { &f->members, &f->history, f->origins,
-                                      (size_t)f->options.horizon_steps + 1 };
+    struct cleaning_memory memory = { &f->members, &f->history, &f->origins };
     struct cleaning_verdict v = cleaning_observe(&f->cleaning, &sample, &memory);
     guard_weights(f, &v);
     return v.use;
@@ -339,10 +400,12 @@ static enum cleaning_use clean(struct forecast *f, const struct sample *s, doubl
 static void take(struct forecast *f, int64_t slot, double ordinary, enum cleaning_use use) {
     double followed = use == CLEANING_LEAVE ? (double)NAN : ordinary;
     struct profile_values profiles = { 0 };
+    struct origin origin;
     if (!isnan(followed)) {
         forecast_profiles(f, slot, 1, &profiles);
     }
-    members_follow(&f->members, &profiles, followed, forecast_origin(f, slot));
+    members_follow(&f->members, &profiles, followed, &origin);
+    origins_put(&f->origins, slot, &origin);
     history_append(&f->history, ordinary);
     if (use == CLEANING_LEAVE) {
         history_set_aside(&f->history, slot, slot + 1, true);
@@ -377,9 +440,9 @@ static void observe_one(struct forecast *f, int64_t slot, double value) {
         }
     }
     for (size_t i = 0; i < f->rung_count; i++) {
-        bool due = (uint64_t)(slot + (int64_t)i) % f->solve_steps == 0;
-        if (due && forecast_lines(f, &f->rungs[i])) {
-            line_solve(&f->rungs[i].line);
+        bool solve = (uint64_t)(slot + (int64_t)i) % f->solve_steps == 0;
+        if (solve && f->rungs[i].line != NULL) {
+            line_solve(f->rungs[i].line);
         }
         if (pledges_at(f, i, slot)) {
             make_pledge(f, i, slot);

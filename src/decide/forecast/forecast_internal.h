@@ -28,7 +28,7 @@ struct rung {
     uint32_t ahead;
     struct member_fade fade;
     struct combination combination;
-    struct line line;               /* corrects the combination, as trees do */
+    struct line *line;              /* corrects the combination, as trees do; NULL at short leads */
     struct blend line_blend, blend; /* of the combination and the line; of both and trees */
     struct spread spread;
     struct pledge *pledges; /* ring of the last `pledge_count`, one every pledge_steps */
@@ -42,19 +42,20 @@ struct forecast {
     uint32_t season_steps;
     struct members members;
     struct history history; /* without what the calendar explains */
-    struct origin *origins; /* ring of the last horizon_steps + 1 */
+    struct origins origins; /* of the last horizon_steps + 1 */
     struct profile_cache profiles;
-    struct rung rungs[RUNGS_MAX];
+    struct rung *rungs;
     size_t rung_count, effect_rung; /* effects are judged against the forecast of this rung */
     uint32_t reweigh_steps, solve_steps, pledge_steps;
     struct pledge *pledges; /* of all rungs */
+    struct line *lines;     /* likewise */
     struct spread_scale scale;
     struct effects effects;
     struct known known;
     struct boost boost;
     struct cleaning cleaning;
-    struct combination before_burst[RUNGS_MAX];
-    bool fractions; /* some value was no whole number: not counts */
+    struct combination *before_burst; /* of all rungs; NULL: there is none */
+    bool fractions;                   /* some value was no whole number: not counts */
     size_t observed, scored;
     double covered90;
 };
@@ -70,8 +71,7 @@ struct correction {
 
 /* NaN at short leads: there the members follow the last minutes, and a band that is narrow because
  * yesterday was smooth meets a crowd with too little in hand. */
-double correct_by_line(const struct forecast *f, const struct rung *r, struct correction *c);
-bool forecast_lines(const struct forecast *f, const struct rung *r); /* other than NaN */
+double correct_by_line(const struct rung *r, struct correction *c);
 /* NaN without a model. */
 double correct_by_trees(const struct forecast *f, const struct correction *c);
 bool correction_possible(const struct correction *c);
@@ -82,4 +82,3 @@ struct features_input forecast_features(const struct forecast *f, int64_t slot, 
                                         const struct profile_values *profiles, double learned);
 
 int64_t forecast_slot_ms(const struct forecast *f, int64_t slot);
-struct origin *forecast_origin(const struct forecast *f, int64_t slot);

@@ -8,14 +8,10 @@ int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
 }
 
-struct origin *forecast_origin(const struct forecast *f, int64_t slot) {
-    return &f->origins[slot % ((int64_t)f->options.horizon_steps + 1)];
-}
-
 struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot) {
     struct features_origin from;
-    features_look_back(&f->members, &f->history, origin_slot, forecast_origin(f, origin_slot),
-                       &from);
+    features_look_back(&f->members, &f->history, origin_slot,
+                       origins_at(&f->origins, origin_slot), &from);
     return from;
 }
 
@@ -28,19 +24,15 @@ bool correction_possible(const struct correction *c) {
     return !isnan(c->in.base) && !isnan(c->from.level);
 }
 
-bool forecast_lines(const struct forecast *f, const struct rung *r) {
-    return r->ahead > f->season_steps / SHORT_LEADS_A_SEASON;
-}
-
-double correct_by_line(const struct forecast *f, const struct rung *r, struct correction *c) {
-    if (!forecast_lines(f, r)) {
+double correct_by_line(const struct rung *r, struct correction *c) {
+    if (r->line == NULL) {
         return NAN;
     }
     if (!c->lined) {
         line_inputs(&c->in, c->from.level, c->inputs);
         c->lined = true;
     }
-    return line_correct(&r->line, c->inputs, c->from.level, c->in.base);
+    return line_correct(r->line, c->inputs, c->from.level, c->in.base);
 }
 
 double correct_by_trees(const struct forecast *f, const struct correction *c) {
@@ -59,7 +51,7 @@ struct features_input forecast_features(const struct forecast *f, int64_t slot, 
         .members = &f->members,
         .history = &f->history,
         .known = &f->known,
-        .origin = forecast_origin(f, slot - ahead),
+        .origin = origins_at(&f->origins, slot - ahead),
         .profiles = profiles,
         .slot = slot,
         .slot_ms = forecast_slot_ms(f, slot),
@@ -108,7 +100,7 @@ static void ask_members(struct forecast *f, const struct features_origin *from, 
     int64_t slot = f->next_slot + p->ahead - 1;
     known_look(&f->known, &f->effects, forecast_slot_ms(f, slot), f->options.lead_ms, &p->known);
     forecast_profiles(f, slot, p->ahead, &p->profiles);
-    members_predict(&f->members, &p->profiles, forecast_origin(f, f->next_slot - 1),
+    members_predict(&f->members, &p->profiles, origins_at(&f->origins, f->next_slot - 1),
                     members_fade(&f->members, p->ahead), forecasts);
     const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
     p->mean = between(&p->at, combination_forecast(&low->combination, &f->members, forecasts),
@@ -156,8 +148,8 @@ static double blended(const struct forecast *f, struct point *p) {
     }
     const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
     double lined =
-        between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(f, low, c)),
-                blend_mix(&high->line_blend, c->in.base, correct_by_line(f, high, c)));
+        between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(low, c)),
+                blend_mix(&high->line_blend, c->in.base, correct_by_line(high, c)));
     return between(&p->at, blend_mix(&low->blend, lined, p->trees),
                    blend_mix(&high->blend, lined, p->trees)) /
            p->known.learned;

@@ -6,12 +6,38 @@
 
 /* Room for a quarter more than is kept: dropping it moves 4 values a slot. */
 #define SPARE_SHARE 4
+#define PARTS_OF_SEASON 288 /* what is kept together is no longer than one of so many */
+
+static uint32_t shift_of(uint32_t season_steps) {
+    uint32_t shift = 0;
+    while (shift < TIER_SHIFT_MOST && (2U << shift) <= season_steps / PARTS_OF_SEASON) {
+        shift++;
+    }
+    return shift;
+}
+
+/* Single slots, and what is older together. */
+static bool init_tiers(struct history *h, const struct history_span *span) {
+    uint32_t shift = shift_of(span->season_steps);
+    size_t fine = shift == 0 || span->fine > span->keep ? span->keep : span->fine;
+    size_t coarse = span->keep - fine, together = (size_t)TIER_CELLS << shift;
+    return history_tier_init(&h->fine, fine + (coarse > 0 ? together : 0), 0) &&
+           (coarse == 0 || history_tier_init(&h->coarse, coarse, shift));
+}
 
 bool history_init(struct history *h, size_t keep) {
-    *h = (struct history){ .keep = keep, .capacity = keep + keep / SPARE_SHARE + 1 };
+    return history_init_long(h, &(struct history_span){ .keep = keep, .exact = keep });
+}
+
+bool history_init_long(struct history *h, const struct history_span *span) {
+    *h = (struct history){ .keep = span->keep };
+    bool tiers = span->keep > HISTORY_EXACT_MOST && span->exact < span->keep / 2;
+    h->exact = tiers ? span->exact : span->keep;
+    h->capacity =
+        tiers ? (h->exact / TIER_CELLS + 2) * TIER_CELLS : h->exact + h->exact / SPARE_SHARE + 1;
     h->values = malloc(h->capacity * sizeof *h->values);
     h->sums = malloc((h->capacity / HISTORY_BLOCK + 1) * sizeof *h->sums);
-    if (h->values == NULL || h->sums == NULL) {
+    if (h->values == NULL || h->sums == NULL || (tiers && !init_tiers(h, span))) {
         history_fini(h);
         return false;
     }
@@ -21,6 +47,8 @@ bool history_init(struct history *h, size_t keep) {
 void history_fini(struct history *h) {
     free(h->values);
     free(h->sums);
+    history_tier_fini(&h->fine);
+    history_tier_fini(&h->coarse);
     *h = (struct history){ 0 };
 }
 
@@ -54,13 +82,49 @@ static void sum_from(struct history *h, size_t start) {
     }
 }
 
-/* The sums start again from zero and do not lose digits over the years. */
+/* Means of a few slots each; what was set aside counts only where there is nothing else. */
+static void put_together(const float *values, uint32_t shift, float *out) {
+    size_t slots = (size_t)1 << shift;
+    for (size_t cell = 0; cell < (size_t)TIER_CELLS >> shift; cell++, values += slots) {
+        float sum[2] = { 0 };
+        uint32_t count[2] = { 0 };
+        for (size_t i = 0; i < slots; i++) {
+            bool aside = signbit(values[i]);
+            sum[aside] += isnan(values[i]) ? 0 : values[i];
+            count[aside] += !isnan(values[i]);
+        }
+        bool aside = count[0] == 0;
+        out[cell] = count[aside] == 0 ? NAN : sum[aside] / (float)count[aside];
+    }
+}
+
+static void move_to_coarse(struct history *h) {
+    float values[TIER_CELLS], together[TIER_CELLS];
+    uint32_t shift = h->coarse.shift;
+    int64_t from = h->fine.from;
+    for (size_t i = 0; i < (size_t)1 << shift; i++) {
+        history_tier_take(&h->fine, values);
+        put_together(values, shift, together + i * (TIER_CELLS >> shift));
+    }
+    history_tier_append(&h->coarse, from, together);
+}
+
+/* Makes room in `values`. The sums start again from zero and do not lose digits over the years. */
 static void drop_oldest(struct history *h) {
-    size_t drop = h->len - h->keep;
-    memmove(h->values, h->values + drop, h->keep * sizeof *h->values);
-    h->base += drop;
+    size_t dropped = h->len - h->exact;
+    if (h->fine.capacity > 0) {
+        dropped -= dropped % TIER_CELLS;
+    }
+    for (size_t i = 0; h->fine.capacity > 0 && i < dropped; i += TIER_CELLS) {
+        if (history_tier_full(&h->fine) && h->coarse.capacity > 0) {
+            move_to_coarse(h);
+        }
+        history_tier_append(&h->fine, (int64_t)(h->base + i), h->values + i);
+    }
+    memmove(h->values, h->values + dropped, (h->len - dropped) * sizeof *h->values);
+    h->base += dropped;
+    h->len -= dropped;
     h->revision++;
-    h->len = h->keep;
     sum_from(h, 0);
 }
 
@@ -78,6 +142,8 @@ static size_t clamp_slot(const struct history *h, int64_t slot) {
 }
 
 void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside) {
+    history_tier_set_aside(&h->coarse, from, to, aside);
+    history_tier_set_aside(&h->fine, from, to, aside);
     size_t a = clamp_slot(h, from), b = clamp_slot(h, to);
     for (size_t i = a; i < b; i++) {
         h->values[i] = copysignf(h->values[i], aside ? -1 : 1);
@@ -96,6 +162,8 @@ void history_scale(struct history *h, int64_t before, double ratio) {
         h->values[i] *= (float)ratio;
     }
     sum_from(h, 0);
+    history_tier_scale(&h->fine, before, ratio);
+    history_tier_scale(&h->coarse, before, ratio);
 }
 
 /* Of everything before values[end]. */
@@ -110,22 +178,32 @@ static struct history_sum sum_before(const struct history *h, size_t end) {
     return s;
 }
 
-static double mean_of(double sum, uint32_t count) {
-    return count == 0 ? (double)NAN : sum / count;
+static struct history_sum sum_of(const struct history *h, size_t a, size_t b) {
+    struct history_sum s = { 0 };
+    if (b - a <= HISTORY_BLOCK) { /* cheaper, and exact */
+        for (size_t i = a; i < b; i++) {
+            add(&s, h->values[i]);
+        }
+        return s;
+    }
+    struct history_sum before = sum_before(h, a), whole = sum_before(h, b);
+    return (struct history_sum){ whole.sum - before.sum, whole.count - before.count };
+}
+
+static void add_sum(struct history_sum *s, struct history_sum more) {
+    s->sum += more.sum;
+    s->count += more.count;
 }
 
 double history_mean(const struct history *h, int64_t from, int64_t to) {
     size_t a = clamp_slot(h, from), b = clamp_slot(h, to);
-    if (b <= a) {
-        return NAN;
+    struct history_sum s = { 0 };
+    if (a < b) {
+        s = sum_of(h, a, b);
     }
-    if (b - a <= HISTORY_BLOCK) { /* cheaper, and exact */
-        struct history_sum s = { 0 };
-        for (size_t i = a; i < b; i++) {
-            add(&s, h->values[i]);
-        }
-        return mean_of(s.sum, s.count);
+    if (from < (int64_t)h->base) {
+        add_sum(&s, history_tier_sum(&h->fine, from, to));
+        add_sum(&s, history_tier_sum(&h->coarse, from, to));
     }
-    struct history_sum before = sum_before(h, a), whole = sum_before(h, b);
-    return mean_of(whole.sum - before.sum, whole.count - before.count);
+    return s.count == 0 ? (double)NAN : s.sum / s.count;
 }

@@ -1,32 +1,38 @@
-/* History: the last values of a series by slot number, NaN where missing, with running sums at
- * every HISTORY_BLOCKth slot so that the mean of any stretch costs the same and a slot hardly more
- * than its value. Slots count from the first ever seen; old ones fall off. What was no demand (an
- * outage, a burst) is set aside: it counts as missing, and can be put back when it turns out to be
- * demand after all. */
+/* History: the last values of a series by slot number, NaN where missing. The newest are floats;
+ * of a long history what is older is kept in a byte each (history_tier.h), and beyond the short
+ * seasons that single slots are looked up in as means of a few slots: a service's history has to
+ * fit in the memory that a thousand services have. Running sums at every HISTORY_BLOCKth slot make
+ * the mean of any stretch cost the same and a slot hardly more than its value. Slots count from the
+ * first ever seen; old ones fall off. What was no demand (an outage, a burst) is set aside: it
+ * counts as missing, and can be put back when it turns out to be demand after all. */
 #pragma once
-#include <math.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "decide/forecast/history_tier.h"
 
 #define HISTORY_BLOCK 32
+#define HISTORY_EXACT_MOST 3500 /* slots: a shorter history is all floats */
 
-struct history_sum { /* of what is recorded before a block */
-    double sum;
-    uint32_t count;
+/* What has to be kept: whatever asks for single slots further back than `fine` gets the mean of a
+ * few around; `exact` are kept as they came (numbers that repeat are told by that). */
+struct history_span {
+    size_t keep, fine, exact;
+    uint32_t season_steps; /* slots that are kept together are a small part of it */
 };
 
 struct history {
-    float *values;            /* negative: set aside */
+    float *values;            /* of the newest; negative: set aside */
     struct history_sum *sums; /* by block */
     struct history_sum all;   /* of everything in `values` */
     size_t base;              /* slot number of values[0] */
     size_t len, capacity, keep;
+    size_t exact;                     /* that stay in `values` when it is full */
+    struct history_tier fine, coarse; /* what was before `values`, and before that */
     uint32_t revision; /* another when what was recorded changes or falls off; not by appending */
 };
 
-/* Keeps at least the last `keep` slots. False without memory. */
+/* Keeps at least the last `keep` slots, as they came. False without memory. */
 bool history_init(struct history *h, size_t keep);
+/* … in little room. */
+bool history_init_long(struct history *h, const struct history_span *span);
 void history_fini(struct history *h);
 /* `value` >= 0, or NaN. */
 void history_append(struct history *h, double value);
@@ -42,23 +48,30 @@ static inline int64_t history_end(const struct history *h) {
     return (int64_t)(h->base + h->len);
 }
 
+/* As in `values`: negative when set aside, NaN when it is not there. */
+static inline float history_signed(const struct history *h, int64_t slot) {
+    int64_t i = slot - (int64_t)h->base;
+    if (i >= 0) {
+        return i < (int64_t)h->len ? h->values[i] : NAN;
+    }
+    return history_tier_at(slot < h->fine.from ? &h->coarse : &h->fine, slot);
+}
+
 /* The value even where it is set aside; NaN when it is not recorded, not yet there, or has fallen
  * off. */
 static inline double history_recorded(const struct history *h, int64_t slot) {
-    int64_t i = slot - (int64_t)h->base;
-    return i < 0 || i >= (int64_t)h->len ? (double)NAN : fabs((double)h->values[i]);
+    return fabs((double)history_signed(h, slot));
 }
 
 static inline bool history_is_aside(const struct history *h, int64_t slot) {
-    int64_t i = slot - (int64_t)h->base;
-    return i >= 0 && i < (int64_t)h->len && !isnan(h->values[i]) && signbit(h->values[i]);
+    float value = history_signed(h, slot);
+    return !isnan(value) && signbit(value);
 }
 
 /* … NaN where it is set aside, too. */
 static inline double history_at(const struct history *h, int64_t slot) {
-    int64_t i = slot - (int64_t)h->base;
-    bool there = i >= 0 && i < (int64_t)h->len && !signbit(h->values[i]);
-    return there ? (double)h->values[i] : (double)NAN;
+    float value = history_signed(h, slot);
+    return signbit(value) ? (double)NAN : (double)value;
 }
 
 /* Mean of what is recorded in [from, to), NaN when that is nothing. */

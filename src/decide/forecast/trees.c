@@ -37,43 +37,13 @@ struct trees_scratch *trees_scratch_new(size_t capacity) {
     return s;
 }
 
-bool examples_init(struct examples *e, size_t capacity) {
-    *e = (struct examples){ .capacity = capacity };
-    e->of = malloc(capacity * sizeof *e->of);
-    return e->of != NULL;
-}
-
-void examples_fini(struct examples *e) {
-    free(e->of);
-    *e = (struct examples){ 0 };
-}
-
-bool examples_wanted(const struct examples *e, uint32_t hash) {
-    return (hash & e->keep_mask) == 0;
-}
-
-void examples_add(struct examples *e, const struct example *example) {
-    while (e->len == e->capacity) {
-        size_t kept = 0;
-        e->keep_mask = e->keep_mask * 2 + 1;
-        for (size_t i = 0; i < e->len; i++) {
-            if (examples_wanted(e, e->of[i].hash)) {
-                e->of[kept++] = e->of[i];
-            }
-        }
-        e->len = kept;
-    }
-    if (examples_wanted(e, example->hash)) {
-        e->of[e->len++] = *example;
-    }
-}
-
 static uint32_t mix_bits(uint32_t x) {
     x = (x ^ x >> 16) * 0x7feb352dU;
     x = (x ^ x >> 15) * 0x846ca68bU;
     return x ^ x >> 16;
 }
 
+/* `bytes` by feature, or by column while the tree still has columns. */
 static float leaf_of(const struct tree *t, const uint8_t *bytes) {
     unsigned node = 1;
     for (int level = 0; level < TREES_DEPTH; level++) {
@@ -141,8 +111,12 @@ struct growth {
     struct examples *examples;
     struct trees_scratch *scratch;
     struct tree *tree;
-    struct bins_features features;
+    struct bins_features columns; /* while it grows; in the end they become features */
 };
+
+static const uint8_t *row_of(const struct examples *e, size_t i) {
+    return e->rows + i * e->width;
+}
 
 struct stretch { /* of the bag's order: the examples of a node */
     uint16_t *members;
@@ -187,9 +161,9 @@ static float weighted_median(const struct growth *g, struct stretch of) {
 }
 
 static void fill(const struct growth *g, struct stretch of, struct bins *out) {
-    bins_clear(out, g->features.len);
+    bins_clear(out, g->columns.len);
     for (size_t i = 0; i < of.len; i++) {
-        bins_add(out, &g->features, g->examples->of[of.members[i]].bytes,
+        bins_add(out, &g->columns, row_of(g->examples, of.members[i]),
                  g->scratch->alone[of.members[i]]);
     }
 }
@@ -199,7 +173,7 @@ static size_t part(const struct growth *g, struct stretch of, struct tree_split 
     size_t left = 0, right = 0;
     for (size_t i = 0; i < of.len; i++) {
         uint16_t member = of.members[i];
-        bool to_right = g->examples->of[member].bytes[split.feature] > split.most;
+        bool to_right = row_of(g->examples, member)[split.feature] > split.most;
         of.members[left] = member; /* one of both stays */
         g->scratch->other[right] = member;
         left += !to_right;
@@ -218,7 +192,7 @@ static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of
     float leaf = LEARNING_RATE * weighted_median(g, of);
     g->tree->leaf[node - TREES_LEAVES] = leaf;
     for (size_t i = 0; i < of.len; i++) {
-        g->examples->of[of.members[i]].score += leaf;
+        g->examples->scores[of.members[i]] += leaf;
     }
 }
 
@@ -226,7 +200,7 @@ static void end_in_leaf(const struct growth *g, unsigned node, struct stretch of
 static void share_out(const struct growth *g, struct stretch smaller, struct bins *of_smaller,
                       struct bins *of_node) {
     fill(g, smaller, of_smaller);
-    bins_take_away(of_node, of_smaller, g->features.len);
+    bins_take_away(of_node, of_smaller, g->columns.len);
 }
 
 /* `own` is the node's bins, which may be overwritten; those of `level` and deeper are free. */
@@ -234,11 +208,11 @@ static void grow_node(const struct growth *g, unsigned node, unsigned level, str
                       struct bins *own) {
     struct bins_split best;
     if (level == TREES_DEPTH || of.len < SPLIT_EXAMPLES_MIN ||
-        !bins_split(own, g->features.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
+        !bins_split(own, g->columns.len, of.len, LEAF_EXAMPLES_MIN, &best)) {
         end_in_leaf(g, node, of);
         return;
     }
-    g->tree->split[node] = (struct tree_split){ g->features.of[best.feature], best.most };
+    g->tree->split[node] = (struct tree_split){ g->columns.of[best.feature], best.most };
     struct stretch left = { of.members, part(g, of, g->tree->split[node]) };
     struct stretch right = { of.members + left.len, of.len - left.len };
     bool left_smaller = left.len < right.len;
@@ -257,51 +231,49 @@ static struct stretch fill_bag(const struct growth *g, uint32_t tree) {
     struct stretch bag = { s->order, 0 };
     uint16_t *rest = s->order + g->examples->len;
     for (size_t i = 0; i < g->examples->len; i++) {
-        bool wanted = (mix_bits(g->examples->of[i].hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256;
+        bool wanted = (mix_bits(g->examples->aims[i].hash + tree * 0x9e3779b9U) & 255) < BAG_OF_256;
         s->order[bag.len] = (uint16_t)i; /* one of both stays */
         *(rest - 1) = (uint16_t)i;
         bag.len += wanted;
         rest -= !wanted;
     }
     for (size_t i = 0; i < bag.len; i++) {
-        const struct example *e = &g->examples->of[bag.members[i]];
-        struct pair residual = { e->target - e->score, e->weight };
-        s->residuals[bag.members[i]] = residual;
-        s->alone[bag.members[i]] = bins_alone(residual.weight, residual.value);
+        uint16_t member = bag.members[i];
+        const struct example_aim *aim = &g->examples->aims[member];
+        struct pair residual = { aim->target - g->examples->scores[member], aim->weight };
+        s->residuals[member] = residual;
+        s->alone[member] = bins_alone(residual.weight, residual.value);
     }
     return bag;
 }
 
-/* … of the features, of which only those count that are not always the same. */
-static void choose_features(struct growth *g, uint32_t tree) {
+/* … of the features, of which only those have a column that were not always the same. */
+static void choose_columns(struct growth *g, uint32_t tree) {
     const struct examples *e = g->examples;
-    uint8_t differs[FEATURES] = { 0 };
-    for (size_t i = 1; i < e->len; i++) {
-        for (size_t f = 0; f < FEATURES; f++) {
-            differs[f] |= e->of[i].bytes[f] ^ e->of[0].bytes[f];
+    for (uint32_t f = 0; f < FEATURES && g->columns.len < BINS_FEATURES_MAX; f++) {
+        bool chosen = (mix_bits(f * 0x85ebca6bU + tree) & 255) < FEATURES_OF_256;
+        if (chosen && e->column[f] != FEATURES_NO_COLUMN) {
+            g->columns.of[g->columns.len++] = e->column[f];
         }
     }
-    for (uint32_t f = 0; f < FEATURES && g->features.len < BINS_FEATURES_MAX; f++) {
-        bool chosen = (mix_bits(f * 0x85ebca6bU + tree) & 255) < FEATURES_OF_256;
-        if (chosen && differs[f] >> BINS_IGNORED_BITS != 0) {
-            g->features.of[g->features.len++] = (uint8_t)f;
-        }
+}
+
+static void name_features(struct tree *t, const struct examples *e) {
+    for (unsigned node = 0; node < TREES_LEAVES; node++) {
+        t->split[node].feature = e->feature[t->split[node].feature];
     }
 }
 
 void trees_grow(struct trees *t, struct examples *e, struct trees_scratch *scratch) {
     struct growth g = { .examples = e, .scratch = scratch, .tree = &t->tree[t->len] };
-    for (size_t i = 0; i < e->len && t->len == 0; i++) {
-        e->of[i].score = 0;
-    }
     struct stretch bag = fill_bag(&g, t->len);
-    choose_features(&g, t->len);
+    choose_columns(&g, t->len);
     memset(g.tree, 0, sizeof *g.tree);
     fill(&g, bag, &scratch->bins[0]);
     grow_node(&g, 1, 0, bag, &scratch->bins[0]);
     for (size_t i = bag.len; i < e->len; i++) { /* those in the bag know it from their leaf */
-        struct example *other = &e->of[scratch->order[i]];
-        other->score += leaf_of(g.tree, other->bytes);
+        e->scores[scratch->order[i]] += leaf_of(g.tree, row_of(e, scratch->order[i]));
     }
+    name_features(g.tree, e);
     t->len++;
 }

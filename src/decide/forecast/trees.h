@@ -32,21 +32,41 @@ struct trees {
  * room the mask grows: they always span the whole time. */
 struct example {
     uint8_t bytes[FEATURES];
-    float target, weight, score; /* score: what the growing trees say */
+    float target, weight;
     uint32_t hash;
 };
 
+#define FEATURES_NO_COLUMN 255
+
+struct example_aim {
+    float target, weight;
+    uint32_t hash;
+};
+
+/* Most features never differ (there is no campaign, no column known ahead): only those that ever
+ * did have a column in the rows. Room is taken when there are examples for it. */
 struct examples {
-    struct example *of;
-    size_t len, capacity;
+    uint8_t *rows; /* `width` bytes of each */
+    struct example_aim *aims;
+    float *scores; /* what the growing trees say; NULL: none are growing */
+    size_t len, room, capacity;
     uint32_t keep_mask;
+    uint8_t usual[FEATURES], column[FEATURES]; /* what a feature without a column always was */
+    uint8_t feature[FEATURES];                 /* of a column */
+    size_t width;
 };
 
 bool examples_init(struct examples *e, size_t capacity); /* false without memory */
 void examples_fini(struct examples *e);
 /* Whether an example of that hash is to be kept. */
 bool examples_wanted(const struct examples *e, uint32_t hash);
-void examples_add(struct examples *e, const struct example *example);
+/* `score`: of trees that are growing. Without memory there is one example less. */
+void examples_add(struct examples *e, const struct example *example, float score);
+struct example examples_get(const struct examples *e, size_t i);
+
+/* Trees begin to grow, all scores are 0; false without memory. They have grown: no more scores. */
+bool examples_score(struct examples *e);
+void examples_scored(struct examples *e);
 
 /* One tree more, of the examples; sets their scores. `scratch` is lent. */
 struct trees_scratch;

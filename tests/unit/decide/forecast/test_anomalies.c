@@ -45,11 +45,12 @@ static void fill(struct run *r, uint64_t seed) {
 /* Everything is expected as usual, from the second day on. */
 static void observe(struct run *r, bool explained) {
     struct origin origin;
-    assert_true(history_init(&r->history, LEN));
+    struct origins origins;
+    assert_true(history_init(&r->history, LEN) && origins_init(&origins, 1, SEASON));
     members_init(&r->members, seasons, 2);
     anomalies_init(&r->cleaning.anomalies, seasons, 2, SEASON, HOUR_STEPS);
     shift_init(&r->cleaning.shift, seasons, 2);
-    struct cleaning_memory memory = { &r->members, &r->history, &origin, 1 };
+    struct cleaning_memory memory = { &r->members, &r->history, &origins };
     for (int64_t i = 0; i < LEN; i++) {
         struct anomaly_sample s = { .slot = i,
                                     .value = r->values[i],
@@ -67,6 +68,7 @@ static void observe(struct run *r, bool explained) {
             history_set_aside(&r->history, i, i + 1, true);
         }
     }
+    origins_fini(&origins);
 }
 
 static void multiply(struct run *r, int64_t from, int64_t slots, double factor) {

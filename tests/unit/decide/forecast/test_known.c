@@ -131,6 +131,7 @@ static void the_shape_of_a_short_event_is_learned(void **state) {
         active.time[0] = (uint8_t)phase;
         assert_true(fabs(effects_factor(&effects, &active) / shape[phase] - 1) < 0.1);
     }
+    effects_fini(&effects);
 }
 
 static void a_day_is_as_busy_as_its_events_are_long(void **state) {

@@ -28,13 +28,15 @@ static void fill(struct examples *e, size_t count, bool outliers) {
             x.bytes[f] = (uint8_t)rand_below(&r, 256);
         }
         x.target = truth(x.bytes) + (outliers && i % 10 == 0 ? 20.0F : 0.0F);
-        examples_add(e, &x);
+        examples_add(e, &x, 0);
     }
 }
 
-static struct trees *grow(struct examples *e, size_t count) {
+/* The examples keep their scores. */
+static struct trees *grow_scored(struct examples *e, size_t count) {
     struct trees *t = calloc(1, sizeof *t);
     struct trees_scratch *scratch = trees_scratch_new(CAPACITY);
+    assert_true(examples_score(e));
     for (size_t i = 0; i < count; i++) {
         trees_grow(t, e, scratch);
     }
@@ -42,10 +44,17 @@ static struct trees *grow(struct examples *e, size_t count) {
     return t;
 }
 
+static struct trees *grow(struct examples *e, size_t count) {
+    struct trees *t = grow_scored(e, count);
+    examples_scored(e);
+    return t;
+}
+
 static double mean_error(const struct trees *t, const struct examples *e) {
     double sum = 0;
     for (size_t i = 0; i < e->len; i++) {
-        sum += fabs(trees_predict(t, e->of[i].bytes) - (double)truth(e->of[i].bytes));
+        struct example x = examples_get(e, i);
+        sum += fabs(trees_predict(t, x.bytes) - (double)truth(x.bytes));
     }
     return sum / (double)e->len;
 }
@@ -105,11 +114,11 @@ static void examples_span_all_that_was_offered(void **state) {
     assert_true(examples_init(&e, CAPACITY));
     for (size_t i = 0; i < 20 * CAPACITY; i++) {
         struct example x = { .target = i < 10 * CAPACITY ? 0 : 1, .hash = (uint32_t)rand_next(&r) };
-        examples_add(&e, &x);
+        examples_add(&e, &x, 0);
     }
     assert_true(e.len <= CAPACITY && e.len >= CAPACITY / 3);
     for (size_t i = 0; i < e.len; i++) {
-        halves[e.of[i].target > 0]++;
+        halves[e.aims[i].target > 0]++;
     }
     assert_true(halves[0] > e.len / 3 && halves[1] > e.len / 3);
     examples_fini(&e);
@@ -129,7 +138,7 @@ static void several_rows_are_told_what_each_is_told(void **state) {
         double said[TREES_ROWS];
         size_t len = 1 + rand_below(&r, TREES_ROWS);
         for (size_t row = 0; row < len; row++) {
-            memcpy(bytes[row], e.of[turn % 2 == 0 ? turn : turn + row].bytes, FEATURES);
+            memcpy(bytes[row], examples_get(&e, turn % 2 == 0 ? turn : turn + row).bytes, FEATURES);
             bytes[row][rand_below(&r, FEATURES)] = (uint8_t)rand_below(&r, 256);
             trees_rows_add(&rows, bytes[row]);
         }
@@ -147,10 +156,56 @@ static void scores_are_what_the_trees_say(void **state) {
     (void)state;
     struct examples e;
     fill(&e, 1500, true);
-    struct trees *t = grow(&e, 20);
+    struct trees *t = grow_scored(&e, 20);
     for (size_t i = 0; i < e.len; i++) {
-        assert_true((double)e.of[i].score == trees_predict(t, e.of[i].bytes));
+        assert_true((double)e.scores[i] == trees_predict(t, examples_get(&e, i).bytes));
     }
+    free(t);
+    examples_fini(&e);
+}
+
+/* Features that never differ take no room; one that differs for the first time was what it was. */
+static void rows_hold_what_differs(void **state) {
+    (void)state;
+    struct examples e;
+    assert_true(examples_init(&e, CAPACITY));
+    for (uint32_t i = 0; i < 1500; i++) {
+        struct example x = { .target = (float)i, .weight = 2, .hash = i };
+        memset(x.bytes, 7, sizeof x.bytes);
+        x.bytes[3] = (uint8_t)i;
+        x.bytes[FEATURES - 1] = i < 1000 ? 9 : (uint8_t)(i % 200);
+        examples_add(&e, &x, 0);
+    }
+    assert_true(e.width <= 3);
+    for (uint32_t i = 0; i < 1500; i++) {
+        struct example x = examples_get(&e, i);
+        assert_true(x.target == (float)i && x.weight == 2 && x.hash == i);
+        assert_int_equal(x.bytes[3], (uint8_t)i);
+        assert_int_equal(x.bytes[0], 7);
+        assert_int_equal(x.bytes[20], 7);
+        assert_int_equal(x.bytes[FEATURES - 1], i < 1000 ? 9 : i % 200);
+    }
+    examples_fini(&e);
+}
+
+/* What is learned from a column that came late is known by its feature. */
+static void trees_know_features_not_columns(void **state) {
+    (void)state;
+    struct examples e;
+    struct rand r;
+    uint8_t low[FEATURES] = { 0 }, high[FEATURES] = { 0 };
+    rand_init(&r, 11);
+    assert_true(examples_init(&e, CAPACITY));
+    for (uint32_t i = 0; i < 1500; i++) {
+        struct example x = { .weight = 1, .hash = (uint32_t)rand_next(&r) };
+        x.bytes[60] = rand_below(&r, 2) == 0 ? 0 : 200;
+        x.bytes[1] = (uint8_t)rand_below(&r, 256);
+        x.target = x.bytes[60] > 100 ? 0.5F : 0;
+        examples_add(&e, &x, 0);
+    }
+    struct trees *t = grow(&e, TREES_MAX);
+    high[60] = 200;
+    assert_true(trees_predict(t, high) - trees_predict(t, low) > 0.3);
     free(t);
     examples_fini(&e);
 }
@@ -164,6 +219,8 @@ int main(void) {
         cmocka_unit_test(examples_span_all_that_was_offered),
         cmocka_unit_test(several_rows_are_told_what_each_is_told),
         cmocka_unit_test(scores_are_what_the_trees_say),
+        cmocka_unit_test(rows_hold_what_differs),
+        cmocka_unit_test(trees_know_features_not_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
