@@ -10,8 +10,8 @@ int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
 
 struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot) {
     struct features_origin from;
-    features_look_back(&f->members, &f->history, origin_slot,
-                       origins_at(&f->origins, origin_slot), &from);
+    features_look_back(&f->members, &f->history, origin_slot, origins_at(&f->origins, origin_slot),
+                       &from);
     return from;
 }
 
@@ -147,9 +147,8 @@ static double blended(const struct forecast *f, struct point *p) {
         return p->mean;
     }
     const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
-    double lined =
-        between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(low, c)),
-                blend_mix(&high->line_blend, c->in.base, correct_by_line(high, c)));
+    double lined = between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(low, c)),
+                           blend_mix(&high->line_blend, c->in.base, correct_by_line(high, c)));
     return between(&p->at, blend_mix(&low->blend, lined, p->trees),
                    blend_mix(&high->blend, lined, p->trees)) /
            p->known.learned;
