@@ -148,8 +148,8 @@ void history_set_aside(struct history *h, int64_t from, int64_t to, bool aside) 
     for (size_t i = a; i < b; i++) {
         h->values[i] = copysignf(h->values[i], aside ? -1 : 1);
     }
+    h->revision++;
     if (a < b) {
-        h->revision++;
         sum_from(h, a - a % HISTORY_BLOCK);
     }
 }

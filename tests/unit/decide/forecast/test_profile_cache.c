@@ -66,11 +66,8 @@ static void the_cache_says_what_a_fresh_look_says(void **state) {
     }
 }
 
-static void what_is_changed_in_the_past_is_seen(void **state) {
-    (void)state;
-    struct world w;
-    begin(&w, (const uint32_t[]){ 96, 672 }, 2, 4000);
-    for (int slot = 0; slot < 3000; slot++) {
+static void change_the_past(struct world w) {
+    for (int slot = 0; slot < 5000; slot++) {
         append(&w);
     }
     int64_t next = history_end(&w.history);
@@ -82,6 +79,25 @@ static void what_is_changed_in_the_past_is_seen(void **state) {
     history_scale(&w.history, next - 10, 1.5);
     look_along_a_path(&w);
     history_fini(&w.history);
+}
+
+static void what_is_changed_in_the_past_is_seen(void **state) {
+    (void)state;
+    struct world w;
+    begin(&w, (const uint32_t[]){ 96, 672 }, 2, 4000);
+    change_the_past(w);
+}
+
+/* … also where it is kept in a byte a value. */
+static void what_is_changed_in_a_long_past_is_seen(void **state) {
+    (void)state;
+    struct world w;
+    begin(&w, (const uint32_t[]){ 96, 672 }, 2, 4000);
+    history_fini(&w.history);
+    assert_true(history_init_long(
+        &w.history,
+        &(struct history_span){ .keep = 4000, .fine = 2000, .exact = 8, .season_steps = 96 }));
+    change_the_past(w);
 }
 
 /* What comes next, and is asked for again and again, stays in the cache. */
@@ -109,6 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cache_says_what_a_fresh_look_says),
         cmocka_unit_test(what_is_changed_in_the_past_is_seen),
+        cmocka_unit_test(what_is_changed_in_a_long_past_is_seen),
         cmocka_unit_test(a_slot_is_computed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
