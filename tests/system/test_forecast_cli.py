@@ -195,3 +195,36 @@ def test_little_history_says_so(tmp_path):
 def test_help():
     result = run_cli("forecast", "--help")
     assert result.returncode == 0 and "--horizon" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory):
+    """Ten weeks by the hour; on a warm day comes up to twice as much as on a cold one, and no day is like the one before."""
+    file = tmp_path_factory.mktemp("weather") / "f.csv"
+    lines = []
+    for hour in range(70 * 24):
+        celsius = 5 + (hour // 24 * 7 % 23)
+        demand = 100 * (2 + math.sin(2 * math.pi * (hour % 24) / 24)) * (1 + celsius / 25) + hour * 31 % 17
+        lines.append(f"2026-{1 + hour // 24 // 28:02d}-{1 + hour // 24 % 28:02d}T{hour % 24:02d}:00:00Z,{demand:.0f},{celsius / 1.8:.1f},7")
+    file.write_text("time,demand,celsius,seven\n" + "\n".join(lines) + "\n")
+    return file
+
+
+def test_a_measure_that_is_known_ahead_is_learned(weather):
+    def mase(*more):
+        done = run_cli("forecast", weather, "--horizon", "24h", "--evaluate", "--json", *more)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["forecast"]["mase"]
+    assert mase("--known", "celsius") < 0.7 * mase()
+
+
+@pytest.mark.parametrize("options, says", [
+    (["--known", "celsus"], "expected a numeric column named 'celsus', found: demand, celsius, seven"),
+    (["--known", "demand", "--column", "demand"], "--known: 'demand' is what is forecast"),
+    (["--known", "seven"], "--known: 'seven': expected values that differ"),
+    (["--known", "celsius,"], "--known: expected names of columns"),
+    (["--known", "celsius", "--step", "2h"], "--known: expected the step of the file"),
+])
+def test_a_measure_that_cannot_be_is_said_so(weather, options, says):
+    done = run_cli("forecast", weather, "--horizon", "24h", *options)
+    assert done.returncode == 2 and says in done.stderr, done.stderr

@@ -17,9 +17,10 @@ struct client {
     struct list link;    /* in clients->all */
     struct list sessions;
     uint8_t key[16];
-    uint32_t connections; /* entrances included */
-    uint32_t holds;       /* one for each connection, and those of clients_hold */
-    uint32_t requests;    /* in flight */
+    uint32_t connections;   /* entrances included */
+    uint32_t holds;         /* one for each connection, and those of clients_hold */
+    uint32_t requests;      /* in flight */
+    uint64_t busy_until_us; /* a moment ago none of its sessions could give way */
 };
 
 struct clients {

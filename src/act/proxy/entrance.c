@@ -107,11 +107,16 @@ void connection_free_spares(struct worker *w) {
 /* One that has just been opened, or used, does not: a flood that opens anew what was closed would
  * have us open and close without end. */
 #define GIVES_WAY_AFTER_US 500000
+#define LOOK_AGAIN_US 20000 /* at all its sessions for one that can */
 
 /* At its limit the client's oldest connection that carries nothing gives way. */
-static bool make_room(struct worker *w, const struct client *client) {
+static bool make_room(struct worker *w, struct client *client) {
     if (client->connections <= w->limits.connections_per_client) {
         return true;
+    }
+    uint64_t now_us = loop_now_us(w->loop);
+    if (now_us < client->busy_until_us) {
+        return false;
     }
     LIST_EACH(&client->sessions, link, saved) {
         if (session_give_way(link, GIVES_WAY_AFTER_US)) {
@@ -119,6 +124,7 @@ static bool make_room(struct worker *w, const struct client *client) {
             return true;
         }
     }
+    client->busy_until_us = now_us + LOOK_AGAIN_US;
     return false;
 }
 

@@ -5,8 +5,9 @@
  * most), as it does before it is accepted; a smaller SO_RCVBUF would bound that, but the window of
  * who sent meanwhile never recovers (0.4 MiB of an upload in ten seconds).
  *
- * They come out in the order in which they went in, TARPIT_BATCH a millisecond at most, so that the
- * turn of the loop in which many are due stays short. */
+ * They come out in the order in which they went in, TARPIT_BATCH a millisecond at most: those that
+ * came at once do not come again at once, and nobody waits behind them. Where many are held that
+ * takes longer than TARPIT_US. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,7 @@
 
 #define TARPIT_MAX 4096
 #define TARPIT_US 1000000
-#define TARPIT_BATCH 8
+#define TARPIT_BATCH 2
 
 struct tarpit_entry {
     uint64_t due_us;

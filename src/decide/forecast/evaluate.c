@@ -196,7 +196,8 @@ static bool run_through(struct run *r, struct error *err) {
     bool ok = true;
     forecast_set_calendar(f, in->calendar);
     for (size_t i = 0; ok && i < in->regressor_count; i++) {
-        ok = forecast_add_regressor(f, in->regressors[i], in->len, in->start_ms, err);
+        ok = (i < in->measure_count ? forecast_add_measure : forecast_add_regressor)(
+            f, in->regressors[i], in->len, in->start_ms, err);
     }
     if (ok) {
         walk(r, f);

@@ -13,6 +13,7 @@ struct evaluate_input {
     const struct calendar *calendar; /* NULL: none */
     const double *const *regressors; /* columns known ahead, each `len` long */
     size_t regressor_count;
+    size_t measure_count; /* of them, the first: any numbers (forecast_add_measure) */
     struct forecast_quantiles quantiles;
     size_t origins; /* <= EVALUATE_ORIGINS_MAX, spread evenly over the second half */
 };

@@ -187,8 +187,19 @@ bool forecast_add_regressor(struct forecast *f, const double *values, size_t len
                          FORECAST_REGRESSORS_MAX);
     }
     f->known.regressors[f->known.regressor_count++] =
-        (struct known_regressor){ values, len, start_ms };
+        (struct known_regressor){ .values = values, .len = len, .start_ms = start_ms };
     return true;
+}
+
+_Static_assert(FORECAST_MEASURES_MAX == FEATURES_REGRESSORS, "trees see each of them");
+
+bool forecast_add_measure(struct forecast *f, const double *values, size_t len, int64_t start_ms,
+                          struct error *err) {
+    if (f->known.regressor_count >= FORECAST_MEASURES_MAX) {
+        return error_set(err, ERROR_LIMIT, "expected at most %d", FORECAST_MEASURES_MAX);
+    }
+    return forecast_add_regressor(f, values, len, start_ms, err) &&
+           known_make_measure(&f->known.regressors[f->known.regressor_count - 1], err);
 }
 
 /* Rungs take turns. */

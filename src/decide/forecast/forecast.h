@@ -23,6 +23,7 @@
 #define FORECAST_HORIZON_STEPS_MAX 20000
 #define FORECAST_HISTORY_STEPS_MAX 8000000
 #define FORECAST_REGRESSORS_MAX KNOWN_REGRESSORS_MAX
+#define FORECAST_MEASURES_MAX 5 /* as many columns as trees see */
 
 struct forecast_options {
     int64_t step_ms;
@@ -51,6 +52,10 @@ void forecast_set_calendar(struct forecast *f, const struct calendar *calendar);
  * each value is learned. `values[0]` belongs to `start_ms`; borrowed. Before the first sample. */
 bool forecast_add_regressor(struct forecast *f, const double *values, size_t len, int64_t start_ms,
                             struct error *err);
+/* … any numbers, such as a weather forecast: trees learn what they mean. At most
+ * FORECAST_MEASURES_MAX, before the regressors. */
+bool forecast_add_measure(struct forecast *f, const double *values, size_t len, int64_t start_ms,
+                          struct error *err);
 
 /* The value of the slot that starts at `slot_ms` (NaN: not recorded). Slots come in order: what was
  * skipped becomes NaN, what is not newer than the last is ignored (returns false). */

@@ -1,6 +1,7 @@
 #include "decide/forecast/known.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "decide/forecast/calendar_internal.h"
 
@@ -73,17 +74,51 @@ static void find_events(const struct known *k, int64_t from_ms, int64_t lead_ms,
     }
 }
 
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+bool known_make_measure(struct known_regressor *r, struct error *err) {
+    double *sorted = malloc((r->len + 1) * sizeof *sorted);
+    size_t len = 0;
+    if (sorted == NULL) {
+        return error_set(err, ERROR_LIMIT, "no memory to sort %zu values", r->len);
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        sorted[len] = r->values[i];
+        len += !isnan(r->values[i]);
+    }
+    qsort(sorted, len, sizeof *sorted, ascending);
+    r->measure = true;
+    r->low = len > 0 ? sorted[len / 100] : 0;
+    r->high = len > 0 ? sorted[len - 1 - len / 100] : 0;
+    if (len > 0 && !(r->high > r->low)) { /* seldom anything but one value */
+        r->low = sorted[0];
+        r->high = sorted[len - 1];
+    }
+    free(sorted);
+    return r->high > r->low || error_set(err, ERROR_INVALID, "expected values that differ");
+}
+
 double known_regressor_at(const struct known *k, size_t regressor, int64_t at_ms) {
     const struct known_regressor *r = &k->regressors[regressor];
     int64_t row = (at_ms - r->start_ms) / k->step_ms;
     bool there = at_ms >= r->start_ms && row < (int64_t)r->len && !isnan(r->values[row]);
-    return there ? r->values[row] : 0;
+    if (!r->measure) {
+        return there ? r->values[row] : 0;
+    }
+    double part = there ? (r->values[row] - r->low) / (r->high - r->low) : (double)NAN;
+    return KNOWN_MEASURE_SPAN * (part < 0 ? 0 : part > 1 ? 1 : part);
 }
 
 /* Small whole numbers are flags: each value has its own effect. */
 static void find_flags(const struct known *k, int64_t from_ms, size_t time,
                        struct effects_active *active) {
     for (size_t i = 0; i < k->regressor_count; i++) {
+        if (k->regressors[i].measure) {
+            continue;
+        }
         double found = known_regressor_at(k, i, from_ms);
         for (int value = 1; value <= KNOWN_REGRESSOR_VALUES; value++) {
             if (fabs(found - value) < 1e-9) {
@@ -162,6 +197,9 @@ double known_busy(const struct known *k, int64_t from_ms) {
 }
 
 double known_regressor_nearness(const struct known *k, size_t regressor, int64_t at_ms) {
+    if (k->regressors[regressor].measure) {
+        return NAN;
+    }
     for (int day = 0; day <= KNOWN_NEAR_DAYS; day++) {
         if (known_regressor_at(k, regressor, at_ms - day * k->near_ms) != 0) {
             return day;

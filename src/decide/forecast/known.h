@@ -8,6 +8,7 @@
 #define KNOWN_REGRESSORS_MAX 8
 #define KNOWN_REGRESSOR_VALUES 3 /* effects of the values 1, 2, 3 of a column */
 #define KNOWN_NEAR_DAYS 7        /* how far known_nearness looks to either side */
+#define KNOWN_MEASURE_SPAN 4     /* a measure is told as 0 to this */
 #define MS_PER_DAY INT64_C(86400000)
 #define MS_PER_HOUR INT64_C(3600000)
 
@@ -15,6 +16,8 @@ struct known_regressor {
     const double *values;
     size_t len;
     int64_t start_ms;
+    bool measure;     /* any numbers, such as a weather forecast, instead of flags */
+    double low, high; /* of a measure: nearly all values lie between them */
 };
 
 struct known {
@@ -26,6 +29,9 @@ struct known {
 };
 
 void known_init(struct known *k, int64_t step_ms);
+/* Makes a measure of a column: `low` and `high` are its quantiles of 1 and 99 %. Fails with
+ * ERROR_INVALID when it has no two different values, ERROR_LIMIT without memory. */
+bool known_make_measure(struct known_regressor *r, struct error *err);
 
 struct known_slot {
     struct effects_active active;
@@ -44,7 +50,9 @@ void known_nearness(const struct known *k, int64_t from_ms, double *out, size_t 
  * whether it is a busy day. 0 at steps of a day. */
 double known_busy(const struct known *k, int64_t from_ms);
 
-/* The column's value at a time; 0 where it has none. */
+/* The column's value at a time; 0 where it has none. Of a measure: where it lies between `low` (0)
+ * and `high` (KNOWN_MEASURE_SPAN); NAN where it has none. */
 double known_regressor_at(const struct known *k, size_t regressor, int64_t at_ms);
-/* Days to the nearest day on which the column is not 0 at this time of the day, signed as above. */
+/* Days to the nearest day on which the column is not 0 at this time of the day, signed as above;
+ * NAN for a measure. */
 double known_regressor_nearness(const struct known *k, size_t regressor, int64_t at_ms);

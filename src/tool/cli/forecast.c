@@ -28,6 +28,7 @@ static const char help[] =
     "  --column NAME        what to forecast (default: the first numeric column)\n"
     "  --origin TIME        forecast from here on; later rows count as known ahead only\n"
     "                       (default: after the last recorded value)\n"
+    "  --known NAME[,NAME]  columns of any numbers that are known ahead, too: a weather forecast\n"
     "  --events FILE        iCalendar or CSV start,end,name,kind,multiplier\n"
     "  --holidays CC[,CC]   public holidays by rule, also `shopping` and `paydays`\n"
     "  --quantiles Q,…      default 0.1,0.5,0.9\n"
@@ -77,6 +78,7 @@ static const struct option_field options[] = {
     { "mean", OPTION_FLAG, .offset = offsetof(struct forecast_request, mean) },
     { "column", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.column) },
     { "origin", OPTION_OWN, .take = take_origin },
+    { "known", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.known) },
     { "events", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.events_path) },
     { "holidays", OPTION_TEXT, .offset = offsetof(struct forecast_request, source.holidays) },
     { "quantiles", OPTION_OWN, .take = take_quantiles },
@@ -145,19 +147,32 @@ static struct forecast_options model_options(const struct forecast_request *q,
     return o;
 }
 
+/* False: a column is not what was expected. */
+static bool add_known(struct forecast *f, const struct recorded *r, size_t first,
+                      struct error *err) {
+    struct recorded_known known;
+    bool ok = true;
+    recorded_known_ahead(r, first, &known);
+    for (size_t i = 0; ok && i < known.count; i++) {
+        ok = i < known.measures
+                 ? forecast_add_measure(f, known.columns[i], r->len, r->start_ms, err)
+                 : forecast_add_regressor(f, known.columns[i], r->len, r->start_ms, err);
+        if (!ok && i < known.measures) {
+            error_wrap(err, "--known: '%.*s'", SLICE_ARG(r->measures[i]->name));
+        }
+    }
+    return ok;
+}
+
 static struct forecast *learn(const struct forecast_request *q, const struct recorded *r,
                               size_t first, struct error *err) {
     struct forecast_options o = model_options(q, r, first);
-    const double *known[FORECAST_REGRESSORS_MAX];
     struct forecast *f = forecast_new(&o, err);
-    if (f == NULL) {
+    if (f == NULL || !add_known(f, r, first, err)) {
+        forecast_free(f);
         return NULL;
     }
     forecast_set_calendar(f, &r->calendar);
-    size_t count = recorded_known_ahead(r, first, known);
-    for (size_t i = 0; i < count; i++) {
-        forecast_add_regressor(f, known[i], r->len, r->start_ms, NULL); /* within the limit */
-    }
     for (size_t i = 0; i < first; i++) {
         double value = i < r->len ? r->values[i] : NAN;
         forecast_observe(f, r->start_ms + (int64_t)i * r->step_ms, value);
@@ -197,16 +212,18 @@ static void answer_fini(struct forecast_answer *a) {
 
 static bool evaluate(const struct forecast_request *q, const struct recorded *r, size_t first,
                      struct error *err) {
-    const double *known[FORECAST_REGRESSORS_MAX];
+    struct recorded_known known;
     struct evaluation e;
+    recorded_known_ahead(r, first, &known);
     struct evaluate_input in = {
         .options = model_options(q, r, first),
         .values = r->values,
         .len = first < r->len ? first : r->len,
         .start_ms = r->start_ms,
         .calendar = &r->calendar,
-        .regressors = known,
-        .regressor_count = recorded_known_ahead(r, first, known),
+        .regressors = known.columns,
+        .regressor_count = known.count,
+        .measure_count = known.measures,
         .quantiles = { q->levels, q->level_count },
         .origins = EVALUATE_ORIGINS,
     };

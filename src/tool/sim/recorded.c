@@ -22,6 +22,37 @@ static bool add_holidays(struct recorded *r, const struct recorded_options *o,
     return true;
 }
 
+static bool add_measure(struct recorded *r, struct slice name, struct error *err) {
+    const struct series_column *column;
+    if (name.len == 0) {
+        return error_set(err, ERROR_INVALID, "expected names of columns");
+    }
+    if (!series_column(&r->series, name, &column, err)) {
+        return false;
+    }
+    if (column == r->column) {
+        return error_set(err, ERROR_INVALID, "'%.*s' is what is forecast", SLICE_ARG(name));
+    }
+    if (r->measure_count == FORECAST_MEASURES_MAX) {
+        return error_set(err, ERROR_INVALID, "expected at most %d columns", FORECAST_MEASURES_MAX);
+    }
+    r->measures[r->measure_count++] = column;
+    return true;
+}
+
+static bool add_measures(struct recorded *r, const char *names, struct error *err) {
+    struct slice rest = slice_from(names), name;
+    if (r->step_ms != r->series.step_ms) {
+        return error_set(err, ERROR_INVALID, "--known: expected the step of the file");
+    }
+    while (slice_cut(&rest, ',', &name)) {
+        if (!add_measure(r, slice_trim(name), err)) {
+            return error_wrap(err, "--known");
+        }
+    }
+    return true;
+}
+
 static bool load(struct recorded *r, const struct recorded_options *o, struct error *err) {
     if (!series_read(&r->series, o->path, err) ||
         !series_column(&r->series, slice_from(o->column), &r->column, err)) {
@@ -31,6 +62,9 @@ static bool load(struct recorded *r, const struct recorded_options *o, struct er
     r->step_ms = o->step_ms > 0 ? o->step_ms : r->series.step_ms;
     if (!series_resample(&r->series, r->column, r->step_ms, o->how, &r->arena, &r->values, &r->len,
                          err)) {
+        return false;
+    }
+    if (o->known != NULL && !add_measures(r, o->known, err)) {
         return false;
     }
     struct calendar_window window = { r->start_ms,
@@ -70,17 +104,26 @@ static bool is_schedule(const struct recorded *r, const double *values, size_t o
     return goes_on;
 }
 
-size_t recorded_known_ahead(const struct recorded *r, size_t origin,
-                            const double *out[FORECAST_REGRESSORS_MAX]) {
-    size_t count = 0;
-    if (r->step_ms != r->series.step_ms) {
-        return 0;
-    }
-    for (size_t i = 0; i < r->series.column_count && count < FORECAST_REGRESSORS_MAX; i++) {
-        const struct series_column *c = &r->series.columns[i];
-        if (c != r->column && c->values != NULL && is_schedule(r, c->values, origin)) {
-            out[count++] = c->values;
+static bool is_measure(const struct recorded *r, const struct series_column *column) {
+    for (size_t i = 0; i < r->measure_count; i++) {
+        if (r->measures[i] == column) {
+            return true;
         }
     }
-    return count;
+    return false;
+}
+
+void recorded_known_ahead(const struct recorded *r, size_t origin, struct recorded_known *out) {
+    *out = (struct recorded_known){ .measures = r->measure_count };
+    for (size_t i = 0; i < r->measure_count; i++) {
+        out->columns[out->count++] = r->measures[i]->values;
+    }
+    size_t columns = r->step_ms == r->series.step_ms ? r->series.column_count : 0;
+    for (size_t i = 0; i < columns && out->count < FORECAST_REGRESSORS_MAX; i++) {
+        const struct series_column *c = &r->series.columns[i];
+        if (c != r->column && !is_measure(r, c) && c->values != NULL &&
+            is_schedule(r, c->values, origin)) {
+            out->columns[out->count++] = c->values;
+        }
+    }
 }

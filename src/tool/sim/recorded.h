@@ -15,12 +15,21 @@ struct recorded_options {
     const char *holidays;    /* countries, parted by commas; NULL: `countries` */
     const struct slice *countries;
     size_t country_count;
-    int64_t ahead_ms; /* recurring events are expanded this far past the end */
+    const char *known; /* names of measures, parted by commas; NULL: none */
+    int64_t ahead_ms;  /* recurring events are expanded this far past the end */
+};
+
+/* Columns that are known ahead, each as long as the demand. */
+struct recorded_known {
+    const double *columns[FORECAST_REGRESSORS_MAX];
+    size_t count, measures; /* in all; of them the first, see forecast_add_measure */
 };
 
 struct recorded {
     struct series series;
     const struct series_column *column;
+    const struct series_column *measures[FORECAST_MEASURES_MAX];
+    size_t measure_count;
     struct calendar calendar;
     struct arena arena;
     double *values; /* NaN where not recorded */
@@ -32,7 +41,6 @@ struct recorded {
 bool recorded_init(struct recorded *r, const struct recorded_options *options, struct error *err);
 void recorded_fini(struct recorded *r);
 
-/* Columns besides the demand that go on past row `origin` and are whole numbers: schedules known
- * ahead. Up to FORECAST_REGRESSORS_MAX, each r->len long; only at the step of the file. */
-size_t recorded_known_ahead(const struct recorded *r, size_t origin,
-                            const double *out[FORECAST_REGRESSORS_MAX]);
+/* The measures that were named, and of the columns besides the demand those that are small whole
+ * numbers and go on past row `origin`: schedules. Only at the step of the file. */
+void recorded_known_ahead(const struct recorded *r, size_t origin, struct recorded_known *out);

@@ -48,7 +48,8 @@ static void a_column_is_near_by_days(void **state) {
         flags[10 * 24 + i] = 1;
     }
     known_init(&k, HOUR);
-    k.regressors[k.regressor_count++] = (struct known_regressor){ flags, 20 * 24, START };
+    k.regressors[k.regressor_count++] =
+        (struct known_regressor){ .values = flags, .len = 20 * 24, .start_ms = START };
     assert_true(known_regressor_at(&k, 0, START + 10 * DAY + 3 * HOUR) == 1);
     assert_true(known_regressor_at(&k, 0, START - HOUR) == 0);
     assert_true(known_regressor_at(&k, 0, START + 50 * DAY) == 0);
@@ -56,6 +57,36 @@ static void a_column_is_near_by_days(void **state) {
     assert_true(known_regressor_nearness(&k, 0, START + 8 * DAY + 5 * HOUR) == -2);
     assert_true(known_regressor_nearness(&k, 0, START + 13 * DAY) == 3);
     assert_true(isnan(known_regressor_nearness(&k, 0, START + 2 * DAY)));
+}
+
+static void a_measure_is_told_by_where_it_lies(void **state) {
+    (void)state;
+    double celsius[201], constant[5] = { 2, 2, 2, 2, 2 };
+    struct known k;
+    struct known_slot slot;
+    struct effects effects = { 0 };
+    for (int i = 0; i < 200; i++) {
+        celsius[i] = (double)(i % 100) / 2 - 10; /* −10 to 39.5 */
+    }
+    celsius[200] = NAN;
+    known_init(&k, HOUR);
+    struct known_regressor r = { .values = celsius, .len = 201, .start_ms = START };
+    assert_true(known_make_measure(&r, NULL));
+    k.regressors[k.regressor_count++] = r;
+    double middle = known_regressor_at(&k, 0, START + 50 * HOUR);
+    assert_true(fabs(middle - KNOWN_MEASURE_SPAN / 2.0) < 0.1);
+    assert_true(known_regressor_at(&k, 0, START) == 0);
+    assert_true(known_regressor_at(&k, 0, START + 99 * HOUR) == KNOWN_MEASURE_SPAN);
+    assert_true(known_regressor_at(&k, 0, START + 60 * HOUR) > middle);
+    assert_true(isnan(known_regressor_at(&k, 0, START + 200 * HOUR)));
+    assert_true(isnan(known_regressor_at(&k, 0, START - HOUR)));
+    assert_true(isnan(known_regressor_nearness(&k, 0, START)));
+    known_look(&k, &effects, START + 22 * HOUR, 0, &slot); /* 1 degree is no flag */
+    assert_int_equal(slot.active.len, 0);
+    r = (struct known_regressor){ .values = constant, .len = 5, .start_ms = START };
+    assert_false(known_make_measure(&r, NULL));
+    constant[3] = 9; /* seldom, but it is all there is */
+    assert_true(known_make_measure(&r, NULL) && r.low == 2 && r.high == 9);
 }
 
 static struct calendar match_at(int64_t start_ms, int64_t long_ms) {
@@ -154,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nearness_is_signed_and_zero_while_it_lasts),
         cmocka_unit_test(a_column_is_near_by_days),
+        cmocka_unit_test(a_measure_is_told_by_where_it_lies),
         cmocka_unit_test(a_short_event_has_phases),
         cmocka_unit_test(a_long_event_follows_the_time_of_day),
         cmocka_unit_test(the_shape_of_a_short_event_is_learned),

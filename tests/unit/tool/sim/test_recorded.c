@@ -12,7 +12,7 @@
 static void schedules_are_told_from_history(void **state) {
     (void)state;
     struct recorded r;
-    const double *known[FORECAST_REGRESSORS_MAX];
+    struct recorded_known known;
     struct error err = { 0 };
     struct recorded_options o = { .path = "tests/data/bike_share_8weeks.csv",
                                   .column = "rentals",
@@ -21,8 +21,10 @@ static void schedules_are_told_from_history(void **state) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(r.step_ms, 3600000);
-    assert_int_equal(recorded_known_ahead(&r, 1000, known), 2);  /* holiday and working day */
-    assert_int_equal(recorded_known_ahead(&r, r.len, known), 0); /* nothing goes on */
+    recorded_known_ahead(&r, 1000, &known);
+    assert_int_equal(known.count, 2); /* holiday and working day */
+    recorded_known_ahead(&r, r.len, &known);
+    assert_int_equal(known.count, 0); /* nothing goes on */
     assert_true(r.calendar.len >= 3);
     recorded_fini(&r);
 }
