@@ -8,8 +8,12 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void sort_ascending(double *values, size_t len) {
+    qsort(values, len, sizeof *values, ascending);
+}
+
 double median(double *values, size_t len) {
     assert(len > 0);
-    qsort(values, len, sizeof *values, ascending);
+    sort_ascending(values, len);
     return len % 2 == 1 ? values[len / 2] : (values[len / 2 - 1] + values[len / 2]) / 2;
 }

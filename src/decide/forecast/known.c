@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/median.h"
 #include "decide/forecast/calendar_internal.h"
 
 #define NEAR_EVENTS_MAX 64 /* looked at around one slot */
@@ -74,11 +75,6 @@ static void find_events(const struct known *k, int64_t from_ms, int64_t lead_ms,
     }
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 bool known_make_measure(struct known_regressor *r, struct error *err) {
     double *sorted = malloc((r->len + 1) * sizeof *sorted);
     size_t len = 0;
@@ -89,7 +85,7 @@ bool known_make_measure(struct known_regressor *r, struct error *err) {
         sorted[len] = r->values[i];
         len += !isnan(r->values[i]);
     }
-    qsort(sorted, len, sizeof *sorted, ascending);
+    sort_ascending(sorted, len);
     r->measure = true;
     r->low = len > 0 ? sorted[len / 100] : 0;
     r->high = len > 0 ? sorted[len - 1 - len / 100] : 0;
