@@ -14,8 +14,11 @@ bool origins_init(struct origins *o, uint32_t steps, uint32_t season_steps) {
         o->coarse_count = steps / stride + 2;
     }
     o->fine = calloc((size_t)o->fine_count + o->coarse_count, sizeof *o->fine);
+    if (o->fine == NULL) {
+        return false;
+    }
     o->coarse = o->fine + o->fine_count;
-    return o->fine != NULL;
+    return true;
 }
 
 void origins_fini(struct origins *o) {

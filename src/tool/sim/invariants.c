@@ -97,7 +97,8 @@ static bool reason_fits(const struct invariants *v, const struct invariants_mome
         return d->instances == v->policy->instances_min && wanted <= d->instances;
     case AUTOSCALE_AT_MAX:
     case AUTOSCALE_AT_BUDGET:
-        return d->instances == v->policy->instances_max && wanted > d->instances;
+        return d->instances == v->policy->instances_max && wanted > d->instances &&
+               v->policy->budgeted == (d->reason == AUTOSCALE_AT_BUDGET);
     case AUTOSCALE_REASONS:
         break;
     }

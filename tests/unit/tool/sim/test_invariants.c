@@ -91,6 +91,24 @@ static void each_can_be_broken(void **state) {
     }
 }
 
+static bool holds_at_most(bool budgeted, enum autoscale_reason reason) {
+    struct autoscale_policy p = policy();
+    struct invariants v;
+    p.budgeted = budgeted;
+    invariants_init(&v, &p);
+    struct invariants_moment m = moment(0, 20, p.instances_max, reason);
+    m.decision.wanted_reactive = 25;
+    return invariants_check(&v, &m);
+}
+
+static void a_budget_is_named_where_it_binds(void **state) {
+    (void)state;
+    assert_true(holds_at_most(false, AUTOSCALE_AT_MAX));
+    assert_true(holds_at_most(true, AUTOSCALE_AT_BUDGET));
+    assert_false(holds_at_most(true, AUTOSCALE_AT_MAX));
+    assert_false(holds_at_most(false, AUTOSCALE_AT_BUDGET));
+}
+
 static void the_last_decisions_are_kept_with_their_sentences(void **state) {
     (void)state;
     struct autoscale_policy p = policy();
@@ -110,6 +128,7 @@ static void the_last_decisions_are_kept_with_their_sentences(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_can_be_broken),
+        cmocka_unit_test(a_budget_is_named_where_it_binds),
         cmocka_unit_test(the_last_decisions_are_kept_with_their_sentences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
