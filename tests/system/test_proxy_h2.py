@@ -341,7 +341,8 @@ def test_urgent_answers_go_first():
     with serving(script) as proxy, Client(proxy.port, automatic=False) as client:
         late = client.open("/late", fields=[("priority", "u=7")])
         soon = client.open("/soon", fields=[("priority", "u=0")])
-        client.quiet(1.0)  # both fill their queues; the connection's window of 65,535 is used up
+        client.until(lambda: soon.headers and late.headers and len(late.body) + len(soon.body) == 65_535)
+        client.quiet(1.0)  # the connection's window is used up; both fill their queues
         begun = len(late.body), len(soon.body)
         client.state.increment_flow_control_window(400_000, soon.id)
         client.state.increment_flow_control_window(400_000, late.id)
