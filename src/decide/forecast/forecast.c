@@ -267,11 +267,6 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
     }
     double scale = spread_scale_at(&f->scale, s->slot, said);
     size_t group = spread_group(&f->scale, said);
-    if (rung == f->effect_rung) {
-        double q90 = said + spread_quantile(&r->spread, group, 0.9) * scale;
-        f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
-                        fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
-    }
     spread_observe(&r->spread, &(struct spread_sample){
                                    .forecast = said,
                                    .value = s->value,

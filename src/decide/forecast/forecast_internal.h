@@ -56,8 +56,7 @@ struct forecast {
     struct cleaning cleaning;
     struct combination *before_burst; /* of all rungs; NULL: there is none */
     bool fractions;                   /* some value was no whole number: not counts */
-    size_t observed, scored;
-    double covered90;
+    size_t observed;
 };
 
 /* What a slot's forecast is corrected from: `in->base` is the members' mean, with the calendar's

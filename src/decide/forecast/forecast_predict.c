@@ -242,12 +242,3 @@ size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out
     }
     return len - first;
 }
-
-struct forecast_health forecast_health(const struct forecast *f) {
-    const struct combination *c = &f->rungs[f->effect_rung].combination;
-    return (struct forecast_health){
-        .loss_ratio = combination_loss_ratio(c, &f->members),
-        .coverage90_ratio = f->scored > 0 ? f->covered90 : (double)NAN,
-        .scored = f->scored,
-    };
-}

@@ -156,12 +156,6 @@ void spread_quantiles(const struct spread *s, size_t group, const double *levels
     }
 }
 
-double spread_quantile(const struct spread *s, size_t group, double q) {
-    double out;
-    spread_quantiles(s, group, &q, 1, &out);
-    return out;
-}
-
 /* `now`: the quantiles at the watched levels. */
 static void adapt(struct spread *s, const struct spread_sample *sample, const double *now) {
     for (size_t i = 0; i < SPREAD_LEVELS; i++) {
