@@ -65,7 +65,9 @@ bool calendar_parse(struct calendar *c, struct slice text, const char *name,
 bool calendar_read(struct calendar *c, const char *path, struct calendar_window window,
                    struct error *err);
 
-/* Adds one event (name and kind are copied); the table of kinds grows with it. */
+/* Adds one event (its texts are copied); the table of kinds grows with it. Fails with ERROR_INVALID
+ * when it does not end after its start, ERROR_LIMIT beyond CALENDAR_EVENTS_MAX or without memory.
+ */
 bool calendar_add(struct calendar *c, const struct calendar_event *event, struct error *err);
 
 /* Sorts after calendar_add; calendar_parse and calendar_add_holidays do it themselves. */
@@ -77,7 +79,7 @@ void calendar_sort(struct calendar *c);
  * cancel. Sorted afterwards. */
 void calendar_settle(struct calendar *c);
 
-/* Adds all events of `from`, or (`ordinary`) those that are no campaigns. */
+/* Adds all events of `from`, or (`ordinary`) those that are no campaigns. Fails as calendar_add. */
 bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinary,
                    struct error *err);
 
