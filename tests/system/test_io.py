@@ -92,7 +92,7 @@ def test_the_configuration_says_which(tidegate, io, io_uring, monkeypatch):
     monkeypatch.delenv("TIDEGATE_IO", raising=False)
     with Service() as service:
         one = tidegate(CONFIG.replace("BACKEND", str(service.port)).replace("IO", io), wait="up")
-        found = wait_until(lambda: re.search(r"worker_ready .*io=(\S+)", one.log()), 10, "a worker")
+        found = wait_until(lambda: re.search(r"worker_ready .*io=(\S+)", one.log()), 20, "a worker")
         assert found[1] == io
         with Raw(one.port) as client:
             assert client.get("/").status == 200

@@ -28,7 +28,7 @@ before(async () => {
     setTimeout(() => answer.end("found"), 2);
   })));
   const campaign = (minutes) => new Date(Date.now() + minutes * 60000).toISOString().replace(/\.\d+/, "");
-  stage.write("campaigns.csv", ["start,end,name,kind,multiplier", `${campaign(1)},${campaign(2)},Spring sale,campaign,3`]);
+  stage.write("campaigns.csv", ["start,end,name,kind,multiplier", `${campaign(30)},${campaign(60)},Spring sale,campaign,3`]);
   stage.write("shop.yaml", [...await stage.head(), "services:",
     "  storefront:", "    fleet: static", `    endpoints: ["127.0.0.1:${ports.backend}"]`,
     "    objective: { latency: 250ms, share: 99% }",

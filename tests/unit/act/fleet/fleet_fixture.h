@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PATIENCE_MS 10000 /* of a test; python may start slowly beside seven other jobs */
+#define PATIENCE_MS 30000 /* of a test; python may start slowly beside seven other jobs */
 
 /* Argument 1: a file with its mode; 2: what it does on TERM. Answers every connection by the mode
  * of that moment. */
