@@ -14,7 +14,7 @@ import pytest
 
 from lib import schema
 from lib.shops import app_shop
-from lib.tidegate import run_cli, wait_until
+from lib.tidegate import BINARY, run_cli, wait_until
 
 CONFIG = app_shop("instances: { min: 2, max: 4, spares: 1 }", "health: { path: /healthz, interval: 1s }",
                   "objective: { latency: 250ms, share: 99% }")
@@ -254,3 +254,19 @@ def test_a_foreign_store_is_refused_at_start(tidegate, tmp_path, content):
         pytest.fail(f"it went on:\n{one.log()}")
     assert "tidegate.db" in one.log()
     assert database.read_bytes() == before
+
+
+def test_a_command_that_was_stopped_goes_on(one):
+    """Ctrl-Z and fg while it waits for its answer."""
+    controller = one.status()["controller"]
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        asking = subprocess.Popen([BINARY, "status"], cwd=one.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        time.sleep(1)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            asking.send_signal(number)
+            time.sleep(0.2)
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    said, _ = asking.communicate(timeout=30)
+    assert asking.returncode == 0, said
