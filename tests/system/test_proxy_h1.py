@@ -102,7 +102,7 @@ def test_chunks_are_passed_on_as_they_come():
     def script(one):
         one.read_request()
         one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        gate.wait(5)
+        gate.wait(20)
         one.send("0\r\n\r\n")
 
     with Service(script) as service, Proxy(service.port) as proxy, proxy.connect() as client:

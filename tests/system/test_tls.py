@@ -370,7 +370,7 @@ def test_a_replaced_certificate_is_taken_up_under_load(shop, authority, tmp_path
             thread.join()
         assert kept.get("/").status == 200, "an open connection is not closed by it"
     assert failures == [] and answers[0] > 50
-    assert [d["action"] for d in one.decisions() if d["kind"] == "tls"].count("replace") == 3
+    wait_until(lambda: [d["action"] for d in one.decisions() if d["kind"] == "tls"].count("replace") == 3, 20, "all are told")
 
 
 def test_a_broken_pair_keeps_the_old_one_and_says_so(shop, authority, tmp_path):
