@@ -341,7 +341,7 @@ def test_urgent_answers_go_first():
     with serving(script) as proxy, Client(proxy.port, automatic=False) as client:
         late = client.open("/late", fields=[("priority", "u=7")])
         soon = client.open("/soon", fields=[("priority", "u=0")])
-        client.until(lambda: soon.headers and late.headers and len(late.body) + len(soon.body) == 65_535)
+        client.until(lambda: soon.fields and late.fields and len(late.body) + len(soon.body) == 65_535)
         client.quiet(1.0)  # the connection's window is used up; both fill their queues
         begun = len(late.body), len(soon.body)
         client.state.increment_flow_control_window(400_000, soon.id)
