@@ -103,7 +103,9 @@ def test_traces_say_how_often_and_a_campaign_scales_what_is_called(tidegate):
         assert call["learned_low"] <= call["ratio"] <= call["learned_high"]
         assert 1.9 <= call["ratio"] <= 2.1
         assert "other" not in calls_of(one, "front"), "a visitor with the trace of another request is no caller"
-        assert not calls_of(one, "back") and not calls_of(one, "other")
+        assert not calls_of(one, "back")
+        # Both were under way in the same trace: a few calls may go to the wrong one (decision 0053).
+        assert all(call["ratio"] < 0.2 and not call["planned"] for call in calls_of(one, "other").values())
         assert [d["service"] for d in one.decisions() if d["action"] == "learn_calls"] == ["back"]
         usual = wanted(one, "back")
         wait_until(lambda: next(s for s in one.status()["services"] if s["name"] == "front")["forecast_rps"],
