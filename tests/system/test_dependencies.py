@@ -210,7 +210,7 @@ def test_what_was_learned_outlives_restarts_and_what_is_broken_is_refused(tidega
     # One that is broken costs what was learned of that caller, and nothing else.
     before = len(one.decisions())
     with restart(one) as store:
-        store.execute("INSERT OR REPLACE INTO calls SELECT 'other', time_ms, evidence FROM calls")
+        store.execute("INSERT OR REPLACE INTO calls SELECT 'other', time_ms, evidence FROM calls WHERE service = 'front'")
         store.execute("UPDATE calls SET evidence = x'00112233' WHERE service = 'front'")
     wait_until(lambda: known(one, "other"), 30, "the row that is whole")
     assert not calls_of(one, "front")
