@@ -98,6 +98,7 @@ struct exchange {
     bool admitted;       /* counted in the service's in-flight number */
     bool response_begun; /* the final head went to the client */
     bool logged;         /* `texts` are the access log's */
+    bool stale;          /* one sending met a kept connection that its service had just closed */
     bool rescued;        /* taken off an ejected endpoint once already */
     bool racing;         /* `first` and `second` are both under way */
     bool timed;          /* a read: its time to first byte counts, and a hedge may come */
