@@ -213,19 +213,6 @@ def test_it_is_said_once_a_second_at_most(capfd):
 
 # ---- nobody holds the others out ----
 
-def in_tls(proxy, number):
-    return open_from(proxy, number)
-
-
-ALIKE = {
-    "silent": lambda proxy, i: open_from(proxy, i),
-    "heads": lambda proxy, i: open_from(proxy, i, "GET / HTTP/1.1\r\nHost: "),
-    "bodies": lambda proxy, i: open_from(proxy, i, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "a"),
-    "streams": lambda proxy, i: slow_stream(proxy, i),
-    "frames": lambda proxy, i: open_from(proxy, i, PREFACE, b"\0\0\x40\x01\x04\0\0\0\x01"),
-    "lingering": lambda proxy, i: open_from(proxy, i, GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")),
-    "handshakes": lambda proxy, i: open_from(proxy, i, b"\x16\x03\x01"),
-}
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
 
 
@@ -235,15 +222,28 @@ def slow_stream(proxy, _):
     return client
 
 
+ALIKE = {
+    "silent": lambda proxy, i: open_from(proxy, i),
+    "heads": lambda proxy, i: open_from(proxy, i, "GET / HTTP/1.1\r\nHost: "),
+    "bodies": lambda proxy, i: open_from(proxy, i, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "a"),
+    "streams": slow_stream,
+    "frames": lambda proxy, i: open_from(proxy, i, PREFACE, b"\0\0\x40\x01\x04\0\0\0\x01"),
+    "lingering": lambda proxy, i: open_from(proxy, i, GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")),
+    "handshakes": lambda proxy, i: open_from(proxy, i, b"\x16\x03\x01"),
+}
+
+
 @pytest.mark.parametrize("kind", ALIKE)
 def test_who_keeps_it_waiting_holds_nobody_out(kind):
     """As many as it may have, of an address each; and as many again."""
     tls = {"tls": shared().pair} if kind == "handshakes" else {}
     with full_shop(**tls) as proxy:
-        for i in range(MOST):
-            ALIKE[kind](proxy, i)
+        slow = [ALIKE[kind](proxy, i) for i in range(MOST)]
         proxy.wait(lambda v: v["accepted"] >= MOST)
-        time.sleep(STALLED_S)
+        for _ in range(5):
+            time.sleep(STALLED_S / 5)
+            for one in slow if kind == "lingering" else ():
+                one.send("x")
         for _ in range(MOST // 2):
             with proxy.connect() as visitor:
                 assert served(visitor)
