@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(REAL, reason="sets limits and looks at the worke
 
 MOST = 16          # connections; one more may come in to be told
 SETTLED_S = 0.6    # after half a second of nothing a connection gives way
-STALLED_S = 2.2    # and after two of no progress
+STALLED_S = 1.2    # and after one of no progress
 GET = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 WEBSOCKET = ("GET /tunnel HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
@@ -112,6 +112,18 @@ def test_of_the_heaviest_client_first(proxy):
     assert [one.ended(0.2) for one in many[:3]] == [True] * 3
     assert all(served(one) for one in few)
     assert numbers(proxy) == [3, 0, 0, 0]
+
+
+def test_of_a_much_heavier_client_also_what_was_just_opened(proxy):
+    """Else who opens anew at once what was closed would always be too young to give way."""
+    for _ in range(MOST):
+        open_from(proxy, 50)
+    proxy.wait(lambda v: v["open"] == MOST)
+    begun = time.monotonic()
+    assert served(open_from(proxy, 100))
+    assert numbers(proxy) == [1, 0, 0, 0] and time.monotonic() - begun < 5
+    open_from(proxy, 50)
+    proxy.wait(lambda v: v["held"] == 1 or v["gave_way"] == 2)
 
 
 def test_a_heavier_client_takes_no_lighter_ones_place(proxy):

@@ -56,35 +56,42 @@ void crowd_reset(struct worker *w) {
 
 /* ---- who gives way ---- */
 
+/* What one look is for. */
+struct look {
+    struct worker *worker;
+    uint64_t idle_us, stalled_us;
+    uint32_t left; /* connections that may still be looked at */
+};
+
 /* Those that were looked at go to the end: the next look begins with those that were not. */
-static bool one_of(struct client *client, uint32_t *looks) {
-    for (uint32_t i = client->connections; i > 0 && *looks > 0; i--) {
+static bool one_of(struct look *look, struct client *client) {
+    for (uint32_t i = client->connections; i > 0 && look->left > 0; i--) {
         struct list *link = list_first(&client->sessions);
         if (link == NULL) {
             return false; /* all are on the way to be one */
         }
-        (*looks)--;
+        look->left--;
         list_remove(link);
         list_append(&client->sessions, link);
-        if (session_give_way(link, CROWD_IDLE_US, CROWD_STALLED_US)) {
+        if (session_give_way(link, look->idle_us, look->stalled_us)) {
             return true;
         }
     }
     return false;
 }
 
-/* Those of whom none could go to the end, too. */
-static bool one_of_rank(struct worker *w, unsigned rank, uint32_t *looks) {
-    struct list *clients = &w->clients.ranks[rank];
-    uint64_t now_us = loop_now_us(w->loop);
+/* Of equals. Clients of whose connections none could go to the end, too. */
+static bool one_of_rank(struct look *look, unsigned rank) {
+    struct list *clients = &look->worker->clients.ranks[rank];
+    uint64_t now_us = loop_now_us(look->worker->loop);
     struct list *link;
-    while (*looks > 0 && (link = list_first(clients)) != NULL) {
+    while (look->left > 0 && (link = list_first(clients)) != NULL) {
         struct client *client = LIST_ITEM(link, struct client, rank);
         if (client->crowd_busy_until_us > now_us) {
             return false; /* and so are all behind it */
         }
-        (*looks)--;
-        if (one_of(client, looks)) {
+        look->left--;
+        if (one_of(look, client)) {
             return true;
         }
         client->crowd_busy_until_us = now_us + CROWD_BUSY_US;
@@ -94,33 +101,56 @@ static bool one_of_rank(struct worker *w, unsigned rank, uint32_t *looks) {
     return false;
 }
 
-static bool somebody(struct worker *w, const struct client *for_whom) {
-    uint32_t looks = CROWD_LOOKS_LEAST + w->limits.connections / 16;
-    bool limited = client_is_limited(&w->clients, for_whom);
-    unsigned least = limited ? clients_rank(for_whom) : 0;
-    if (entrance_give_way(w, CROWD_STALLED_US)) {
-        return true;
+/* Of clients with several times as many connections: then it matters little how long one is idle.
+ * Else who opens anew at once what was closed would always be too young to give way. */
+static bool one_of_heavier(struct worker *w, unsigned least) {
+    struct look look = { w, 0, CROWD_STALLED_US / 4, CROWD_LOOKS_LEAST };
+    for (unsigned rank = CLIENTS_RANKS; rank-- > least;) {
+        LIST_EACH(&w->clients.ranks[rank], link, saved) {
+            if (look.left == 0) {
+                return false;
+            }
+            look.left--;
+            if (one_of(&look, LIST_ITEM(link, struct client, rank))) {
+                return true;
+            }
+        }
     }
-    for (unsigned rank = CLIENTS_RANKS; rank-- > least && looks > 0;) {
-        if (one_of_rank(w, rank, &looks)) {
+    return false;
+}
+
+static bool one_of_equals(struct worker *w, unsigned least) {
+    uint32_t looks = CROWD_LOOKS_LEAST + w->limits.connections / 16;
+    struct look look = { w, CROWD_IDLE_US, CROWD_STALLED_US, looks };
+    for (unsigned rank = CLIENTS_RANKS; rank-- > least && look.left > 0;) {
+        if (one_of_rank(&look, rank)) {
             return true;
         }
     }
     /* Proxies that we trust, and others of no limit: for how many they speak nobody knows. */
-    return one_of(&w->clients.unlimited, &looks);
+    return one_of(&look, &w->clients.unlimited) || entrance_give_way(w, CROWD_IDLE_US);
 }
 
-bool crowd_make_room(struct worker *w, const struct client *for_whom) {
+static bool somebody(struct worker *w, const struct client *for_whom) {
     uint64_t now_us = loop_now_us(w->loop);
+    unsigned rank = client_is_limited(&w->clients, for_whom) ? clients_rank(for_whom) : 0;
+    if (entrance_give_way(w, CROWD_STALLED_US) || one_of_heavier(w, rank + CROWD_HEAVIER_RANKS)) {
+        return true;
+    }
     if (now_us < w->crowd.busy_until_us) {
         return false;
     }
-    if (!somebody(w, for_whom)) {
-        w->crowd.busy_until_us = now_us + CROWD_LOOK_AGAIN_US;
-        return false;
+    bool found = one_of_equals(w, rank);
+    w->crowd.busy_until_us = found ? 0 : now_us + CROWD_LOOK_AGAIN_US;
+    return found;
+}
+
+bool crowd_make_room(struct worker *w, const struct client *for_whom) {
+    bool found = somebody(w, for_whom);
+    if (found) {
+        vitals_add(&w->own->connections_gave_way, 1);
+        w->crowd.gave_way++;
+        say(w);
     }
-    vitals_add(&w->own->connections_gave_way, 1);
-    w->crowd.gave_way++;
-    say(w);
-    return true;
+    return found;
 }

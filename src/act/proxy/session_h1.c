@@ -352,27 +352,31 @@ static bool is_idle_for(const struct session *s, uint64_t idle_us) {
 
 /* An answer that is written and not read stalls later than others: half of it may be with the
  * kernel, and we see nothing of that. */
-static bool is_stalled_for(const struct session *s, uint64_t stalled_us) {
-    bool unread = socket_pending(&s->socket) > 0;
+static bool is_stalled_for(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
     uint64_t for_us = session_now_us(s) - s->since_us;
+    if (s->h2 != NULL) {
+        return session_h2_is_stalled(s, idle_us, stalled_us);
+    }
     switch ((enum session_state)s->state) {
     case SESSION_HEAD:
-        return unread ? for_us / EXCHANGE_UNREAD_TIMES >= stalled_us
-                      : s->head_begun && for_us >= stalled_us;
+        return socket_pending(&s->socket) > 0 ? for_us / EXCHANGE_UNREAD_TIMES >= stalled_us
+                                              : s->head_begun && for_us >= idle_us;
     case SESSION_LINGER:
-        return !unread && session_now_us(s) - s->linger_since_us >= stalled_us;
+        return socket_pending(&s->socket) == 0 &&
+               session_now_us(s) - s->linger_since_us >= stalled_us;
     default:
         return s->stream.exchange != NULL && exchange_is_stalled(s->stream.exchange, stalled_us);
     }
 }
 
+static bool is_at_rest_for(const struct session *s, uint64_t idle_us) {
+    return s->h2 != NULL ? session_h2_is_idle(s, idle_us)
+                         : is_idle_for(s, idle_us) && socket_pending(&s->socket) == 0;
+}
+
 static bool gives_way(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
-    if (s->h2 != NULL) {
-        return session_h2_is_idle(s, idle_us) ||
-               (stalled_us != UINT64_MAX && session_h2_is_stalled(s, stalled_us));
-    }
-    return (is_idle_for(s, idle_us) && socket_pending(&s->socket) == 0) ||
-           (stalled_us != UINT64_MAX && is_stalled_for(s, stalled_us));
+    return is_at_rest_for(s, idle_us) ||
+           (stalled_us != UINT64_MAX && is_stalled_for(s, idle_us, stalled_us));
 }
 
 bool session_give_way(struct list *link, uint64_t idle_us, uint64_t stalled_us) {

@@ -371,10 +371,10 @@ bool session_h2_is_idle(const struct session *s, uint64_t idle_us) {
            session_now_us(s) - c->idle_since_us >= idle_us;
 }
 
-bool session_h2_is_stalled(const struct session *s, uint64_t stalled_us) {
+bool session_h2_is_stalled(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
     const struct session_h2 *c = s->h2;
     if (h2_in_head(c->h2)) {
-        return session_now_us(s) - c->head_since_us >= stalled_us;
+        return session_now_us(s) - c->head_since_us >= idle_us;
     }
     LIST_EACH(h2_streams(c->h2), link, saved) {
         const struct session_stream *st = LIST_ITEM(link, struct session_stream, h2.link);
