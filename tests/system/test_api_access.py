@@ -159,7 +159,7 @@ def test_only_the_hash_is_kept_and_a_new_controller_knows_it(one):
     def rows():
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
             return connection.execute("select id, role, length(hash) from tokens").fetchall()
-    wait_until(lambda: rows() == [(id_of(secret), "viewer", 32)], 10, "the store has what is left")
+    wait_until(lambda: rows() == [(id_of(secret), "viewer", 32)], 20, "the store has what is left")
     for path in (one.folder / "var").iterdir():
         if path.is_file():
             assert secret.split("_")[2].encode() not in path.read_bytes(), path
@@ -175,7 +175,7 @@ def test_only_the_hash_is_kept_and_a_new_controller_knows_it(one):
 
 def test_a_token_ends(one):
     secret = token(one, "operator", "--expires", "1s")
-    wait_until(lambda: ask(one, "/api/v1/session", token=secret).status == 401, 10, "it has expired")
+    wait_until(lambda: ask(one, "/api/v1/session", token=secret).status == 401, 20, "it has expired")
     assert one.api("/api/v1/tokens")["tokens"][0]["expired"] is True
 
 
@@ -189,7 +189,7 @@ def hearing(one, secret):
 
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 def test_who_hears_events_by_a_token_hears_no_more_without_it(closed, how):
-    secret = token(closed, "viewer", *(["--expires", "2s"] if how == "expired" else []))
+    secret = token(closed, "viewer", *(["--expires", "5s"] if how == "expired" else []))
     s, stream = hearing(closed, secret)
     with s:
         if how == "revoked":
@@ -279,7 +279,7 @@ def test_each_change_is_written_down_with_who_did_it(one):
 
     def told():
         return [(d["action"], d["subject"], d["reason"]) for d in reversed(one.decisions()) if d["kind"] == "admin"]
-    wait_until(lambda: len(told()) == 4, 10, "four changes are told")
+    wait_until(lambda: len(told()) == 4, 20, "four changes are told")
     by_user = f"user {os.geteuid()} over the socket asked for it"
     made, by_token, reloaded, revoked = told()
     assert made == ("create_token", id_of(secret), by_user)
@@ -287,7 +287,7 @@ def test_each_change_is_written_down_with_who_did_it(one):
     assert re.fullmatch(rf"token {id_of(secret)} 'ci' \(operator\) from 127\.0\.0\.1:\d+ asked for it", by_token[2])
     assert reloaded == ("reload", "tidegate", by_user) and revoked == ("revoke_token", id_of(secret), by_user)
     database = f"sqlite:{one.folder}/var/tidegate.db"
-    wait_until(lambda: run_cli("audit", "list", "--kind", "admin", "--store", database).stdout.count("\n") == 4, 10, "the chain has them")
+    wait_until(lambda: run_cli("audit", "list", "--kind", "admin", "--store", database).stdout.count("\n") == 4, 20, "the chain has them")
     assert run_cli("audit", "verify", "--store", database).returncode == 0
 
 

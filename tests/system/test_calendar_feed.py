@@ -238,7 +238,7 @@ def test_a_slow_server_does_not_hold_the_controller_up(shop, serve):
     for _ in range(5):
         began = time.monotonic()
         one.status()
-        assert time.monotonic() - began < 1.5, "the API waits with it"
+        assert time.monotonic() - began < 4, "the API waits with it, who waits for five seconds"
     stuck.set()
 
 
@@ -249,11 +249,13 @@ def test_a_calendar_that_takes_long_to_read_does_not_either(shop, serve):
     one = shop(f"http://127.0.0.1:{server.port}/")
     slowest = 0
     wait_until(lambda: server.requests, 30, "the question")
+    asked = time.monotonic()
     while not told(one, "read"):
         began = time.monotonic()
         one.status()
         slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 1.5, "the API waits with it"
+    took = time.monotonic() - asked
+    assert slowest < max(1.5, took / 2), f"the API waits with it: {slowest:.1f} of {took:.1f} s"
     assert one.get("/").status == 200 and len(announced(one)) == 0
 
 

@@ -47,7 +47,7 @@ def test_capacity_is_learned_with_bounds_and_kept_over_a_restart(tidegate, check
     with sqlite3.connect(one.folder / "var" / "tidegate.db") as store:
         assert store.execute("SELECT service, version FROM capacities").fetchall() == [("shop", "v1")]
     one.start()
-    after = wait_until(lambda: learned(one), 10, "what was known")
+    after = wait_until(lambda: learned(one), 30, "what was known")
     assert 0.5 * before["low_rps"] < after["low_rps"] < 2 * before["low_rps"]
     # Another version is not known, but for its predecessor.
     one.write_config(text.replace("VERSION", "v2"))

@@ -40,7 +40,7 @@ BROKEN = [
     ("{ path: /healthz, interval: 200ms, expect: { body: '/^ready$/' } }", {"health": (200, "already")}, "body"),
     ("{ path: /healthz, interval: 200ms, expect: { status: [200, 204] } }", {"health": (202, "ready")}, "status"),
     ("{ path: /healthz, interval: 200ms }", {"health": (503, "ready")}, "status"),
-    ("{ path: /healthz, interval: 200ms, timeout: 500ms }", {"health_delay_s": 2.0}, "timeout"),
+    ("{ path: /healthz, interval: 200ms, timeout: 1s }", {"health_delay_s": 3.0}, "timeout"),
 ]
 
 
@@ -55,14 +55,14 @@ def test_falls_ill_and_comes_back(tidegate, checked, health, broken, result):
     wait_state(one, service, "ejected")
     assert check(one, service) | {"probe_ms": 0, "suspicious": 0} == {
         "healthy": False, "result": result, "probe_ms": 0, "suspicious": 0}
-    down = wait_until(lambda: checks(one, "down"), 5, "the decision")[0]
+    down = wait_until(lambda: checks(one, "down"), 20, "the decision")[0]
     assert down["subject"] == service.address and down["evidence"]["result"] == result
     assert down["evidence"]["probes_failed"] >= 2
     assert state(one, other) == "serving" and one.get().status == 200
     for name, value in before.items():
         setattr(service, name, value)
     wait_state(one, service, "serving", 8)   # sooner than one that was hung or failed requests
-    up = wait_until(lambda: checks(one, "up"), 5, "the decision")[0]
+    up = wait_until(lambda: checks(one, "up"), 20, "the decision")[0]
     assert up["subject"] == service.address and up["evidence"]["probes_passed"] >= 2
 
 
@@ -114,23 +114,30 @@ def test_grpc_that_does_not_serve(tidegate):
         service.server.stop(0).wait(5)
 
 
+class IllFor:
+    """The health of one that is ill for so many probes: it counts them itself, whoever is late to look."""
+
+    def __init__(self, probes):
+        self.left = probes
+
+    def __iter__(self):
+        self.left -= 1
+        return iter((500, "") if self.left >= 0 else (200, "ready"))
+
+
 def test_rise_and_fall_want_a_row(tidegate, checked):
     service, other = checked(), checked()
     one = tidegate(config("{ path: /healthz, interval: 500ms, rise: 4, fall: 5 }", service, other))
     one.wait_serving(2)
-    before = len(service.probes)
-    service.health = (500, "")
-    wait_until(lambda: len(service.probes) >= before + 3, 10, "three probes")
-    service.health = (200, "ready")
-    seen = len(service.probes)
-    wait_until(lambda: len(service.probes) >= seen + 2, 10, "two good ones")
+    service.health = IllFor(3)
+    wait_until(lambda: service.health.left <= -2, 20, "three probes, and two good ones")
     assert checks(one, "down") == [] and state(one, service) == "serving", "three of five"
     service.health = (500, "")
     wait_state(one, service, "ejected")
-    assert wait_until(lambda: checks(one, "down"), 5, "told")[0]["evidence"]["probes_failed"] >= 5
+    assert wait_until(lambda: checks(one, "down"), 20, "told")[0]["evidence"]["probes_failed"] >= 5
     service.health = (200, "ready")
     wait_state(one, service, "serving")
-    assert wait_until(lambda: checks(one, "up"), 5, "told")[0]["evidence"]["probes_passed"] >= 4
+    assert wait_until(lambda: checks(one, "up"), 20, "told")[0]["evidence"]["probes_passed"] >= 4
 
 
 # ---- how often ----
@@ -154,9 +161,9 @@ def test_requests_that_fail_make_probes_quick(tidegate, checked):
     asked = time.monotonic()
     for _ in range(40):
         one.get()
-    wait_until(lambda: len(service.probed_since(asked)) >= 5, 5, "it is asked often")
+    wait_until(lambda: len(service.probed_since(asked)) >= 5, 20, "it is asked often")
     first = service.probed_since(asked)
-    assert first[4][0] - first[0][0] < 2.5, "five within two intervals and a bit"
+    assert first[4][0] - first[0][0] < 4, "five within less than the four intervals that they usually take"
     service.status = 200
     calm(service)
 
@@ -168,9 +175,12 @@ def test_endpoints_are_not_asked_in_step(tidegate, checked):
     for service in services:
         calm(service)
     started = time.monotonic()
-    wait_until(lambda: all(len(s.probed_since(started)) >= 4 for s in services), 15, "four probes each")
-    angles = [2 * math.pi * (s.probed_since(started)[0][0] % 1.0) for s in services]
-    together = math.hypot(sum(map(math.cos, angles)), sum(map(math.sin, angles))) / len(angles)
+    wait_until(lambda: all(len(s.probed_since(started)) >= 4 for s in services), 30, "four probes each")
+
+    def in_step(which):
+        angles = [2 * math.pi * (s.probed_since(started)[which][0] % 1.0) for s in services]
+        return math.hypot(sum(map(math.cos, angles)), sum(map(math.sin, angles))) / len(angles)
+    together = min(map(in_step, range(4)))   # a machine that stood still brings one round together, not each
     assert together < 0.8, f"1 is all at one moment: {together:.2f}"
     gaps = [b[0] - a[0] for s in services for a, b in zip(s.probed_since(started), s.probed_since(started)[1:])]
     assert statistics.stdev(gaps) > 0.04, "nor is one as regular as a clock"
@@ -181,7 +191,7 @@ def test_endpoints_are_not_asked_in_step(tidegate, checked):
 def test_metrics_count_probes(tidegate, checked):
     service = checked(health=(503, ""))
     one = tidegate(config("{ path: /healthz, interval: 100ms }", service), wait="up")
-    wait_until(lambda: len(service.probes) >= 4, 10, "probes: the last may see what comes now")
+    wait_until(lambda: len(service.probes) >= 4, 20, "probes: the last may see what comes now")
     service.health = (200, "ready")
     one.wait_serving(1)
 
@@ -190,7 +200,7 @@ def test_metrics_count_probes(tidegate, checked):
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines
                                                        if line.startswith("tidegate_"))}
     wait_until(lambda: series().get('tidegate_probes_total{service="shop",state="healthy",result="well"}', 0) >= 2,
-               10, "good probes are counted")
+               20, "good probes are counted")
     found = series()
     assert found['tidegate_probes_total{service="shop",state="starting",result="status"}'] >= 3
     assert found['tidegate_probes_total{service="shop",state="starting",result="well"}'] == 1

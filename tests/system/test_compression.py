@@ -211,7 +211,7 @@ def test_a_piece_arrives_before_the_next_is_sent(coding):
         one.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
         for i in range(5):
             one.send(f"8\r\npiece {i}\n\r\n")
-            assert gate.acquire(timeout=10)
+            assert gate.acquire(timeout=30)
         one.send("0\r\n\r\n")
 
     with Service(script) as service, Proxy(service.port, limits=ON) as proxy, proxy.connect() as client:
@@ -307,6 +307,7 @@ def test_others_are_served_while_much_is_compressed():
 
     with Service(script) as service, Proxy(service.port, limits=ON) as proxy:
         threads = [threading.Thread(target=download, daemon=True) for _ in range(8)]
+        all_began = time.monotonic()
         for one in threads:
             one.start()
         waits = []
@@ -317,8 +318,9 @@ def test_others_are_served_while_much_is_compressed():
                 waits.append(time.monotonic() - began)
         for one in threads:
             one.join()
+        took = time.monotonic() - all_began
         waits.sort()
-        assert waits[len(waits) // 2] < 0.5, waits[-5:]
+        assert waits[len(waits) // 2] < max(0.5, took / 20), (took, waits[-5:])
 
 
 def test_encoders_are_bounded_beyond_that_it_goes_plain():
@@ -328,7 +330,7 @@ def test_encoders_are_bounded_beyond_that_it_goes_plain():
         request = one.read_request()
         one.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         if request.target == "/slow":
-            gate.wait(10)
+            gate.wait(30)
         one.send("0\r\n\r\n")
 
     with Service(script) as service, Proxy(service.port, limits={**ON, "encoders": 2}) as proxy:
@@ -369,7 +371,7 @@ def test_who_leaves_gives_the_encoder_back():
     def script(one):
         one.read_request()
         one.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-        time.sleep(5)
+        time.sleep(60)
 
     with Service(script) as service, Proxy(service.port, limits=ON) as proxy:
         for _ in range(20):

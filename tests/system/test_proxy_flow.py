@@ -161,11 +161,11 @@ def test_a_client_that_leaves_in_mid_answer_frees_everything():
 
 
 def test_idle_connections_are_reused_and_closed_in_time():
-    with Service() as service, Proxy(service.port, limits={"pool_idle_ms": 300}) as proxy:
+    with Service() as service, Proxy(service.port, limits={"pool_idle_ms": 2000}) as proxy:
         for _ in range(5):
             assert proxy.get().status == 200
         assert service.connections == 1
-        proxy.wait(lambda v: v["upstream_open"] == 0, seconds=4)
+        proxy.wait(lambda v: v["upstream_open"] == 0, seconds=20)
         assert proxy.get().status == 200
         assert service.connections == 2
 

@@ -102,7 +102,7 @@ def test_chunks_are_passed_on_as_they_come():
     def script(one):
         one.read_request()
         one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        gate.wait(5)
+        gate.wait(20)
         one.send("0\r\n\r\n")
 
     with Service(script) as service, Proxy(service.port) as proxy, proxy.connect() as client:
@@ -300,7 +300,7 @@ def test_a_half_closed_client_is_ended_after_its_answer():
 
     def script(one):
         one.read_request()
-        assert ended.wait(5)
+        assert ended.wait(20)
         time.sleep(0.1)  # until the proxy has seen the client's end
         one.answer()
 
@@ -309,7 +309,7 @@ def test_a_half_closed_client_is_ended_after_its_answer():
         client.finish()
         ended.set()
         assert client.read_response().body == b"ok"
-        assert client.ended(3)  # not at the idle timeout
+        assert client.ended(9)  # not at the idle timeout
         proxy.wait(lambda v: v["open"] == 0)
 
 
@@ -460,35 +460,41 @@ def test_bytes_that_nobody_asked_for_end_the_connection(pause):
 # ---- time ----
 
 def test_slow_clients_are_timed_out():
-    limits = {"client_head_ms": 200, "client_idle_ms": 300, "client_body_ms": 200}
-    with Service() as service, Proxy(service.port, limits=limits) as proxy:
-        silent, slow_head, slow_body, idle = (proxy.connect() for _ in range(4))
+    """Each limit has a proxy of its own, so that whoever was paused before it could speak is not taken for slow."""
+    with Service() as service, Proxy(service.port, limits={"client_head_ms": 1000}) as proxy, \
+            proxy.connect() as slow_head:
         slow_head.send("GET / HTTP/1.1\r\nHo")
-        slow_body.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab")
-        assert idle.get().status == 200
         started = time.monotonic()
-        assert slow_head.read_response().status == 408
-        assert slow_body.read_response().status == 408
-        assert silent.ended() and idle.ended() and slow_head.ended() and slow_body.ended()
-        assert 0.15 < time.monotonic() - started < 9
-        assert service.requests[0].target == "/" and len(service.requests) == 1
-        for one in (silent, slow_head, slow_body, idle):
-            one.close()
+        with proxy.connect() as silent:
+            assert silent.ended(15) and time.monotonic() - started > 0.9
+        assert slow_head.read_response().status == 408 and slow_head.ended()
+        assert service.requests == []
+    with Service() as service, Proxy(service.port, limits={"client_body_ms": 200}) as proxy, \
+            proxy.connect() as slow_body:
+        started = time.monotonic()
+        slow_body.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab")
+        assert slow_body.read_response().status == 408 and slow_body.ended()
+        assert 0.19 < time.monotonic() - started < 9
+        assert service.requests == []
+    with Service() as service, Proxy(service.port, limits={"client_idle_ms": 300}) as proxy, \
+            proxy.connect() as idle:
+        started = time.monotonic()
+        assert idle.get().status == 200
+        assert idle.ended() and time.monotonic() - started > 0.29
 
 
 def test_a_head_that_trickles_behind_another_request_is_timed_out():
-    limits = {"client_head_ms": 200, "client_idle_ms": 60000}
+    limits = {"client_head_ms": 1000, "client_idle_ms": 60000}
     with Service() as service, Proxy(service.port, limits=limits) as proxy, \
             proxy.connect() as client:
         client.get()
         client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHo")
         assert client.read_response().body == b"/1"
         started = time.monotonic()
-        for _ in range(10):  # a byte now and then is no progress
+        while client.silent(0.1):
+            assert time.monotonic() - started < 15, "a byte now and then was taken for progress"
             client.send("s")
-            time.sleep(0.03)
         assert client.read_response().status == 408
-        assert time.monotonic() - started < 9
 
 
 def test_slow_services_are_timed_out():
@@ -498,19 +504,22 @@ def test_slow_services_are_timed_out():
             one.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
         time.sleep(30)
 
-    limits = {"first_byte_ms": 200, "idle_ms": 300, "attempts": 1}
+    limits = {"first_byte_ms": 200, "idle_ms": 60000, "attempts": 1}
     with Service(script) as service, Proxy(service.port, limits=limits) as proxy:
         with proxy.connect() as client:
             started = time.monotonic()
             client.send("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
             assert client.read_response().status == 504
-            assert 0.15 < time.monotonic() - started < 9
-            assert client.get("/stalls".replace("/stalls", "/late")).status == 504  # still in step
+            assert 0.19 < time.monotonic() - started < 9
+            assert client.get("/late").status == 504  # still in step
+        proxy.wait(lambda v: (v["reasons"]["timeout_first_byte"], v["reasons"]["timeout_idle"]) == (2, 0))
+    limits = {"first_byte_ms": 60000, "idle_ms": 300, "attempts": 1}
+    with Service(script) as service, Proxy(service.port, limits=limits) as proxy:
         with proxy.connect() as client:
             client.send("GET /stalls HTTP/1.1\r\nHost: a\r\n\r\n")
             with pytest.raises(Closed):
                 client.read_response()
-        proxy.wait(lambda v: (v["reasons"]["timeout_first_byte"], v["reasons"]["timeout_idle"]) == (2, 1))
+        proxy.wait(lambda v: (v["reasons"]["timeout_first_byte"], v["reasons"]["timeout_idle"]) == (0, 1))
 
 
 def test_an_answer_that_stalls_is_cut_before_its_head_would_have_been_late():
@@ -536,10 +545,10 @@ def test_the_total_time_is_limited():
             one.send("1\r\nx\r\n")
             time.sleep(0.05)
 
-    with Service(script) as service, Proxy(service.port, limits={"total_ms": 400}) as proxy, \
+    with Service(script) as service, Proxy(service.port, limits={"total_ms": 1500}) as proxy, \
             proxy.connect() as client:
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         started = time.monotonic()
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(Closed):
             client.read_response()
-        assert 0.3 < time.monotonic() - started < 9
+        assert 1.4 < time.monotonic() - started < 12

@@ -51,7 +51,7 @@ def test_many_streams_share_one_connection_and_answers_overtake():
         while True:
             request = one.read_request()
             if request.target == "/slow":
-                gate.wait(5)
+                gate.wait(60)
             one.answer(request.target)
 
     with serving(script) as proxy, Client(proxy.port) as client:
@@ -169,7 +169,7 @@ def test_a_client_that_resets_gives_its_place_back():
     def script(one):
         one.read_request()
         asked.set()
-        one.raw.socket.settimeout(5)
+        one.raw.socket.settimeout(20)
         if one.raw.socket.recv(1) == b"":
             left.set()
 
@@ -178,7 +178,7 @@ def test_a_client_that_resets_gives_its_place_back():
         assert asked.wait(10)
         client.state.reset_stream(stream.id, 8)
         client.flush()
-        assert left.wait(5), "the service was not told"
+        assert left.wait(20), "the service was not told"
         proxy.wait(lambda v: v["in_flight"] == 0)
 
 
@@ -341,7 +341,8 @@ def test_urgent_answers_go_first():
     with serving(script) as proxy, Client(proxy.port, automatic=False) as client:
         late = client.open("/late", fields=[("priority", "u=7")])
         soon = client.open("/soon", fields=[("priority", "u=0")])
-        client.quiet(1.0)  # both fill their queues; the connection's window of 65,535 is used up
+        client.until(lambda: soon.headers and late.headers and len(late.body) + len(soon.body) == 65_535)
+        client.quiet(1.0)  # the connection's window is used up; both fill their queues
         begun = len(late.body), len(soon.body)
         client.state.increment_flow_control_window(400_000, soon.id)
         client.state.increment_flow_control_window(400_000, late.id)
@@ -397,7 +398,7 @@ def test_a_drain_finishes_what_is_under_way():
 
     def script(one):
         one.read_request()
-        gate.wait(5)
+        gate.wait(20)
         one.answer("done")
 
     with serving(script) as proxy, Client(proxy.port) as client:

@@ -121,13 +121,14 @@ def test_answers_that_nobody_reads_do_not_pile_up(proxy):
 
 
 def test_more_streams_than_allowed_are_refused_without_a_request():
-    with Service(lambda one: time.sleep(5)) as service, Proxy(service.port, limits={"streams": 10}) as proxy, \
+    with Service(lambda one: time.sleep(30)) as service, Proxy(service.port, limits={"streams": 10}) as proxy, \
             Client(proxy.port) as client:
         client.pump()
         client.state.remote_settings[3] = 2**31  # python3-h2 would keep to the limit
         before = proxy.vitals()["offered"]
         client.send_raw(b"".join(frame(HEADERS, 5, number, GET) for number in range(1, 61, 2)))
-        time.sleep(0.3)
+        proxy.wait(lambda v: v["offered"] - before >= 10, 20)
+        time.sleep(0.3)     # the rest came with them
         assert proxy.vitals()["offered"] - before == 10
 
 

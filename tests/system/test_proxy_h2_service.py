@@ -234,7 +234,7 @@ def test_goaway_finishes_what_was_begun_and_moves_the_rest():
             peer.state.close_connection(last_stream_id=peer.held.id)
             peer.state.state_machine.state = h2.connection.ConnectionState.SERVER_OPEN
             peer.flush()
-            gate.wait(5)
+            gate.wait(20)
             peer.respond(peer.held.id, 200, b"first")
         else:
             peer.respond(stream.id, 200, stream.body)
@@ -292,8 +292,8 @@ def test_idle_connections_are_closed_with_a_word():
     with serving(limits={"pool_idle_ms": 200}) as proxy:
         proxy.get("/")
         peer = proxy.service.peers[0]
-        proxy.wait(lambda v: v["upstream_open"] == 0, 8)
-        wait_until(lambda: peer.goaways, 5, "the service has read the word")
+        proxy.wait(lambda v: v["upstream_open"] == 0, 20)
+        wait_until(lambda: peer.goaways, 20, "the service has read the word")
         assert [code for _, code in peer.goaways] == [0]
 
 
@@ -474,4 +474,4 @@ def test_a_tunnel_that_the_client_drops_is_dropped_at_the_service():
         client.until(lambda: stream.fields is not None)
         client.state.reset_stream(stream.id, 8)
         client.flush()
-        assert ended.wait(5)
+        assert ended.wait(20)

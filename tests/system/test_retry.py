@@ -242,16 +242,16 @@ def test_per_try_goes_elsewhere_and_waits_when_there_is_nowhere_to_go():
 
 
 def test_a_retry_that_would_come_too_late_is_not_sent():
-    """Answers take 900 ms and 700 are left when the first attempt is cut off."""
+    """Answers take 1500 ms and 1400 are left when the first attempt is cut off."""
     def script(one):
         while True:
             request = one.read_request()
             one.service.requests.append(request)
-            time.sleep(0.9)
+            time.sleep(1.5)
             if request.target == "/cut":
                 return
             one.answer()
-    limits = {"total_ms": 1600, "no_hedge": 1}
+    limits = {"total_ms": 2900, "no_hedge": 1}
     with counted(script) as service, Proxy(service.port, limits=limits) as proxy:
         for _ in range(3):
             assert proxy.get("/").status == 200
@@ -261,20 +261,20 @@ def test_a_retry_that_would_come_too_late_is_not_sent():
 
 
 def test_the_service_is_told_how_long_is_left():
-    limits = {"total_ms": 5000, "deadline_field": 1}
+    limits = {"total_ms": 60000, "deadline_field": 1}
     with Service() as service, Proxy(service.port, limits=limits) as proxy:
         proxy.get()
-        proxy.get(fields="X-Time-Left: 700\r\n")
+        proxy.get(fields="X-Time-Left: 7000\r\n")
         proxy.get(fields="X-Time-Left: 70000\r\n")
         proxy.get(fields="X-Time-Left: soon\r\n")
         told = [int(request.field("x-time-left")) for request in service.requests]
-        assert 4000 < told[0] <= 5000 and 0 < told[1] <= 700
-        assert 4000 < told[2] <= 5000 and 4000 < told[3] <= 5000
+        assert 50000 < told[0] <= 60000 and 0 < told[1] <= 7000
+        assert 50000 < told[2] <= 60000 and 50000 < told[3] <= 60000
     with Service() as service, Proxy(service.port, limits={"deadline_field": 1}) as proxy:
         proxy.get()
-        proxy.get(fields="X-Time-Left: 700\r\n")
+        proxy.get(fields="X-Time-Left: 7000\r\n")
         assert service.requests[0].field("x-time-left") is None
-        assert 0 < int(service.requests[1].field("x-time-left")) <= 700
+        assert 0 < int(service.requests[1].field("x-time-left")) <= 7000
     with slow(5) as service, Proxy(service.port, limits={"deadline_field": 1}) as proxy:
         assert proxy.get(fields="X-Time-Left: 100\r\n").status == 504
 
@@ -304,7 +304,7 @@ def test_a_slow_read_is_answered_by_another_endpoint_and_the_loser_is_closed():
         warm_up(proxy)
         proxy.publish("state 1 serving")
         until_won(proxy)
-        assert hanging.cancelled.wait(5)
+        assert hanging.cancelled.wait(20)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
         # One that was called off may not have been read there at all; where the good one took its
         # time, it was the hedge that hung; and where all take their time, it may be put out.
@@ -312,7 +312,7 @@ def test_a_slow_read_is_answered_by_another_endpoint_and_the_loser_is_closed():
         assert v["hedges_sent"] == v["hedges_won"] + v["hedges_lost"]
         assert v["endpoints"][1]["failures"] == 0 and v["endpoints"][1]["awaiting"] == 0
         assert v["failed"] == 0 and v["retries"] == v["retried"]["ejected"]
-        records = wait_until(lambda: [r for r in proxy.records() if r["flags"] & HEDGED], 5, "records of them")
+        records = wait_until(lambda: [r for r in proxy.records() if r["flags"] & HEDGED], 20, "records of them")
         assert len(records) == v["hedges_sent"] and all(r["endpoint"] == 0 for r in records)
 
 
@@ -333,7 +333,7 @@ def test_the_hedge_may_lose():
                 assert client.get(f"/slow/{i}").body == f"/slow/{i}".encode()
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
         assert v["hedges_lost"] >= 1 and v["hedges_won"] == 0 and v["failed"] == 0
-        assert hanging.cancelled.wait(5)
+        assert hanging.cancelled.wait(20)
 
 
 def test_what_is_no_plain_read_is_not_hedged():
@@ -393,7 +393,7 @@ def test_a_visitor_who_leaves_calls_both_off():
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         proxy.wait(lambda v: v["endpoints"][1]["awaiting"] == v["endpoints"][2]["awaiting"] == 1)
         client.close()
-        assert a.cancelled.wait(5) and b.cancelled.wait(5)
+        assert a.cancelled.wait(20) and b.cancelled.wait(20)
         proxy.wait(lambda v: v["in_flight"] == v["upstream_open"] == 0)
 
 
@@ -423,7 +423,7 @@ def test_in_http2_the_loser_is_reset_and_the_connection_stays():
         until_won(proxy)
         v = proxy.wait(lambda v: v["endpoints"][1]["in_flight"] == 0)
         assert v["hedges_sent"] + v["retried"]["ejected"] >= len(held) and v["failed"] == 0
-        wait_until(lambda: held and all(stream.reset == 8 for _, stream in held), 5, "CANCEL")
+        wait_until(lambda: held and all(stream.reset == 8 for _, stream in held), 20, "CANCEL")
         assert hanging.connections == 1 and not hanging.peers[0].closed
 
 

@@ -134,4 +134,4 @@ def test_files_are_read_again_with_a_reload(tmp_path):
         import signal
         from lib.tidegate import wait_until
         shop.tidegate.signal(signal.SIGHUP)
-        wait_until(lambda: shop.ask("/").body == b"two", 10, "the new page")
+        wait_until(lambda: shop.ask("/").body == b"two", 20, "the new page")

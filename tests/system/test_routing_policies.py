@@ -93,7 +93,7 @@ class PolicyShop(Shop):
         super().__init__(folder, ["blue", "slow", "drip", "sink"], ROUTES,
                          files={"staff": f"ann:{bcrypt('open sesame', 5)}\n", "secret": SECRET + "\n",
                                 "costly": f"ann:{bcrypt('open sesame', 12)}\n"})
-        self.backends["slow"].delay_s = 5
+        self.backends["slow"].delay_s = 20
         self.drip, self.sink = Service(self.drop_by_drop), Service(self.take_all)
         for name, service in (("drip", self.drip), ("sink", self.sink)):
             config = self.tidegate.config_path.read_text()
@@ -133,7 +133,7 @@ def shop(tmp_path_factory):
 def test_the_routes_own_timeout(shop):
     began = time.monotonic()
     assert shop.ask("/slow", method="POST", body="x").status == 504
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
 
 
 def test_a_limit_for_the_whole_request(shop):
@@ -292,7 +292,7 @@ def test_a_check_holds_up_nobody(shop):
     thread.join()
     assert answers == [200]
     assert shop.seen("blue")[0] in ("GET", "POST")
-    assert served >= 5
+    assert served >= 3
 
 
 def test_guessing_is_slowed_down(shop):

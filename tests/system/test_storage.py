@@ -68,7 +68,7 @@ def test_a_volume_that_fills_is_told_of_before_it_is_full(tidegate, checked, vol
     assert seen["full_in_s_low"] <= seen["full_in_s"] <= (seen["full_in_s_high"] or seen["full_in_s"])
     assert 0 < seen["full_in_s"] < 3600
     assert seen["growth_bytes_per_s_low"] > 0
-    decision = wait_until(lambda: [d for d in one.decisions() if d["kind"] == "storage"], 5, "a decision")[0]
+    decision = wait_until(lambda: [d for d in one.decisions() if d["kind"] == "storage"], 20, "a decision")[0]
     assert decision["action"] == "grow" and "full at" in decision["reason"]
     assert one.status()["verdict"]["state"] == "attention"
     assert "grow" in run_cli("status", cwd=one.folder).stdout

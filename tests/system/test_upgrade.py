@@ -146,7 +146,7 @@ def test_five_upgrades_under_load_with_websockets(static):
         time.sleep(0.5)
         done = upgrade(one)
         assert done.returncode == 0, done.stderr + one.log()
-        wait_until(lambda: serving_supervisor(one) not in seen, 5, "status shows the new one")
+        wait_until(lambda: serving_supervisor(one) not in seen, 20, "status shows the new one")
         seen.append(serving_supervisor(one))
         assert str(seen[-1]) in done.stdout
         sockets.check()
@@ -158,12 +158,12 @@ def test_five_upgrades_under_load_with_websockets(static):
 
     def written():
         return (one.folder / "access.log").read_bytes().count(b'"target":"/u"')
-    wait_until(lambda: written() >= len(load.results), 5, "every request has its line")
+    wait_until(lambda: written() >= len(load.results), 20, "every request has its line")
     assert written() == len(load.results), "whichever worker carried it"
     sockets.close()
     assert one.stop() == 0
     wait_until(lambda: (one.folder / "access.log").read_bytes().count(b'"outcome":"upgraded"') == len(sockets.clients),
-               5, "every tunnel has its line")
+               20, "every tunnel has its line")
 
 
 def test_usr2_and_instances_keep_their_pids(tidegate):
@@ -177,7 +177,7 @@ def test_usr2_and_instances_keep_their_pids(tidegate):
         wait_until(lambda: serving_supervisor(one) != supervisor, 20, f"the new one\n{one.log()}")
         supervisor = serving_supervisor(one)
         assert {i["pid"] for i in one.wait_serving(2)} == before
-        wait_until(lambda: "took_over" in one.log(), 5, "it is told")
+        wait_until(lambda: "took_over" in one.log(), 20, "it is told")
         time.sleep(1)
     load.stop()
     assert load.failures() == []
@@ -264,7 +264,7 @@ def test_a_second_one_during_the_first_is_refused(static, tmp_path):
     path = script(tmp_path, "slow", f'sleep 2; exec {BINARY} "$@"')
     first = subprocess.Popen([str(BINARY), "upgrade", "--binary", str(path)], cwd=one.folder,
                              stdout=subprocess.PIPE, text=True)
-    wait_until(lambda: " upgrading " in one.log(), 5, "the first began")
+    wait_until(lambda: " upgrading " in one.log(), 20, "the first began")
     second = upgrade(one)
     assert second.returncode == 1 and "under way" in second.stderr
     one.signal(signal.SIGUSR2)
@@ -272,7 +272,7 @@ def test_a_second_one_during_the_first_is_refused(static, tmp_path):
     out, _ = first.communicate(timeout=30)
     assert first.returncode == 0, (out, one.log())
     assert one.log().count("upgrade_refused") >= 1
-    wait_until(lambda: "read again" in one.log(), 5, "the reload was not lost")
+    wait_until(lambda: "read again" in one.log(), 20, "the reload was not lost")
 
 
 def test_term_during_an_upgrade_ends_all(static, tmp_path):
@@ -280,7 +280,7 @@ def test_term_during_an_upgrade_ends_all(static, tmp_path):
     path = script(tmp_path, "slow", f'sleep 20; exec {BINARY} "$@"')
     asker = subprocess.Popen([str(BINARY), "upgrade", "--binary", str(path)], cwd=one.folder,
                              stderr=subprocess.DEVNULL)
-    wait_until(lambda: " upgrading " in one.log(), 5, "it began")
+    wait_until(lambda: " upgrading " in one.log(), 20, "it began")
     assert one.stop() == 0
     assert asker.wait(10) == 1
 
@@ -309,12 +309,12 @@ def test_older_websockets_end_at_their_limit(static):
     one = static("timeouts: { upgrade: 2s, drain: 3s }\n")
     sockets = WebSockets(one.port, 5)
     before = status(one)["workers"]
+    began = time.monotonic()            # before: how long it takes to answer is nobody's promise
     assert upgrade(one).returncode == 0
-    began = time.monotonic()
     for client in sockets.clients:
-        assert client.ended(10)
-    assert 1.0 < time.monotonic() - began < 8
-    wait_until(lambda: not any(alive(pid) for pid in before), 5, "the older workers are gone")
+        assert client.ended(20)
+    assert time.monotonic() - began > 1.9
+    wait_until(lambda: not any(alive(pid) for pid in before), 20, "the older workers are gone")
 
 
 @pytest.mark.parametrize("who", ["old", "new", "both at once"])
@@ -397,7 +397,7 @@ def test_many_reloads_under_load_with_websockets(static, service):
                                               f"overload: {{ queue: {100 + number} }}\n"))
         done = run_cli("reload", cwd=one.folder)
         assert done.returncode == 0, done.stderr
-    wait_until(lambda: status(one)["plan"] >= plan + 5, 5, "plans were made")
+    wait_until(lambda: status(one)["plan"] >= plan + 5, 20, "plans were made")
     sockets.check()
     load.stop()
     sockets.check()
@@ -424,7 +424,7 @@ def test_listen_addresses_come_and_go(static, service, tmp_path):
         except (OSError, Closed):
             return False
     reload(f', {{ address: "127.0.0.1:{extra}" }}, {{ address: "unix:{path}" }}')
-    wait_until(lambda: connects(extra), 5, f"the new address is served\n{one.log()}")
+    wait_until(lambda: connects(extra), 20, f"the new address is served\n{one.log()}")
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)
         client.connect(str(path))
@@ -434,7 +434,7 @@ def test_listen_addresses_come_and_go(static, service, tmp_path):
     assert there.get("/4").status == 200
     assert kept.get("/4").status == 200
     os.kill(workers[0], signal.SIGKILL)     # its successor has all of them
-    wait_until(lambda: workers[0] not in status(one)["workers"], 5, "a new worker")
+    wait_until(lambda: workers[0] not in status(one)["workers"], 20, "a new worker")
     workers = status(one)["workers"]
     try:
         there.get("/5")
@@ -442,12 +442,12 @@ def test_listen_addresses_come_and_go(static, service, tmp_path):
         there = Raw(extra)
         assert there.get("/5").status == 200
     reload("")
-    wait_until(lambda: not connects(extra), 5, f"it is gone\n{one.log()}")
-    wait_until(lambda: not path.exists(), 5, "its path is gone")
+    wait_until(lambda: not connects(extra), 20, f"it is gone\n{one.log()}")
+    wait_until(lambda: not path.exists(), 20, "its path is gone")
     assert there.get("/6").status == 200, "what is connected there goes on"
     assert status(one)["workers"] == workers, "no worker was restarted for it"
     reload(f', {{ address: "127.0.0.1:{extra}" }}')
-    wait_until(lambda: connects(extra), 5, "and back again")
+    wait_until(lambda: connects(extra), 20, "and back again")
     assert upgrade(one).returncode == 0
     assert connects(extra), "an upgrade takes it along"
 
@@ -461,7 +461,7 @@ def test_a_listen_address_that_cannot_be_had_changes_nothing(static, service):
         done = run_cli("reload", cwd=one.folder)
         assert done.returncode == 1 and str(port) in done.stderr, done
         one.signal(signal.SIGHUP)
-        wait_until(lambda: "reload_refused" in one.log() and str(port) in one.log(), 5, "it is told")
+        wait_until(lambda: "reload_refused" in one.log() and str(port) in one.log(), 20, "it is told")
         assert one.get().status == 200
         done = upgrade(one)
         assert done.returncode == 1 and str(port) in done.stderr

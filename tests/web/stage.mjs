@@ -103,6 +103,7 @@ export class Stage {
   async open(options = {}, port = this.ports.admin) {
     const context = await this.browser.newContext({ viewport: DESKTOP, ...options });
     const page = await context.newPage();
+    page.setDefaultTimeout(Math.max(this.patienceMs, 30000));
     page.problems = [];
     page.on("pageerror", (error) => page.problems.push(error.message));
     page.on("console", (message) => { if (message.type() === "error") page.problems.push(message.text()); });

@@ -20,7 +20,7 @@ class Broke(Exception):
 
 def free_port(wanted=None):
     """`wanted` if nobody has it, else any below those that the kernel gives to outgoing connections."""
-    for port in ([wanted] if wanted else []) + random.sample(range(10000, 20000), 50):
+    for port in ([wanted] if wanted else []) + random.sample(range(15000, 20000), 50):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -47,6 +47,9 @@ static void begin_request(struct session *s, struct exchange *x, struct slice ra
     h1_body_init(&s->body, head, &s->worker->h1_limits);
     x->request_ended = h1_body_done(&s->body) || head->framing == HTTP_BODY_NONE;
     s->state = x->request_ended ? SESSION_BUSY : SESSION_BODY;
+    if (s->state == SESSION_BODY) { /* the timer may be set for later: a head, or a long idleness */
+        socket_set_timeout(&s->socket, ms(s->worker->limits.client_body_timeout_ms));
+    }
     exchange_start(x, raw);
 }
 

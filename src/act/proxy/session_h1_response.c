@@ -32,6 +32,8 @@ static void next_request(struct session *s) {
     s->state = SESSION_HEAD;
     s->since_us = session_now_us(s);
     s->response_begun = false;
+    /* The timer may be set for later: a head, or a body. */
+    socket_set_timeout(&s->socket, (uint64_t)s->worker->limits.client_idle_timeout_ms * 1000);
     socket_resume(&s->socket);
 }
 

@@ -44,9 +44,9 @@ void autoscale_policy_init(struct autoscale_policy *p);
 /* (m k - c) / (m k), clamped; AUTOSCALE_QUANTILE_DEFAULT when price or margin is unknown. */
 double autoscale_quantile(const struct autoscale_policy *p, double capacity_rps);
 
-/* How far ahead the plan looks: lead time, interval and a step of the forecast; as many lead times
- * as rounds are needed when only so many start at once; before it takes an instance away,
- * AUTOSCALE_KEEP_RATIO times as far. */
+/* How far ahead the plan looks: `lead_ms`, interval and a step of the forecast. Where only so many
+ * start at once it also looks some lead times ahead, one for each round; before it takes an
+ * instance away, AUTOSCALE_KEEP_RATIO times as far. */
 int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, int64_t step_ms);
 
 struct autoscale_input {

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/interpolate.h"
+
 #define UNSEEN_RATIO 0.5 /* how much longer than the longest, when hardly any was seen */
 
 void lead_time_init(struct lead_time *l, double start_ms) {
@@ -47,7 +49,7 @@ double lead_time_quantile_ms(const struct lead_time *l, double q) {
     double rank = fmin(fmax(q, 0), 1) * (double)(l->len - 1);
     size_t low = (size_t)rank;
     size_t high = low + 1 < l->len ? low + 1 : low;
-    return l->sorted_ms[low] + (rank - (double)low) * (l->sorted_ms[high] - l->sorted_ms[low]);
+    return interpolate(l->sorted_ms[low], l->sorted_ms[high], rank - (double)low);
 }
 
 double lead_time_bound_ms(const struct lead_time *l, double q) {

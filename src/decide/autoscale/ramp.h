@@ -1,6 +1,6 @@
 /* Ramp: whether demand is on a steep rise, and where it will be when an instance that is ordered
  * now serves. A line through the last minutes (least squares); only what of its slope is certain
- * (one standard error less) is carried on, and never further than demand has already grown. Inside
+ * (half a standard error less) is carried on, and to four times demand at most. Inside
  * decide/autoscale only. */
 #pragma once
 #include <stdbool.h>

@@ -6,11 +6,11 @@
  * following none even without its best season: one lucky day proves nothing. So what the net
  * catches anyway is not bought twice, and where prediction does not pay, nothing is spent on it. At
  * the beginning nothing is proven and none is followed; the newsvendor's critical ratio
- * (autoscale_quantile) is the highest that ever is. This is about what is extrapolated: what
- * somebody announced needs no proof and is provisioned whatever is followed (uplift_announced), by
- * every candidate alike, so that nobody earns or loses trust by it. After: follow the leader with
- * fading losses (Herbster and Warmuth, "Tracking the best expert", 1998). Pure; the memory is the
- * caller's. */
+ * (autoscale_quantile), at the lowest level that covers it, is the highest that ever is. This is
+ * about what is extrapolated: what somebody announced needs no proof and is provisioned whatever is
+ * followed (uplift_announced), by every candidate alike, so that nobody earns or loses trust by it.
+ * After: follow the leader with fading losses (Herbster and Warmuth, "Tracking the best expert",
+ * 1998). Pure; the memory is the caller's. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -205,7 +205,7 @@ double usl_latency_ms(const struct usl *u, double concurrency, double deviations
     return fmax(moved, FLOOR_RATIO * latency);
 }
 
-double usl_throughput_rps(const struct usl *u, double concurrency, double deviations) {
+static double throughput_rps(const struct usl *u, double concurrency, double deviations) {
     double latency_ms = usl_latency_ms(u, concurrency, deviations);
     return latency_ms > 0 ? concurrency * 1000 / latency_ms : INFINITY;
 }
@@ -241,7 +241,7 @@ static double crossing(const struct usl *tail, double objective_ms, double devia
 
 static void take_better(struct usl_limit *best, const struct usl *mean, double n,
                         double deviations) {
-    double rps = usl_throughput_rps(mean, n, deviations);
+    double rps = throughput_rps(mean, n, deviations);
     if (isfinite(rps) && rps > best->throughput_rps) {
         *best = (struct usl_limit){ rps, n };
     }

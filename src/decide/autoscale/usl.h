@@ -29,7 +29,6 @@ bool usl_fit(const struct usl_point *points, size_t count, struct usl *out);
 
 /* At `concurrency`, `deviations` standard errors of the fit above (below when negative); >= 0. */
 double usl_latency_ms(const struct usl *u, double concurrency, double deviations);
-double usl_throughput_rps(const struct usl *u, double concurrency, double deviations);
 
 /* In Gunther's terms. */
 double usl_lambda_rps(const struct usl *u);

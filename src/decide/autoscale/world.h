@@ -34,7 +34,8 @@ struct world {
     struct world_totals totals;
 };
 
-/* `serving` instances are there from the start. */
+/* `serving` instances are there from the start. Fails with ERROR_LIMIT without memory, or when a
+ * start-up takes more than WORLD_STARTUP_TICKS_MAX ticks. */
 bool world_init(struct world *w, const struct world_options *options, uint32_t serving,
                 struct error *err);
 void world_fini(struct world *w);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define HOUR_MS 3600000
+#include "decide/forecast/calendar.h"
 
 void accuracy_init(struct accuracy *a, int64_t step_ms, int64_t season_ms) {
     memset(a, 0, sizeof *a);
@@ -71,8 +71,8 @@ static void note_season(struct accuracy *a, int64_t start_ms, double rps) {
 /* ---- scoring ---- */
 
 static struct accuracy_hour *hour_at(struct accuracy *a, int64_t ms) {
-    struct accuracy_hour *hour = &a->hours[(size_t)(ms / HOUR_MS) % ACCURACY_HOURS];
-    uint32_t number = (uint32_t)(ms / HOUR_MS);
+    struct accuracy_hour *hour = &a->hours[(size_t)(ms / MS_PER_HOUR) % ACCURACY_HOURS];
+    uint32_t number = (uint32_t)(ms / MS_PER_HOUR);
     if (hour->hour != number) {
         *hour = (struct accuracy_hour){ .hour = number };
     }
@@ -117,8 +117,8 @@ struct accuracy_score accuracy_score(const struct accuracy *a) {
     struct accuracy_score out = { .since_ms = 0 };
     for (size_t i = 0; i < ACCURACY_HOURS; i++) {
         const struct accuracy_hour *hour = &a->hours[i];
-        int64_t start_ms = (int64_t)hour->hour * HOUR_MS;
-        if (hour->steps == 0 || start_ms <= a->last_ms - (int64_t)ACCURACY_HOURS * HOUR_MS) {
+        int64_t start_ms = (int64_t)hour->hour * MS_PER_HOUR;
+        if (hour->steps == 0 || start_ms <= a->last_ms - (int64_t)ACCURACY_HOURS * MS_PER_HOUR) {
             continue;
         }
         steps += hour->steps;

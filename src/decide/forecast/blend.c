@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/interpolate.h"
+
 #define POWER 12
 
 void blend_init(struct blend *b, double memory_steps, double enough_steps) {
@@ -10,7 +12,7 @@ void blend_init(struct blend *b, double memory_steps, double enough_steps) {
 }
 
 double blend_mix(const struct blend *b, double first, double second) {
-    return isnan(second) ? first : first + (double)b->share * (second - first);
+    return isnan(second) ? first : interpolate(first, second, (double)b->share);
 }
 
 void blend_observe(struct blend *b, double first, double second, double value) {

@@ -8,9 +8,9 @@
 #define ERROR_LEVEL_SHARE 0.1F /* of the level: unit of an error where little is forecast */
 #define ERROR_MOST 20.0F
 
-bool boost_init(struct boost *b, uint32_t interval_least) {
+void boost_init(struct boost *b, uint32_t interval_least) {
     *b = (struct boost){ .interval_least = interval_least > 8 ? interval_least : 8 };
-    return examples_init(&b->examples, BOOST_EXAMPLES);
+    examples_init(&b->examples, BOOST_EXAMPLES);
 }
 
 void boost_fini(struct boost *b) {

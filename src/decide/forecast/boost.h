@@ -15,7 +15,8 @@ struct boost {
     bool active;                   /* models are wanted by now */
 };
 
-bool boost_init(struct boost *b, uint32_t interval_least); /* false without memory */
+/* Room is taken later; without memory there are fewer examples, or the next model comes late. */
+void boost_init(struct boost *b, uint32_t interval_least);
 void boost_fini(struct boost *b);
 
 /* Where (slot, ahead) may become an example, offer it. */

@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+#define MS_PER_DAY INT64_C(86400000)
+#define MS_PER_HOUR INT64_C(3600000)
 #define CALENDAR_EVENTS_MAX 20000 /* after expansion of recurrences */
 #define CALENDAR_BYTES_MAX (16u << 20)
 #define CALENDAR_RECURRENCES_MAX 5000 /* instances tried of one RRULE */
@@ -63,7 +65,9 @@ bool calendar_parse(struct calendar *c, struct slice text, const char *name,
 bool calendar_read(struct calendar *c, const char *path, struct calendar_window window,
                    struct error *err);
 
-/* Adds one event (name and kind are copied); the table of kinds grows with it. */
+/* Adds one event (its texts are copied); the table of kinds grows with it. Fails with ERROR_INVALID
+ * when it does not end after its start, ERROR_LIMIT beyond CALENDAR_EVENTS_MAX or without memory.
+ */
 bool calendar_add(struct calendar *c, const struct calendar_event *event, struct error *err);
 
 /* Sorts after calendar_add; calendar_parse and calendar_add_holidays do it themselves. */
@@ -75,7 +79,7 @@ void calendar_sort(struct calendar *c);
  * cancel. Sorted afterwards. */
 void calendar_settle(struct calendar *c);
 
-/* Adds all events of `from`, or (`ordinary`) those that are no campaigns. */
+/* Adds all events of `from`, or (`ordinary`) those that are no campaigns. Fails as calendar_add. */
 bool calendar_copy(struct calendar *c, const struct calendar *from, bool ordinary,
                    struct error *err);
 

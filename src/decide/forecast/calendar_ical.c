@@ -9,7 +9,6 @@
 #include "decide/forecast/ical_check.h"
 
 #define UID_BYTES 256
-#define MS_PER_DAY INT64_C(86400000)
 
 static int64_t time_ms(struct icaltimetype t) {
     return (int64_t)icaltime_as_timet_with_zone(t, t.zone) * 1000;

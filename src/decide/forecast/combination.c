@@ -14,8 +14,8 @@ void combination_init(struct combination *c, double memory_steps, double enough_
     }
 }
 
-double combination_mix(const struct combination *c, const struct members *m,
-                       const double *forecasts) {
+/* Weighted mean of `forecasts` (NaN ones do not count); NaN when all are. Never negative. */
+static double mix(const struct combination *c, const struct members *m, const double *forecasts) {
     double sum = 0, weights = 0;
     for (size_t i = 0; i < m->count; i++) {
         if (!isnan(forecasts[i])) {
@@ -31,12 +31,12 @@ double combination_forecast(const struct combination *c, const struct members *m
     if (c->naive < m->count && !isnan(forecasts[c->naive])) {
         return fmax(forecasts[c->naive], 0);
     }
-    return combination_mix(c, m, forecasts);
+    return mix(c, m, forecasts);
 }
 
 void combination_observe(struct combination *c, const struct members *m, const double *forecasts,
                          double factor, double value) {
-    double mixed = combination_mix(c, m, forecasts);
+    double mixed = mix(c, m, forecasts);
     if (!isnan(mixed)) {
         c->loss_mixed = c->loss_mixed * (double)c->keep + fabs(value - mixed * factor);
         c->scored_mixed = c->scored_mixed * (double)c->keep + 1;
@@ -86,14 +86,4 @@ void combination_reweigh(struct combination *c, const struct members *m) {
     bool lost = naive != MEMBERS_MAX && c->scored_mixed >= (double)c->enough &&
                 c->loss_mixed / c->scored_mixed > (double)mean_loss(c, naive);
     c->naive = lost ? naive : MEMBERS_MAX;
-}
-
-double combination_loss_ratio(const struct combination *c, const struct members *m) {
-    size_t naive = better_naive(c, m);
-    if (naive == MEMBERS_MAX || c->scored_mixed < (double)c->enough) {
-        return NAN;
-    }
-    double said =
-        c->naive < m->count ? (double)mean_loss(c, c->naive) : c->loss_mixed / c->scored_mixed;
-    return said / ((double)mean_loss(c, naive) + (double)LOSS_LEAST);
 }

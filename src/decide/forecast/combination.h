@@ -15,20 +15,14 @@ struct combination {
 
 void combination_init(struct combination *c, double memory_steps, double enough_steps);
 
-/* Weighted mean of `forecasts` (NaN ones do not count); NaN when all are. Never negative. */
-double combination_mix(const struct combination *c, const struct members *m,
-                       const double *forecasts);
-
-/* What is to be said: the mix, or the naive member where that has been better. */
+/* What is to be said: the weighted mean of `forecasts` (NaN ones do not count), or the naive member
+ * where that has been better; NaN when all are. Never negative. */
 double combination_forecast(const struct combination *c, const struct members *m,
                             const double *forecasts);
 
-/* Scores every member and the mix; forecasts are multiplied by `factor` first. */
+/* Scores every member and the weighted mean; forecasts are multiplied by `factor` first. */
 void combination_observe(struct combination *c, const struct members *m, const double *forecasts,
                          double factor, double value);
 
 /* Makes weights out of the losses; not needed after every sample. */
 void combination_reweigh(struct combination *c, const struct members *m);
-
-/* Loss of what is said ÷ loss of the better seasonal naive; NaN when not known. */
-double combination_loss_ratio(const struct combination *c, const struct members *m);

@@ -6,8 +6,6 @@
 #include "wire/http/url.h"
 #include "wire/net/tls.h"
 
-#define MS_PER_DAY INT64_C(86400000)
-
 void demand_config_init(struct demand_config *c) {
     *c = (struct demand_config){
         .margin_per_request = NAN,

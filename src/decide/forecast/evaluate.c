@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/median.h"
+
 #define NAIVE_DIFFERENCES_MAX 20000 /* seasonal differences that make the naive quantiles */
 
 struct sums {                            /* of one forecaster over all origins */
@@ -71,11 +73,6 @@ static void score(const struct run *r, const double *said, size_t origin, double
     s->origins++;
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t collect_differences(const struct run *r, size_t origin, size_t season) {
     size_t len = 0;
     for (size_t i = origin; i-- > season && len < NAIVE_DIFFERENCES_MAX;) {
@@ -84,7 +81,7 @@ static size_t collect_differences(const struct run *r, size_t origin, size_t sea
             r->differences[len++] = difference;
         }
     }
-    qsort(r->differences, len, sizeof *r->differences, by_size);
+    sort_ascending(r->differences, len);
     return len;
 }
 

@@ -6,11 +6,10 @@
 
 #define ROOM_STEP 256
 
-bool examples_init(struct examples *e, size_t capacity) {
+void examples_init(struct examples *e, size_t capacity) {
     *e = (struct examples){ .capacity = capacity, .width = 1 }; /* a row has an address */
     memset(e->column, FEATURES_NO_COLUMN, sizeof e->column);
     e->column[0] = 0;
-    return true;
 }
 
 void examples_fini(struct examples *e) {

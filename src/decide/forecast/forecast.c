@@ -115,11 +115,8 @@ static bool allocate_history(struct forecast *f, size_t keep) {
 }
 
 static bool allocate(struct forecast *f, size_t keep, struct error *err) {
-    uint32_t horizon = f->options.horizon_steps;
-    uint32_t interval = horizon > f->season_steps ? horizon : f->season_steps;
     if (!build_ladder(f) || !allocate_pledges(f) || !allocate_history(f, keep) ||
-        !origins_init(&f->origins, horizon + 1, f->season_steps) ||
-        !boost_init(&f->boost, interval)) {
+        !origins_init(&f->origins, f->options.horizon_steps + 1, f->season_steps)) {
         return error_set(err, ERROR_LIMIT, "no memory for %zu steps of history", keep);
     }
     return true;
@@ -153,6 +150,8 @@ struct forecast *forecast_new(const struct forecast_options *options, struct err
     profile_cache_init(&f->profiles, &f->members);
     spread_scale_init(&f->scale, f->season_steps);
     effects_init(&f->effects, f->known.day_steps);
+    uint32_t horizon = options->horizon_steps;
+    boost_init(&f->boost, horizon > f->season_steps ? horizon : f->season_steps);
     size_t keep = options->history_steps > 0 ? options->history_steps : 5 * longest;
     if (!allocate(f, keep > 64 ? keep : 64, err)) {
         forecast_free(f);
@@ -268,11 +267,6 @@ static void judge_pledge(struct forecast *f, size_t rung, const struct sample *s
     }
     double scale = spread_scale_at(&f->scale, s->slot, said);
     size_t group = spread_group(&f->scale, said);
-    if (rung == f->effect_rung) {
-        double q90 = said + spread_quantile(&r->spread, group, 0.9) * scale;
-        f->covered90 += ((s->value <= q90 ? 1 : 0) - f->covered90) /
-                        fmin((double)++f->scored, MEMORY_SEASONS * (double)f->season_steps);
-    }
     spread_observe(&r->spread, &(struct spread_sample){
                                    .forecast = said,
                                    .value = s->value,

@@ -75,15 +75,6 @@ struct forecast_quantiles {
 bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantiles quantiles,
                       double *mean, double *values);
 
-/* How far it may be trusted: whether the combination beats seasonal naive on this history, and the
- * share of samples that fell at or below the 0.9 quantile (NaN: not known yet). */
-struct forecast_health {
-    double loss_ratio; /* mean absolute error ÷ that of the better seasonal naive, recent; NaN */
-    double coverage90_ratio;
-    size_t scored;
-};
-struct forecast_health forecast_health(const struct forecast *f);
-
 /* How much of the past stands behind it: "nothing"; "level": less than a season, so that the last
  * hours go on; "season": at least one of the shortest; "seasons": of each. */
 const char *forecast_knows(const struct forecast *f);

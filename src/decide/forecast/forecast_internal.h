@@ -56,12 +56,11 @@ struct forecast {
     struct cleaning cleaning;
     struct combination *before_burst; /* of all rungs; NULL: there is none */
     bool fractions;                   /* some value was no whole number: not counts */
-    size_t observed, scored;
-    double covered90;
+    size_t observed;
 };
 
 /* What a slot's forecast is corrected from: `in->base` is the members' mean, with the calendar's
- * effects. False where nothing can be said. */
+ * effects. */
 struct correction {
     struct features_input in;
     struct features_origin from; /* where `in` has its origin */
@@ -74,6 +73,7 @@ struct correction {
 double correct_by_line(const struct rung *r, struct correction *c);
 /* NaN without a model. */
 double correct_by_trees(const struct forecast *f, const struct correction *c);
+/* False where nothing can be said. */
 bool correction_possible(const struct correction *c);
 struct features_origin forecast_look_back(const struct forecast *f, int64_t origin_slot);
 void forecast_profiles(struct forecast *f, int64_t slot, uint32_t ahead,

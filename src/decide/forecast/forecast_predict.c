@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/interpolate.h"
+
 int64_t forecast_slot_ms(const struct forecast *f, int64_t slot) {
     return f->first_ms + slot * f->options.step_ms;
 }
@@ -91,10 +93,6 @@ struct point {
     double trees;                   /* what they make of the mean; NaN: nothing */
 };
 
-static double between(const struct place *at, double low, double high) {
-    return low + at->part * (high - low);
-}
-
 static void ask_members(struct forecast *f, const struct features_origin *from, struct point *p) {
     double forecasts[MEMBERS_MAX];
     int64_t slot = f->next_slot + p->ahead - 1;
@@ -103,8 +101,9 @@ static void ask_members(struct forecast *f, const struct features_origin *from, 
     members_predict(&f->members, &p->profiles, origins_at(&f->origins, f->next_slot - 1),
                     members_fade(&f->members, p->ahead), forecasts);
     const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
-    p->mean = between(&p->at, combination_forecast(&low->combination, &f->members, forecasts),
-                      combination_forecast(&high->combination, &f->members, forecasts));
+    p->mean =
+        interpolate(combination_forecast(&low->combination, &f->members, forecasts),
+                    combination_forecast(&high->combination, &f->members, forecasts), p->at.part);
     p->correction = (struct correction){
         .in = forecast_features(f, slot, p->ahead, &p->profiles, p->known.learned),
         .from = *from,
@@ -147,10 +146,11 @@ static double blended(const struct forecast *f, struct point *p) {
         return p->mean;
     }
     const struct rung *low = &f->rungs[p->at.low], *high = &f->rungs[p->at.high];
-    double lined = between(&p->at, blend_mix(&low->line_blend, c->in.base, correct_by_line(low, c)),
-                           blend_mix(&high->line_blend, c->in.base, correct_by_line(high, c)));
-    return between(&p->at, blend_mix(&low->blend, lined, p->trees),
-                   blend_mix(&high->blend, lined, p->trees)) /
+    double lined =
+        interpolate(blend_mix(&low->line_blend, c->in.base, correct_by_line(low, c)),
+                    blend_mix(&high->line_blend, c->in.base, correct_by_line(high, c)), p->at.part);
+    return interpolate(blend_mix(&low->blend, lined, p->trees),
+                       blend_mix(&high->blend, lined, p->trees), p->at.part) /
            p->known.learned;
 }
 
@@ -208,7 +208,7 @@ bool forecast_predict(struct forecast *f, size_t steps, struct forecast_quantile
         const double *low = errors_of(&errors, f, at.low, group, &quantiles);
         const double *high = errors_of(&errors, f, at.high, group, &quantiles);
         for (size_t q = 0; q < quantiles.len; q++) {
-            double error = between(&at, low[q], high[q]);
+            double error = interpolate(low[q], high[q], at.part);
             double value = (point + error * scale) * e->given * e->learned;
             floor = fmax(floor, f->fractions ? value : round(value));
             values[i * quantiles.len + q] = floor;
@@ -241,13 +241,4 @@ size_t forecast_left_out(const struct forecast *f, struct forecast_left_out *out
                                                      anomaly_name(spans[i].reason) };
     }
     return len - first;
-}
-
-struct forecast_health forecast_health(const struct forecast *f) {
-    const struct combination *c = &f->rungs[f->effect_rung].combination;
-    return (struct forecast_health){
-        .loss_ratio = combination_loss_ratio(c, &f->members),
-        .coverage90_ratio = f->scored > 0 ? f->covered90 : (double)NAN,
-        .scored = f->scored,
-    };
 }

@@ -6,11 +6,10 @@
 
 /* Room for a quarter more than is kept: dropping it moves 4 values a slot. */
 #define SPARE_SHARE 4
-#define PARTS_OF_SEASON 288 /* what is kept together is no longer than one of so many */
 
 static uint32_t shift_of(uint32_t season_steps) {
     uint32_t shift = 0;
-    while (shift < TIER_SHIFT_MOST && (2U << shift) <= season_steps / PARTS_OF_SEASON) {
+    while (shift < TIER_SHIFT_MOST && (2U << shift) <= season_steps / HISTORY_PARTS_OF_SEASON) {
         shift++;
     }
     return shift;

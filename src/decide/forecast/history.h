@@ -10,6 +10,8 @@
 
 #define HISTORY_BLOCK 32
 #define HISTORY_EXACT_MOST 3500 /* slots: a shorter history is all floats */
+/* Slots that are kept together, here and in origins.h, are no longer than one part of so many. */
+#define HISTORY_PARTS_OF_SEASON 288
 
 /* What has to be kept: whatever asks for single slots further back than `fine` gets the mean of a
  * few around; `exact` are kept as they came (numbers that repeat are told by that). */

@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "decide/forecast/calendar_internal.h"
 
-#define MS_PER_DAY INT64_C(86400000)
-
 enum rule { FIXED, EASTER, WEEKDAY, FROM_DATE, LAST_WORKDAY };
 /* When it falls on a weekend. */
 enum moved { STAYS, TO_NEAREST, TO_MONDAY, TO_SATURDAY, ALSO_AFTER };

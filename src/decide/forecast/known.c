@@ -9,8 +9,8 @@
 #define NEAR_EVENTS_MAX 64 /* looked at around one slot */
 /* Events up to SHORT_MS have a course of their own, with a time before and after that they touch:
  * as long as themselves, at most AROUND_MS. Longer ones follow the time of the day. */
-#define SHORT_MS (12 * INT64_C(3600000))
-#define AROUND_MS (2 * INT64_C(3600000))
+#define SHORT_MS (12 * MS_PER_HOUR)
+#define AROUND_MS (2 * MS_PER_HOUR)
 #define PHASES_AROUND 2 /* before, and as many after */
 
 void known_init(struct known *k, int64_t step_ms) {
@@ -142,9 +142,9 @@ void known_look(const struct known *k, const struct effects *effects, int64_t fr
 
 static double distance_of(const struct calendar_event *e, int64_t from_ms, int64_t to_ms) {
     if (e->start_ms >= to_ms) {
-        return -log2(1 + (double)(e->start_ms - from_ms) / 3.6e6);
+        return -log2(1 + (double)(e->start_ms - from_ms) / (double)MS_PER_HOUR);
     }
-    return e->end_ms > from_ms ? 0 : log2(1 + (double)(to_ms - e->end_ms) / 3.6e6);
+    return e->end_ms > from_ms ? 0 : log2(1 + (double)(to_ms - e->end_ms) / (double)MS_PER_HOUR);
 }
 
 void known_nearness(const struct known *k, int64_t from_ms, double *out, size_t len) {

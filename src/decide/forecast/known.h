@@ -9,8 +9,6 @@
 #define KNOWN_REGRESSOR_VALUES 3 /* effects of the values 1, 2, 3 of a column */
 #define KNOWN_NEAR_DAYS 7        /* how far known_nearness looks to either side */
 #define KNOWN_MEASURE_SPAN 4     /* a measure is told as 0 to this */
-#define MS_PER_DAY INT64_C(86400000)
-#define MS_PER_HOUR INT64_C(3600000)
 
 struct known_regressor {
     const double *values;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/interpolate.h"
+
 #define LAGS_MAX 8        /* seasons back that a profile looks */
 #define CROSS_LAGS_MAX 60 /* of the short season in one long one */
 #define LEVEL_MIN 0.05
@@ -234,8 +236,8 @@ void members_predict(const struct members *m, const struct profile_values *profi
         double slow = (double)level[2];
         *out++ = profile;
         *out++ = profile * slow;
-        *out++ = profile * (slow + fade.fast * ((double)level[0] - slow));
-        *out++ = profile * (slow + fade.middle * ((double)level[1] - slow));
+        *out++ = profile * interpolate(slow, (double)level[0], fade.fast);
+        *out++ = profile * interpolate(slow, (double)level[1], fade.middle);
     }
     *out++ = (double)origin->recent_fast;
     *out++ = (double)origin->recent_slow;

@@ -2,8 +2,8 @@
  * (what was at this place of the season before) at a level (how much more there is lately than the
  * profile said), and two are plain persistence.
  *
- *   profile: last season | middle of 4 | middle of 8 | mean of 4, smoothed along time     per
- * season day shape x weekday                                                          of both
+ *   profile: last season | middle of 4 | middle of 8 | mean of 4, smoothed: of each season;
+ *            day shape x weekday: of both
  *   level:   none | season-long | season-long, but near ahead the last hour's | … the last hours'
  */
 #pragma once

@@ -2,12 +2,11 @@
 
 #include <stdlib.h>
 
-#define PARTS_OF_SEASON 288
 #define FINE 32
 
 bool origins_init(struct origins *o, uint32_t steps, uint32_t season_steps) {
     *o = (struct origins){ .newest = -1, .fine_count = steps, .stride = 1 };
-    uint32_t stride = season_steps / PARTS_OF_SEASON;
+    uint32_t stride = season_steps / HISTORY_PARTS_OF_SEASON;
     if (stride > 1 && steps > 2 * FINE) {
         o->fine_count = FINE;
         o->stride = stride;

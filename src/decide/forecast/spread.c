@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/interpolate.h"
+
 #define SCALE_SEASONS 10.0      /* memory of the scale */
 #define OWN_RATIO 0.5           /* share of a bucket in its scale, beside the times around it */
 #define POOLED_RATIO 0.3        /* share of the overall scale added to every one */
@@ -86,18 +88,14 @@ static double scale_of(const struct spread_scale *s, double forecast, double err
     return level > 0 ? forecast * error / level : forecast;
 }
 
-static double mix(double first, double second, double part) {
-    return first + part * (second - first);
-}
-
 double spread_scale_at(const struct spread_scale *s, int64_t slot, double forecast) {
     struct place at = place_of(s, slot);
     const struct spread_usual *own = &s->buckets[at.bucket];
     const struct spread_usual *from = &s->times[at.from], *to = &s->times[at.to];
-    double error = mix((double)from->error, (double)to->error, at.part);
-    double level = mix((double)from->level, (double)to->level, at.part);
-    return scale_of(s, forecast, mix(error, (double)own->error, OWN_RATIO),
-                    mix(level, (double)own->level, OWN_RATIO), POOLED_RATIO);
+    double error = interpolate((double)from->error, (double)to->error, at.part);
+    double level = interpolate((double)from->level, (double)to->level, at.part);
+    return scale_of(s, forecast, interpolate(error, (double)own->error, OWN_RATIO),
+                    interpolate(level, (double)own->level, OWN_RATIO), POOLED_RATIO);
 }
 
 double spread_scale_alone(const struct spread_scale *s, int64_t slot, double forecast) {
@@ -141,7 +139,7 @@ static double adapted_level(const struct spread *s, double q) {
     }
     low_at = fmin(low_at, LEVEL_MOST);
     high_at = fmax(high_at, low_at);
-    double level = low_at + (q - low) / (high - low) * (high_at - low_at);
+    double level = interpolate(low_at, high_at, (q - low) / (high - low));
     return fmin(fmax(level, 1 - LEVEL_MOST), LEVEL_MOST);
 }
 
@@ -156,12 +154,6 @@ void spread_quantiles(const struct spread *s, size_t group, const double *levels
         double seen = any ? error_mix_quantile(&mix, adapted_level(s, q)) : 0;
         out[i] = trust * seen + (1 - trust) * normal + opened;
     }
-}
-
-double spread_quantile(const struct spread *s, size_t group, double q) {
-    double out;
-    spread_quantiles(s, group, &q, 1, &out);
-    return out;
 }
 
 /* `now`: the quantiles at the watched levels. */

@@ -66,7 +66,6 @@ void spread_observe(struct spread *s, const struct spread_sample *sample);
 /* Quantiles in units of the scale, of a group; with few errors seen, those of a cautious normal. */
 void spread_quantiles(const struct spread *s, size_t group, const double *levels, size_t len,
                       double *out);
-double spread_quantile(const struct spread *s, size_t group, double q);
 
 /* Of the standard normal distribution, q in (0, 1). */
 double spread_normal_quantile(double q);

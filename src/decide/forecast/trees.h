@@ -56,7 +56,7 @@ struct examples {
     size_t width;
 };
 
-bool examples_init(struct examples *e, size_t capacity); /* false without memory */
+void examples_init(struct examples *e, size_t capacity);
 void examples_fini(struct examples *e);
 /* Whether an example of that hash is to be kept. */
 bool examples_wanted(const struct examples *e, uint32_t hash);

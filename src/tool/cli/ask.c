@@ -60,6 +60,9 @@ static bool exchange(int fd, const char *method, const char *path, struct buffer
                              ASK_ANSWER_BYTES_MAX);
         }
         ssize_t part = recv(fd, room, 65536, 0);
+        if (part < 0 && errno == EINTR) {
+            continue; /* a stop and its end do that to a wait that has a time limit */
+        }
         if (part < 0) {
             return error_system(err, "its answer");
         }

@@ -77,8 +77,9 @@ static void ask_upgrade(int fd, const struct request *r, const char *binary, cha
     ssize_t n;
     int asked = snprintf(line, sizeof line, "upgrade %lld %s\n", (long long)r->patience_ms, binary);
     if (send(fd, line, (size_t)asked, MSG_NOSIGNAL) == asked) {
-        while (len < bytes - 1 && (n = recv(fd, answer + len, bytes - 1 - len, 0)) > 0) {
-            len += (size_t)n;
+        while (len < bytes - 1 && ((n = recv(fd, answer + len, bytes - 1 - len, 0)) > 0 ||
+                                   (n < 0 && errno == EINTR))) {
+            len += n > 0 ? (size_t)n : 0;
         }
     }
     answer[len] = '\0';

@@ -3,6 +3,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -28,6 +29,15 @@ class Run:
 
     def log(self):
         return self.log_path.read_text()
+
+    def until(self, text):
+        """Waits for a text in the log; what it says instead, if it ends before or takes QUICK_S."""
+        end = time.monotonic() + QUICK_S
+        while text not in self.log():
+            ended = self.process.poll()
+            assert ended is None or text in self.log(), f"it ended with {ended}, without {text!r}:\n{self.log()}"
+            assert time.monotonic() < end, f"not within {QUICK_S} s: {text!r}\n{self.log()}"
+            time.sleep(0.05)
 
     def wait(self, seconds):
         try:

@@ -9,7 +9,7 @@ import urllib.parse
 from .tidegate import free_port, wait_until
 
 FOLDER = pathlib.Path(__file__).resolve().parents[3] / "examples" / "shop"
-START_S = 30
+START_S = 90
 
 
 class Shop:
@@ -43,7 +43,7 @@ class Shop:
 
     def health(self):
         try:
-            return self.request("/healthz", timeout=2).status
+            return self.request("/healthz", timeout=10).status
         except OSError:
             return None
 

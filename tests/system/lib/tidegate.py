@@ -14,7 +14,7 @@ from .ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("TIDEGATE", ROOT / "build" / "tidegate")).resolve()
-START_S = 20
+START_S = 60
 
 
 def wait_until(condition, seconds, what):
@@ -28,7 +28,7 @@ def wait_until(condition, seconds, what):
         time.sleep(0.01)
 
 
-def run_cli(*arguments, timeout=60, **options):
+def run_cli(*arguments, timeout=240, **options):
     return subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True,
                           timeout=timeout, check=False, **options)
 

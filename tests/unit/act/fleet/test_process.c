@@ -73,9 +73,10 @@ static void kills_after_the_grace(void **state) {
 
 static void kills_at_once(void **state) {
     struct fixture *f = *state;
+    f->config.grace_ms = 10 * PATIENCE_MS;
     use_server(f, "ignore");
     struct instance *instance = start_ready(f);
-    fleet_stop(f->fleet, instance); /* would take ten seconds */
+    fleet_stop(f->fleet, instance); /* would take minutes */
     fleet_kill(f->fleet, instance);
     WAIT_FOR(f, f->heard.exits == 1);
     assert_int_equal(WTERMSIG(f->heard.last_status), SIGKILL);
@@ -303,10 +304,12 @@ static void says_that_a_file_is_no_command(void **state) {
     assert_non_null(strstr(fleet_trouble(f->fleet, 0), "/mode: Permission denied"));
 }
 
-static uint64_t wait_until_it_may_start(struct fixture *f) {
+/* The milliseconds from a start that fails to when the next one may be. */
+static uint64_t backs_off(struct fixture *f) {
     uint64_t start_us = clock_monotonic_us();
-    assert_false(fleet_may_start(f->fleet, 0));
-    assert_null(fleet_start(f->fleet, 0));
+    unsigned before = f->heard.exits;
+    assert_non_null(fleet_start(f->fleet, 0));
+    WAIT_FOR(f, f->heard.exits == before + 1);
     WAIT_FOR(f, fleet_may_start(f->fleet, 0));
     return (clock_monotonic_us() - start_us) / 1000;
 }
@@ -333,14 +336,9 @@ static void tells_the_last_words(void **state) {
 static void backs_off_longer_each_time(void **state) {
     struct fixture *f = *state;
     use_shell(f, "exit 1");
-    assert_non_null(fleet_start(f->fleet, 0));
-    WAIT_FOR(f, f->heard.exits == 1);
-    assert_in_range(wait_until_it_may_start(f), FLEET_BACKOFF_FIRST_MS - 50,
-                    FLEET_BACKOFF_FIRST_MS + 400);
-    assert_non_null(fleet_start(f->fleet, 0));
-    WAIT_FOR(f, f->heard.exits == 2);
-    assert_in_range(wait_until_it_may_start(f), 2 * FLEET_BACKOFF_FIRST_MS - 50,
-                    2 * FLEET_BACKOFF_FIRST_MS + 400);
+    /* How much longer it may be, a busy machine decides. */
+    assert_true(backs_off(f) >= FLEET_BACKOFF_FIRST_MS - 50);
+    assert_true(backs_off(f) >= 2 * FLEET_BACKOFF_FIRST_MS - 50);
     assert_non_null(fleet_start(f->fleet, 0));
     WAIT_FOR(f, f->heard.exits == 3);
     assert_false(fleet_may_start(f->fleet, 0));
@@ -451,12 +449,12 @@ static void measures_what_it_uses(void **state) {
     turn_for(f, 50);
     fleet_sample(f->fleet);
     assert_true(isnan(instance->cpu_ratio)); /* since when? */
-    assert_true(instance->memory_bytes > 100e3 && instance->memory_bytes < 100e6);
-    turn_for(f, 600);
-    fleet_sample(f->fleet);
-    if (!(instance->cpu_ratio > 0.05 && instance->cpu_ratio < 1.2)) {
+    /* On a busy machine the shell comes to it late. */
+    WAIT_FOR(f, (turn_for(f, 600), fleet_sample(f->fleet), instance->cpu_ratio > 0.05));
+    if (!(instance->cpu_ratio < 1.2)) {
         fail_msg("cpu_ratio %g", instance->cpu_ratio);
     }
+    assert_true(instance->memory_bytes > 100e3 && instance->memory_bytes < 100e6);
 }
 
 int main(void) {

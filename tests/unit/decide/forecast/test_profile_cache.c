@@ -66,26 +66,26 @@ static void the_cache_says_what_a_fresh_look_says(void **state) {
     }
 }
 
-static void change_the_past(struct world w) {
+static void change_the_past(struct world *w) {
     for (int slot = 0; slot < 5000; slot++) {
-        append(&w);
+        append(w);
     }
-    int64_t next = history_end(&w.history);
-    look_along_a_path(&w);
-    history_set_aside(&w.history, next - 96, next - 90, true);
-    look_along_a_path(&w);
-    history_set_aside(&w.history, next - 96, next - 90, false);
-    look_along_a_path(&w);
-    history_scale(&w.history, next - 10, 1.5);
-    look_along_a_path(&w);
-    history_fini(&w.history);
+    int64_t next = history_end(&w->history);
+    look_along_a_path(w);
+    history_set_aside(&w->history, next - 96, next - 90, true);
+    look_along_a_path(w);
+    history_set_aside(&w->history, next - 96, next - 90, false);
+    look_along_a_path(w);
+    history_scale(&w->history, next - 10, 1.5);
+    look_along_a_path(w);
+    history_fini(&w->history);
 }
 
 static void what_is_changed_in_the_past_is_seen(void **state) {
     (void)state;
     struct world w;
     begin(&w, (const uint32_t[]){ 96, 672 }, 2, 4000);
-    change_the_past(w);
+    change_the_past(&w);
 }
 
 /* … also where it is kept in a byte a value. */
@@ -97,7 +97,7 @@ static void what_is_changed_in_a_long_past_is_seen(void **state) {
     assert_true(history_init_long(
         &w.history,
         &(struct history_span){ .keep = 4000, .fine = 2000, .exact = 8, .season_steps = 96 }));
-    change_the_past(w);
+    change_the_past(&w);
 }
 
 /* What comes next, and is asked for again and again, stays in the cache. */

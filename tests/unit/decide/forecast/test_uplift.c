@@ -40,6 +40,13 @@ static void load_base(void) {
     series_fini(&series);
 }
 
+static void begin(struct uplift *u, struct calendar *c, struct rand *random) {
+    load_base();
+    rand_init(random, 3);
+    calendar_init(c);
+    uplift_init(u);
+}
+
 static double base_at(int64_t at_ms) {
     return base[(size_t)((at_ms - START) / HOUR) % base_len];
 }
@@ -186,10 +193,7 @@ static void a_late_send_is_waited_for_and_one_that_does_not_come_is_given_up(voi
     struct uplift u;
     struct calendar c;
     struct rand random;
-    load_base();
-    rand_init(&random, 3);
-    calendar_init(&c);
-    uplift_init(&u);
+    begin(&u, &c, &random);
     int64_t start = START + 3 * DAY + 12 * HOUR;
     announce(&c, start, "push", 5);
     uplift_set_calendar(&u, &c);
@@ -260,10 +264,7 @@ static void what_is_announced_is_said_apart_from_what_is_learned(void **state) {
     struct uplift u;
     struct calendar c;
     struct rand random;
-    load_base();
-    rand_init(&random, 3);
-    calendar_init(&c);
-    uplift_init(&u);
+    begin(&u, &c, &random);
     int64_t start = START + 3 * DAY + 12 * HOUR, now = start - 60 * SECOND;
     assert_true(isnan(announced(&u, now, start, 0.5)));
     announce(&c, start, "push", 5);
@@ -290,10 +291,7 @@ static void an_onset_that_was_chance_is_taken_back(void **state) {
     struct uplift u;
     struct calendar c;
     struct rand random;
-    load_base();
-    rand_init(&random, 3);
-    calendar_init(&c);
-    uplift_init(&u);
+    begin(&u, &c, &random);
     int64_t start = START + 3 * DAY + 12 * HOUR, burst = start - 8 * 60 * SECOND;
     announce(&c, start, "push", 5);
     uplift_set_calendar(&u, &c);
@@ -319,10 +317,7 @@ static void what_a_campaign_brings_is_not_learned_as_ordinary(void **state) {
     struct uplift u;
     struct calendar c;
     struct rand random;
-    load_base();
-    rand_init(&random, 3);
-    calendar_init(&c);
-    uplift_init(&u);
+    begin(&u, &c, &random);
     int64_t start = START + 3 * DAY + 12 * HOUR;
     announce(&c, start, "push", 5);
     uplift_set_calendar(&u, &c);
