@@ -39,6 +39,7 @@
 #define FAULTS_PROCESSES 256
 #define FAULTS_DESCRIPTORS 65536
 #define FAULTS_CLOCK_S 3600
+#define FAULTS_PAUSE_US 8000
 
 enum fault_kind {
     FAULT_MEMORY,      /* malloc and its kin: NULL */
@@ -53,6 +54,7 @@ enum fault_kind {
     FAULT_FORK,        /* EAGAIN */
     FAULT_WATCH,       /* epoll_ctl ADD: ENOMEM */
     FAULT_SUBMIT,      /* io_uring: a submission is put off (EAGAIN, EBUSY, EINTR) */
+    FAULT_PAUSE, /* of FAULTS_PAUSE_US before a call on a socket or a submission: others run */
     FAULT_KINDS
 };
 
@@ -101,6 +103,14 @@ static uint64_t strikes(enum fault_kind kind) {
         atomic_store(&burst_left[kind], faults->burst[kind]);
     }
     return atomic_fetch_add(&faults->struck[kind], 1) + 1;
+}
+
+static void maybe_pause(void) {
+    if (strikes(FAULT_PAUSE)) {
+        int saved = errno;
+        usleep(FAULTS_PAUSE_US);
+        errno = saved;
+    }
 }
 
 static bool traces;
@@ -268,6 +278,7 @@ static void arm_again(int fd) {
 }
 
 static bool stream_fails(int fd) {
+    maybe_pause();
     if (strikes_with(FAULT_INTERRUPT, EINTR, EINTR)) {
         return true;
     }
@@ -349,6 +360,7 @@ ssize_t splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes,
 
 int connect(int fd, const struct sockaddr *address, socklen_t len) {
     REAL(connect)
+    maybe_pause();
     if (strikes_with(FAULT_BUFFERS, EADDRNOTAVAIL, ENOBUFS)) {
         return -1;
     }
@@ -357,6 +369,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t len) {
 
 int epoll_wait(int epoll, struct epoll_event *events, int most, int wait_ms) {
     REAL(epoll_wait)
+    maybe_pause();
     if (strikes_with(FAULT_INTERRUPT, EINTR, EINTR)) {
         return -1;
     }
@@ -367,6 +380,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int wait_ms) {
 
 int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
     REAL(accept4)
+    maybe_pause();
     if (strikes_with(FAULT_INTERRUPT, EINTR, ECONNABORTED) ||
         strikes_with(FAULT_DESCRIPTORS, EMFILE, ENFILE)) {
         return -1;
@@ -483,6 +497,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 /* ---- io_uring ---- */
 
 static int submission_fails(void) {
+    maybe_pause();
     uint64_t number = strikes(FAULT_SUBMIT);
     return number == 0 ? 0 : number % 3 == 0 ? -EINTR : number % 3 == 1 ? -EAGAIN : -EBUSY;
 }

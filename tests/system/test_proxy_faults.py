@@ -23,7 +23,7 @@ EPOLL = os.environ.get("TIDEGATE_IO") == "epoll"
 
 # One in so many calls. What only epoll's system calls can have is struck there only (lib/faults.c).
 BENIGN = {"short": {"short": 3}, "again": {"again": 5}, "interrupt": {"interrupt": 4}, "clock": {"clock": 20},
-          "submit": {"submit": 5}}
+          "submit": {"submit": 5}, "pause": {"pause": 10}}
 ONLY_EPOLL = ("short", "again", "reset", "buffers", "watch")
 ONLY_URING = ("submit",)
 # And how many more of its kind go with it.

@@ -137,6 +137,35 @@ def test_a_stale_idle_connection_costs_nothing():
         assert proxy.vitals()["failed"] == 0
 
 
+def test_a_kept_connection_that_is_closed_under_a_request_is_no_try():
+    """Else a service that closes what is idle would cost visitors answers where nothing else is retried."""
+    def second_one_is_too_late(one):
+        one.answer(one.read_request().target)
+        closed.append(one.read_request().method)
+
+    closed = []
+    with Service(second_one_is_too_late) as service, Proxy(service.port, limits={"attempts": 1}) as proxy:
+        for i in range(6):
+            assert proxy.get(f"/{i}").body == f"/{i}".encode()
+        assert len(closed) == service.connections - 1 == 5
+        assert post(proxy).status == 502    # a POST is never sent twice
+        assert closed == ["GET"] * 5 + ["POST"]
+
+
+def test_a_kept_connection_is_closed_under_a_request_once():
+    def never_again(one):
+        requests.append(one.read_request())
+        if len(requests) == 1:
+            one.answer("first")
+            requests.append(one.read_request())
+
+    requests = []
+    with Service(never_again) as service, Proxy(service.port, limits={"attempts": 2}) as proxy:
+        assert proxy.get().status == 200
+        assert proxy.get().status == 502
+        assert len(requests) == 1 + 1 + 2
+
+
 def test_retries_have_a_limit():
     with Dying() as bad, Proxy(bad.port, limits={"attempts": 3}) as proxy:
         assert proxy.get().status == 502

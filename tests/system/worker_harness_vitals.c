@@ -108,6 +108,9 @@ void harness_print_vitals(const struct vitals *all, pid_t first,
            total(all, &w->connections_open), total(all, &w->upstream_open),
            total(all, &w->upstream_opened), total(all, &w->h2_connections),
            total(all, &w->h2_floods));
+    printf("\"refused_connections\":%llu,\"gave_way\":%llu,\"held\":%llu,\"told\":%llu,",
+           total(all, &w->connections_refused), total(all, &w->connections_gave_way),
+           total(all, &w->connections_held), total(all, &w->connections_told));
     printf("\"client_held\":%llu,\"client_refused\":%llu,\"client_gave_way\":%llu,"
            "\"client_handshakes_refused\":%llu,",
            total(all, &w->client_held), total(all, &w->client_refused),

@@ -40,7 +40,13 @@
 #define WORKER_METRICS(X)                                                                          \
     X(connections_accepted, COUNTER, "tidegate_connections_accepted_total", "client connections")  \
     X(connections_refused, COUNTER, "tidegate_connections_refused_total",                          \
-      "client connections closed at a limit")                                                      \
+      "client connections reset because the worker had as many as it may have")                    \
+    X(connections_gave_way, COUNTER, "tidegate_connections_gave_way_total",                        \
+      "idle or stalled client connections closed for new ones because the worker was full")        \
+    X(connections_held, COUNTER, "tidegate_connections_held_total",                                \
+      "client connections kept waiting for a second because the worker was full")                  \
+    X(connections_told, COUNTER, "tidegate_connections_told_total",                                \
+      "requests answered 503 because the worker was full")                                         \
     X(client_refused, COUNTER, "tidegate_client_connections_refused_total",                        \
       "connections closed because their address had as many as one may have")                      \
     X(client_held, COUNTER, "tidegate_client_connections_held_total",                              \

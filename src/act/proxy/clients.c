@@ -6,6 +6,7 @@
 
 static void init(struct client *c) {
     list_init(&c->link);
+    list_init(&c->rank);
     list_init(&c->sessions);
 }
 
@@ -13,6 +14,9 @@ void clients_init(struct clients *clients, uint64_t seed) {
     memset(clients, 0, sizeof *clients);
     clients->seed = seed;
     list_init(&clients->all);
+    for (unsigned i = 0; i < CLIENTS_RANKS; i++) {
+        list_init(&clients->ranks[i]);
+    }
     init(&clients->unlimited);
     list_append(&clients->all, &clients->unlimited.link);
 }
@@ -42,9 +46,37 @@ static struct client **bucket_of(struct clients *clients, const uint8_t key[16])
     return &clients->buckets[hash(clients, key) % CLIENTS_BUCKETS];
 }
 
+unsigned clients_rank(const struct client *c) {
+    unsigned rank = 31 - (unsigned)__builtin_clz(c->connections);
+    return rank < CLIENTS_RANKS ? rank : CLIENTS_RANKS - 1;
+}
+
+uint32_t clients_most(const struct clients *clients) {
+    for (unsigned i = CLIENTS_RANKS; i-- > 0;) {
+        if (!list_empty(&clients->ranks[i])) {
+            return 1u << i;
+        }
+    }
+    return 0;
+}
+
+/* `before`: it had so many. */
+static void move_in_ranks(struct clients *clients, struct client *c, uint32_t before) {
+    uint32_t now = c->connections;
+    bool same = before > 0 && now > 0 && __builtin_clz(before) == __builtin_clz(now);
+    if (same || !client_is_limited(clients, c)) {
+        return;
+    }
+    list_remove(&c->rank);
+    if (now > 0) {
+        list_append(&clients->ranks[clients_rank(c)], &c->rank);
+    }
+}
+
 static struct client *count_in(struct clients *clients, struct client *c) {
     clients->connections++;
     c->connections++;
+    move_in_ranks(clients, c, c->connections - 1);
     clients_hold(c);
     return c;
 }
@@ -77,6 +109,7 @@ struct client *clients_enter(struct clients *clients, const uint8_t ip[16]) {
 void clients_leave(struct clients *clients, struct client *client) {
     clients->connections--;
     client->connections--;
+    move_in_ranks(clients, client, client->connections + 1);
     clients_release(clients, client);
 }
 

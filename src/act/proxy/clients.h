@@ -10,17 +10,20 @@
 #include "base/list.h"
 
 #define CLIENTS_BUCKETS 4096
+#define CLIENTS_RANKS 21         /* by their connections: 1, 2 to 3, 4 to 7, … */
 #define CLIENTS_RATE_SLOTS 16384 /* two addresses may share one: the hash is keyed */
 
 struct client {
     struct client *next; /* in its bucket */
     struct list link;    /* in clients->all */
+    struct list rank;    /* in clients->ranks; not of the unlimited one */
     struct list sessions;
     uint8_t key[16];
-    uint32_t connections;   /* entrances included */
-    uint32_t holds;         /* one for each connection, and those of clients_hold */
-    uint32_t requests;      /* in flight */
-    uint64_t busy_until_us; /* a moment ago none of its sessions could give way */
+    uint32_t connections;         /* entrances included */
+    uint32_t holds;               /* one for each connection, and those of clients_hold */
+    uint32_t requests;            /* in flight */
+    uint64_t busy_until_us;       /* a moment ago none of its sessions could give way */
+    uint64_t crowd_busy_until_us; /* nor by the rules of crowd.h */
 };
 
 struct clients {
@@ -28,6 +31,7 @@ struct clients {
     uint32_t connections; /* of all of them */
     struct list all;      /* the unlimited one first */
     struct client unlimited;
+    struct list ranks[CLIENTS_RANKS];
     struct client *buckets[CLIENTS_BUCKETS];
     uint64_t handshake_due_us[CLIENTS_RATE_SLOTS];
 };
@@ -48,6 +52,10 @@ void clients_release(struct clients *clients, struct client *client);
 static inline bool client_is_limited(const struct clients *clients, const struct client *client) {
     return client != &clients->unlimited;
 }
+/* Of its connections, the logarithm to base 2. Only for one that has any. */
+unsigned clients_rank(const struct client *client);
+/* As many as one has at least who has the most; the unlimited one left out. */
+uint32_t clients_most(const struct clients *clients);
 /* Whether it has as many requests under way as one may have; 0: there is no limit. */
 static inline bool client_is_full(const struct clients *clients, const struct client *client,
                                   uint32_t requests_most) {

@@ -1,7 +1,7 @@
 /* [held] ──▶ PROXY_HEADER ──▶ HANDSHAKE ──▶ session
  *                   └────────────┴────────▲
- * States are left out that the listener does not ask for; held is a connection whose client has too
- * many, before it is looked at once more (tarpit.h). */
+ * States are left out that the listener does not ask for; held is a connection for which there is
+ * no room, its client's (tarpit.h) or the worker's (crowd.h), before it is looked at once more. */
 #include "act/proxy/entrance.h"
 
 #include <assert.h>
@@ -20,6 +20,7 @@ struct entrance {
     struct worker *worker;
     struct list link; /* in worker->entrances */
     struct client_info who;
+    uint64_t since_us;
     struct tls_server *server; /* to begin with, until it is begun; NULL: plainly */
 };
 
@@ -119,7 +120,7 @@ static bool make_room(struct worker *w, struct client *client) {
         return false;
     }
     LIST_EACH(&client->sessions, link, saved) {
-        if (session_give_way(link, GIVES_WAY_AFTER_US)) {
+        if (session_give_way(link, GIVES_WAY_AFTER_US, UINT64_MAX)) {
             vitals_add(&w->own->client_gave_way, 1);
             return true;
         }
@@ -206,8 +207,10 @@ static size_t on_data(struct socket *socket, struct slice data) {
         break;
     }
     if (header.known) {
+        bool beyond = e->who.beyond;
         leave(w, e->who.client);
         client_info_init(&e->who, &header.source, 11);
+        e->who.beyond = beyond;
         if (!enter(w, &e->who, &header.source)) {
             vitals_add(&w->own->client_refused, 1);
             socket_close(socket);
@@ -303,6 +306,7 @@ static void admit(struct worker *w, const struct front *front, int fd,
     }
     e->worker = w;
     e->who = *who;
+    e->since_us = loop_now_us(w->loop);
     e->server = front->tls ? tls_server_hold(front->server) : NULL;
     find_local(e);
     list_append(&w->entrances, &e->link);
@@ -318,37 +322,65 @@ static void admit(struct worker *w, const struct front *front, int fd,
     }
 }
 
-/* False: its client has too many; the descriptor is still the caller's. */
-static bool let_in(struct worker *w, unsigned listener, int fd, const struct address *peer) {
+enum entry { ENTRY_LET_IN, ENTRY_CLIENT_FULL, ENTRY_WORKER_FULL };
+
+/* `finally`: it was held, or cannot be. Not let in: the descriptor is still the caller's. */
+static enum entry let_in(struct worker *w, unsigned listener, int fd, const struct address *peer,
+                         bool finally) {
     const struct front *front = &w->fronts[listener];
     if (front->tls && front->server == NULL) {
         count_failure(w, TLS_FAILURE_OTHER);
         close(fd);
-        return true;
+        return ENTRY_LET_IN;
     }
     struct client_info who;
     client_info_init(&who, peer, 11);
     if (!enter(w, &who, peer)) {
         leave(w, who.client);
-        return false;
+        return ENTRY_CLIENT_FULL;
+    }
+    if (crowd_is_full(w) && !crowd_make_room(w, who.client)) {
+        who.beyond = finally && crowd_may_tell(w);
+        if (!who.beyond) {
+            leave(w, who.client);
+            return ENTRY_WORKER_FULL;
+        }
     }
     admit(w, front, fd, &who, peer);
-    return true;
+    return ENTRY_LET_IN;
 }
 
-static void refuse(struct worker *w, int fd) {
-    vitals_add(&w->own->client_refused, 1);
+static void hold(struct worker *w, enum entry entry) {
+    if (entry == ENTRY_WORKER_FULL) {
+        crowd_held(w);
+    } else {
+        vitals_add(&w->own->client_held, 1);
+    }
+}
+
+static void let_in_or_refuse(struct worker *w, unsigned listener, int fd,
+                             const struct address *peer) {
+    enum entry entry = let_in(w, listener, fd, peer, true);
+    if (entry == ENTRY_LET_IN) {
+        return;
+    }
+    if (entry == ENTRY_WORKER_FULL) {
+        crowd_reset(w);
+    } else {
+        vitals_add(&w->own->client_refused, 1);
+    }
     tarpit_reset(fd);
 }
 
 void entrance_accept(struct worker *w, unsigned listener, int fd, const struct address *peer) {
-    if (let_in(w, listener, fd, peer)) {
+    enum entry entry = let_in(w, listener, fd, peer, false);
+    if (entry == ENTRY_LET_IN) {
         return;
     }
     if (tarpit_hold(&w->tarpit, fd, listener)) {
-        vitals_add(&w->own->client_held, 1);
+        hold(w, entry);
     } else {
-        refuse(w, fd);
+        let_in_or_refuse(w, listener, fd, peer);
     }
 }
 
@@ -357,9 +389,20 @@ void entrance_held_over(void *worker, int fd, uint32_t listener) {
     struct address peer = { .len = sizeof peer.storage };
     if (getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) != 0) {
         close(fd); /* the client has reset it */
-    } else if (!let_in(w, listener, fd, &peer)) {
-        refuse(w, fd);
+    } else {
+        let_in_or_refuse(w, listener, fd, &peer);
     }
+}
+
+bool entrance_give_way(struct worker *w, uint64_t stalled_us) {
+    struct list *link = list_first(&w->entrances);
+    struct entrance *oldest = link == NULL ? NULL : LIST_ITEM(link, struct entrance, link);
+    if (oldest == NULL || loop_now_us(w->loop) - oldest->since_us < stalled_us) {
+        return false;
+    }
+    list_remove(link); /* once is enough */
+    socket_close(&oldest->socket);
+    return true;
 }
 
 void entrance_drain(struct worker *w) {

@@ -30,6 +30,7 @@
     100000u                         /* who still uploads after that holds no place in the service  \
                                      */
 #define EXCHANGE_READ_LEAST_BPS 256 /* who takes less of an answer is not reading it */
+#define EXCHANGE_UNREAD_TIMES 5 /* exchange_is_stalled: so much longer an answer may be unread */
 #define EXCHANGE_TRIED_MAX 4
 #define EXCHANGE_LOG_LINE_BYTES 512
 #define EXCHANGE_GRANTED_MAX 16
@@ -61,6 +62,7 @@ struct client_info {
     uint8_t protocol; /* 11, 20 */
     bool tls;
     bool trusted;          /* its word about those before it is believed */
+    bool beyond;           /* the limit of the worker's connections: let in to be told (crowd.h) */
     struct client *client; /* who has the connection (clients.h) */
 };
 
@@ -98,6 +100,7 @@ struct exchange {
     bool admitted;       /* counted in the service's in-flight number */
     bool response_begun; /* the final head went to the client */
     bool logged;         /* `texts` are the access log's */
+    bool stale;          /* one sending met a kept connection that its service had just closed */
     bool rescued;        /* taken off an ejected endpoint once already */
     bool racing;         /* `first` and `second` are both under way */
     bool timed;          /* a read: its time to first byte counts, and a hedge may come */
@@ -174,6 +177,9 @@ void exchange_on_request_bad(struct exchange *exchange, uint16_t status, enum re
 void exchange_on_client_leaving(struct exchange *exchange);
 void exchange_on_client_gone(struct exchange *exchange);
 void exchange_on_client_drained(struct exchange *exchange);
+/* Whether it has waited so long for its client: for a body that comes with less than
+ * EXCHANGE_READ_LEAST_BPS on the average, or for an answer of which nothing is taken. */
+bool exchange_is_stalled(const struct exchange *exchange, uint64_t stalled_us);
 
 /* ---- for upstreams ---- */
 

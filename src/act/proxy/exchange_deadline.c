@@ -109,6 +109,18 @@ static bool client_reads_slowly(struct exchange *x) {
     return reads;
 }
 
+bool exchange_is_stalled(const struct exchange *x, uint64_t stalled_us) {
+    uint64_t now_us = exchange_now_us(x), age_us = now_us - x->started_us;
+    if (x->state == EXCHANGE_TUNNEL) {
+        return false;
+    }
+    if (x->upstream_paused) {
+        return (now_us - x->activity_us) / EXCHANGE_UNREAD_TIMES >= stalled_us;
+    }
+    return !x->request_ended && !x->client_paused && age_us >= stalled_us &&
+           x->record.bytes_in < age_us * EXCHANGE_READ_LEAST_BPS / 1000000;
+}
+
 static void state_over(struct exchange *x) {
     switch (x->state) {
     case EXCHANGE_VERIFYING:

@@ -8,8 +8,10 @@ bool exchange_is_repeatable(const struct exchange *x) {
     return (x->idempotent || http_method_is_idempotent(x->request.method)) && !x->request.upgrade;
 }
 
+/* A kept connection that was closed when the request met it is no try, as in nginx: most probably
+ * nobody has read it. What follows has a new connection, so that it happens once. */
 static uint32_t tries(const struct exchange *x) {
-    return (uint32_t)(x->attempts - x->hedges);
+    return (uint32_t)(x->attempts - x->hedges - x->stale);
 }
 
 bool exchange_has_tries(const struct exchange *x) {
@@ -102,11 +104,13 @@ static void again_or_answer(struct exchange *x, enum retry_cause cause, enum rec
 
 void attempt_failed(struct attempt *a, enum record_reason reason) {
     struct exchange *x = a->exchange;
-    if (!(a->reused_connection && reason == REASON_UPSTREAM_CLOSED)) {
+    bool stale = a->reused_connection && reason == REASON_UPSTREAM_CLOSED;
+    if (!stale) {
         endpoint_failed(x->worker, a); /* closing an idle connection is no failure */
     }
     attempt_leave(a, false);
     if (!attempt_yields(a)) {
+        x->stale |= stale;
         again_or_answer(x, is_timeout(reason) ? RETRY_TIMEOUT : RETRY_RESET, reason);
     }
 }

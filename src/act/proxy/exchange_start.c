@@ -200,6 +200,18 @@ void exchange_proceed(struct exchange *x) {
     }
 }
 
+/* True when it has been told that there is no room; perhaps there is by now. */
+static bool is_beyond(struct exchange *x) {
+    if (!x->peer->beyond || !crowd_is_full(x->worker)) {
+        return false;
+    }
+    crowd_told(x->worker);
+    x->record.flags |= RECORD_REFUSED;
+    exchange_answer_and_close(x, 503, REASON_OVERLOAD,
+                              "More visitors are here than can be served.");
+    return true;
+}
+
 /* True when it has been refused for all that its client has under way. */
 static bool is_one_too_many(struct exchange *x) {
     struct client *client = x->peer->client;
@@ -223,7 +235,7 @@ void exchange_start(struct exchange *x, struct slice raw) {
         return;
     }
     exchange_log_request(x);
-    if (is_one_too_many(x)) {
+    if (is_beyond(x) || is_one_too_many(x)) {
         return;
     }
     if (!normalise(x, &path)) {

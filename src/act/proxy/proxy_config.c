@@ -17,7 +17,10 @@ static const struct config_field limits_fields[] = {
     { "body", CONFIG_SIZE, LIMIT(body_bytes), .fallback = "0",
       .help = "body of a request; beyond: 413; 0: unlimited, bodies are streamed" },
     { "connections", CONFIG_COUNT, LIMIT(connections), .fallback = "20000", .min = 16,
-      .max = 1000000, .help = "visitors' connections of one worker" },
+      .max = 1000000,
+      .help = "visitors' connections of one worker; beyond: one that carries nothing or does not "
+              "get on gives way, else the new one waits for a second and is then served, answered "
+              "503 or reset" },
     { "connections_per_client", CONFIG_COUNT, LIMIT(connections_per_client), .fallback = "256",
       .max = 1000000,
       .help = "of one address (or /64 of IPv6) at one worker; beyond: an idle one of its own gives "

@@ -45,8 +45,9 @@ static const struct config_field retry_fields[] = {
               "peers answer well; once), or the answer 500, 502, 503, 504; all but `connect` only "
               "where twice does no more than once" },
     { "attempts", CONFIG_COUNT, RETRY(attempts), .fallback = "0", .max = 9,
-      .help = "sendings of one request, the first included; 1: no retries; 0: limits.retries and "
-              "the first" },
+      .help =
+          "sendings of one request, the first included, but for one on a kept connection that its "
+          "instance had just closed; 1: no retries; 0: limits.retries and the first" },
     { "budget", CONFIG_SHARE, RETRY(budget_ratio), .fallback = "10%", .max = 1,
       .help = "retries and hedges together, of the service's requests" },
     { "floor", CONFIG_RATE, RETRY(floor_rps), .fallback = "10/s", .max = 100000,

@@ -26,9 +26,10 @@ extern const struct session_protocol session_h1_protocol, session_h2_protocol;
  * else after the present answer. `now`: whatever it carries. */
 void session_drain(struct list *link, bool now);
 
-/* Closes the connection if it has carried nothing for so long: another one of its client needs the
- * place. */
-bool session_give_way(struct list *link, uint64_t idle_us);
+/* Closes the connection if it has carried nothing for so long: another one needs the place. With
+ * `stalled_us` (UINT64_MAX: not) also if it has a part of a head for `idle_us`, or does not get on
+ * for so long because of its client. */
+bool session_give_way(struct list *link, uint64_t idle_us, uint64_t stalled_us);
 
 /* The worker retires; called every second: closes the connection if it has carried nothing for so
  * long. */

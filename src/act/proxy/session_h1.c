@@ -353,10 +353,38 @@ static bool is_idle_for(const struct session *s, uint64_t idle_us) {
     return s->state == SESSION_HEAD && !s->head_begun && session_now_us(s) - s->since_us >= idle_us;
 }
 
-bool session_give_way(struct list *link, uint64_t idle_us) {
+/* An answer that is written and not read stalls later than others: half of it may be with the
+ * kernel, and we see nothing of that. */
+static bool is_stalled_for(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
+    uint64_t for_us = session_now_us(s) - s->since_us;
+    if (s->h2 != NULL) {
+        return session_h2_is_stalled(s, idle_us, stalled_us);
+    }
+    switch ((enum session_state)s->state) {
+    case SESSION_HEAD:
+        return socket_pending(&s->socket) > 0 ? for_us / EXCHANGE_UNREAD_TIMES >= stalled_us
+                                              : s->head_begun && for_us >= idle_us;
+    case SESSION_LINGER:
+        return socket_pending(&s->socket) == 0 &&
+               session_now_us(s) - s->linger_since_us >= stalled_us;
+    default:
+        return s->stream.exchange != NULL && exchange_is_stalled(s->stream.exchange, stalled_us);
+    }
+}
+
+static bool is_at_rest_for(const struct session *s, uint64_t idle_us) {
+    return s->h2 != NULL ? session_h2_is_idle(s, idle_us)
+                         : is_idle_for(s, idle_us) && socket_pending(&s->socket) == 0;
+}
+
+static bool gives_way(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
+    return is_at_rest_for(s, idle_us) ||
+           (stalled_us != UINT64_MAX && is_stalled_for(s, idle_us, stalled_us));
+}
+
+bool session_give_way(struct list *link, uint64_t idle_us, uint64_t stalled_us) {
     struct session *s = LIST_ITEM(link, struct session, link);
-    bool idle = s->h2 != NULL ? session_h2_is_idle(s, idle_us) : is_idle_for(s, idle_us);
-    if (idle && !s->socket.closing) {
+    if (!s->socket.closing && gives_way(s, idle_us, stalled_us)) {
         socket_close(&s->socket);
         return true;
     }

@@ -371,6 +371,22 @@ bool session_h2_is_idle(const struct session *s, uint64_t idle_us) {
            session_now_us(s) - c->idle_since_us >= idle_us;
 }
 
+bool session_h2_is_stalled(const struct session *s, uint64_t idle_us, uint64_t stalled_us) {
+    const struct session_h2 *c = s->h2;
+    if (h2_in_head(c->h2)) {
+        return session_now_us(s) - c->head_since_us >= idle_us;
+    }
+    LIST_EACH(h2_streams(c->h2), link, saved) {
+        const struct session_stream *st = LIST_ITEM(link, struct session_stream, h2.link);
+        const struct exchange *x = st->stream.exchange;
+        uint64_t over_us = (session_now_us(s) - st->went_us) / EXCHANGE_UNREAD_TIMES;
+        if (x != NULL ? !exchange_is_stalled(x, stalled_us) : over_us < stalled_us) {
+            return false;
+        }
+    }
+    return h2_stream_count(c->h2) > 0;
+}
+
 void session_h2_retire(struct session *s, uint64_t idle_us) {
     const struct session_h2 *c = s->h2;
     if (h2_stream_count(c->h2) == 0 && session_now_us(s) - c->idle_since_us >= idle_us) {

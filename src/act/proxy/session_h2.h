@@ -12,6 +12,8 @@ bool session_h2_begin(struct session *session);
 
 /* It has carried nothing for so long, nor the beginning of anything. */
 bool session_h2_is_idle(const struct session *session, uint64_t idle_us);
+/* A head is in parts for `idle_us`, or it has streams of which none gets on for `stalled_us`. */
+bool session_h2_is_stalled(const struct session *session, uint64_t idle_us, uint64_t stalled_us);
 /* As session_drain and session_retire (session.h). */
 void session_h2_drain(struct session *session, bool now);
 void session_h2_retire(struct session *session, uint64_t idle_us);

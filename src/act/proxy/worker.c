@@ -236,11 +236,6 @@ static void on_supervisor_gone(struct watch *watch, unsigned events) {
 void worker_on_accept(struct listener *listener, int fd, const struct address *peer) {
     struct worker *w = listener->owner;
     vitals_add(&w->own->connections_accepted, 1);
-    if (w->limits.connections > 0 && w->clients.connections >= w->limits.connections) {
-        vitals_add(&w->own->connections_refused, 1);
-        close(fd);
-        return;
-    }
     entrance_accept(w, (unsigned)(listener - w->listeners), fd, peer);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "act/proxy/clients.h"
 #include "act/proxy/compression_flow.h"
+#include "act/proxy/crowd.h"
 #include "act/proxy/dial.h"
 #include "act/proxy/front.h"
 #include "act/proxy/route_table.h"
@@ -52,7 +53,8 @@ struct worker {
     struct tls_tickets tickets;                /* of the plan; looked at in each handshake */
     struct clients clients;                    /* who has sessions open, and these */
     struct list entrances;                     /* connections that are on the way to be one */
-    struct tarpit tarpit;                      /* before that: their clients have too many */
+    struct tarpit tarpit;                      /* before that: there is no room for them */
+    struct crowd crowd;
     bool draining, retiring;
     bool tells_addresses; /* some service gets PROXY headers */
     struct watch wake, signals, supervisor, control;

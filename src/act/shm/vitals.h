@@ -17,7 +17,7 @@
 #include "base/slice.h"
 #include "decide/balance/outlier.h"
 
-#define VITALS_LAYOUT 12u
+#define VITALS_LAYOUT 13u
 #define VITALS_RING_RECORDS 16384    /* power of two: 10 s at 1,600 requests/s a worker */
 #define VITALS_TEXT_BYTES (4u << 20) /* power of two: 256 bytes a record when the ring is full */
 #define VITALS_PATH_BYTES 96
@@ -190,6 +190,8 @@ struct vitals_worker {
     _Atomic uint64_t plan_version;
     _Atomic uint64_t started_us;
     _Atomic uint64_t connections_accepted, connections_open, connections_refused;
+    /* The worker was full: connections that gave way to others, were held, let in to be told. */
+    _Atomic uint64_t connections_gave_way, connections_held, connections_told;
     /* Limits of one client: connections that were held for them, closed, idle ones that gave way.
      */
     _Atomic uint64_t client_held, client_refused, client_gave_way, client_handshakes_refused;

@@ -14,7 +14,7 @@ SEEDS = range(1, int(os.environ.get("TIDEGATE_FAULT_SEEDS", "1")) + 1)
 SECONDS = float(os.environ.get("TIDEGATE_FAULT_SECONDS", "1.5"))
 LIBRARY = (pathlib.Path(harness_path()).parent / "libfaults.so").resolve()
 KINDS = ("memory", "short", "again", "interrupt", "reset", "buffers", "descriptors", "disk", "clock", "fork",
-         "watch", "submit")
+         "watch", "submit", "pause")
 PROCESSES = 256
 BURSTS_AT = 4 + 4 * len(KINDS)
 CALLS_AT = (4 + 8 * len(KINDS) + 7) // 8 * 8

@@ -71,6 +71,37 @@ static void the_unlimited_share_one_that_stays(void **state) {
     done(clients);
 }
 
+static void clients_are_ranked_by_their_connections(void **state) {
+    (void)state;
+    struct clients *clients = fresh(1);
+    uint8_t a[16], b[16];
+    v4(a, 1);
+    v4(b, 2);
+    struct client *first = clients_enter(clients, a), *other = clients_enter(clients, b);
+    clients_enter_unlimited(clients);
+    assert_int_equal(clients_most(clients), 1);
+    assert_ptr_equal(list_first(&clients->ranks[0]), &first->rank);
+    for (unsigned connections = 2; connections <= 5; connections++) {
+        clients_enter(clients, a);
+        assert_int_equal(clients_rank(first), connections < 4 ? 1 : 2);
+        assert_ptr_equal(list_first(&clients->ranks[clients_rank(first)]), &first->rank);
+    }
+    assert_ptr_equal(list_first(&clients->ranks[0]), &other->rank);
+    assert_int_equal(clients_most(clients), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        clients_leave(clients, first);
+    }
+    assert_int_equal(clients_rank(first), 0);
+    assert_ptr_equal(list_first(&clients->ranks[0])->next, &first->rank);
+    assert_true(list_empty(&clients->ranks[1]) && list_empty(&clients->ranks[2]));
+    clients_leave(clients, other);
+    clients_hold(first);
+    clients_leave(clients, first);
+    assert_int_equal(clients_most(clients), 0);
+    clients_release(clients, first);
+    done(clients);
+}
+
 static void who_is_held_stays_and_has_no_connection(void **state) {
     (void)state;
     struct clients *clients = fresh(1);
@@ -154,6 +185,7 @@ int main(void) {
         cmocka_unit_test(one_entry_an_address),
         cmocka_unit_test(ipv6_is_counted_by_its_64),
         cmocka_unit_test(the_unlimited_share_one_that_stays),
+        cmocka_unit_test(clients_are_ranked_by_their_connections),
         cmocka_unit_test(who_is_held_stays_and_has_no_connection),
         cmocka_unit_test(full_is_who_has_all_that_one_may_have),
         cmocka_unit_test(counts_are_those_of_a_plain_table),
