@@ -8,7 +8,8 @@
  * struck is counted there, and for each process how many blocks it has allocated and not freed.
  * Other programs (a fleet's instances inherit LD_PRELOAD) are left alone.
  *
- * With FAULTS_TRACE set, each allocation that fails says where, for addr2line.
+ * With FAULTS_TRACE set, each allocation that fails says where, for addr2line; FAULTS_PAUSE_US says
+ * how long a pause is, instead of 8 ms.
  *
  * Short reads and EAGAIN take back what an edge-triggered epoll has said, so the descriptor is
  * armed anew: as if the rest had come a moment later. io_uring reads and writes in the kernel,
@@ -39,7 +40,7 @@
 #define FAULTS_PROCESSES 256
 #define FAULTS_DESCRIPTORS 65536
 #define FAULTS_CLOCK_S 3600
-#define FAULTS_PAUSE_US 8000
+#define FAULTS_PAUSE_US 8000 /* unless the environment says otherwise */
 
 enum fault_kind {
     FAULT_MEMORY,      /* malloc and its kin: NULL */
@@ -54,7 +55,7 @@ enum fault_kind {
     FAULT_FORK,        /* EAGAIN */
     FAULT_WATCH,       /* epoll_ctl ADD: ENOMEM */
     FAULT_SUBMIT,      /* io_uring: a submission is put off (EAGAIN, EBUSY, EINTR) */
-    FAULT_PAUSE, /* of FAULTS_PAUSE_US before a call on a socket or a submission: others run */
+    FAULT_PAUSE, /* before a call on a socket or a submission: others run */
     FAULT_KINDS
 };
 
@@ -105,10 +106,12 @@ static uint64_t strikes(enum fault_kind kind) {
     return atomic_fetch_add(&faults->struck[kind], 1) + 1;
 }
 
+static useconds_t pause_us;
+
 static void maybe_pause(void) {
     if (strikes(FAULT_PAUSE)) {
         int saved = errno;
-        usleep(FAULTS_PAUSE_US);
+        usleep(pause_us);
         errno = saved;
     }
 }
@@ -591,6 +594,8 @@ __attribute__((constructor)) static void start(void) {
         backtrace((void *[1]){ NULL }, 1); /* loads what it needs */
         traces = true;
     }
+    const char *pause = getenv("FAULTS_PAUSE_US");
+    pause_us = pause == NULL ? FAULTS_PAUSE_US : (useconds_t)strtoul(pause, NULL, 10);
     take_place();
     pthread_atfork(NULL, NULL, take_place);
 }

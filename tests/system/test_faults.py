@@ -53,9 +53,9 @@ def whole(tmp_path):
     """Tidegate with faults inside and both services serving; `.services` are those of /."""
     running = []
     with Services() as services:
-        def start():
+        def start(**environment):
             faults = running[0].faults if running else Faults(tmp_path, LIBRARY, BINARY)
-            one = Tidegate(tmp_path, config=CONFIG.format(service=services.h1.port), environment=faults.environment)
+            one = Tidegate(tmp_path, config=CONFIG.format(service=services.h1.port), environment={**faults.environment, **environment})
             one.faults, one.services = faults, services
             running.append(one)
             one.start()
@@ -162,3 +162,16 @@ def test_killed_at_random(whole, seed):
     assert max(one.services.posts.values(), default=1) == 1
     assert one.stop() == 0
     check_store(one)
+
+
+def test_a_controller_that_ends_late_looks_at_nothing_that_is_freed(whole):
+    """Its supervisor is gone, and each turn of its loop takes longer than its ticks (at most a second) are apart."""
+    one = whole(FAULTS_PAUSE_US="1050000", MALLOC_PERTURB_="165")   # what is freed can be told, also without ASan
+    controller = one.status()["controller"]
+    one.faults.strike(1, pause=1)
+    one.process.kill()
+    one.process.wait()
+    wait_until(lambda: not alive(controller), 30, "the controller ends")
+    one.faults.heal()
+    assert "AddressSanitizer" not in one.log(), one.log()
+    assert not (one.folder / "var" / "tidegate.db-wal").exists(), "the store was closed"

@@ -398,6 +398,11 @@ static bool controller_init(struct controller *c, struct error *err) {
 
 static void controller_fini(struct controller *c) {
     struct error err;
+    if (c->loop != NULL) { /* the loop turns below: no tick may see what is half freed */
+        timer_stop(c->loop, &c->heal_tick);
+        timer_stop(c->loop, &c->second_tick);
+        timer_stop(c->loop, &c->follow_tick);
+    }
     if (c->api != NULL) {
         api_free(c->api);
         (void)loop_turn(c->loop, 0, &err);
