@@ -210,12 +210,14 @@ void store_close(struct store *s, uint32_t patience_ms) {
         return;
     }
     if (s->threads_running) {
+        stop_jobs(s);
+    }
+    s->backend->close(s->reader); /* before the writer: only who may write takes the WAL in */
+    if (s->threads_running) {
         s->close_until_us = clock_monotonic_us() + (uint64_t)patience_ms * 1000;
         store_queue_close(&s->queue);
-        stop_jobs(s);
         pthread_join(s->writer_thread, NULL);
     }
-    s->backend->close(s->reader);
     store_free(s);
 }
 

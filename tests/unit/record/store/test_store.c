@@ -94,6 +94,20 @@ static void samples_come_back(void **state) {
     store_close(s, 1000);
 }
 
+static void the_end_leaves_one_file_even_when_it_was_read(void **state) {
+    (void)state;
+    struct samples kept = { .len = 0 };
+    struct store_sample_query query = { SLICE("shop"), START_MS, START_MS + 10000, 5 };
+    struct store_sample sample = sample_at("shop", START_MS, 1);
+    struct store *s = must_open();
+    store_append_sample(s, &sample);
+    assert_true(written(s, 1, 20000));
+    assert_true(store_read_samples(s, &query, keep_sample, &kept, NULL));
+    assert_int_equal(access(path_of("x.db-wal"), F_OK), 0);
+    store_close(s, 20000);
+    assert_int_equal(access(path_of("x.db-wal"), F_OK), -1);
+}
+
 static void ids_go_on_after_a_restart(void **state) {
     (void)state;
     struct decisions kept = { .len = 0 };
@@ -558,6 +572,7 @@ static void a_reader_creates_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(samples_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_leaves_one_file_even_when_it_was_read, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_go_on_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_instance_is_one_row, setup, teardown),
         cmocka_unit_test_setup_teardown(minutes_and_retention, setup, teardown),
