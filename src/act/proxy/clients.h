@@ -22,7 +22,8 @@ struct client {
     uint32_t connections;         /* entrances included */
     uint32_t holds;               /* one for each connection, and those of clients_hold */
     uint32_t requests;            /* in flight */
-    uint64_t busy_until_us;       /* a moment ago none of its sessions could give way */
+    uint32_t look_again_us;       /* so long after the last look in vain at its sessions */
+    uint64_t busy_until_us;       /* none of them could give way: no look until then */
     uint64_t crowd_busy_until_us; /* nor by the rules of crowd.h */
 };
 
