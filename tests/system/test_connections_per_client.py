@@ -119,3 +119,24 @@ def test_somebody_else_is_served_meanwhile(proxy):
         with Raw(proxy.port, source="127.0.0.2") as other:
             assert served(other)
     wait_until(lambda: proxy.vitals()["open"] == 0, 20, "all are gone")
+
+
+def seconds_until_served_after_looks_in_vain(proxy):
+    """A second and a half of newcomers, all in vain; then one of two gives way, and there is one newcomer more."""
+    with busy(proxy) as first, busy(proxy):
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            Raw(proxy.port).close()
+            time.sleep(0.01)
+        first.send("Host: shop.test\r\n\r\n")
+        assert first.read_response().status == 200
+        time.sleep(SETTLED_S)
+        begun = time.monotonic()
+        with Raw(proxy.port) as third:
+            assert served(third)
+        return time.monotonic() - begun
+
+
+def test_looks_in_vain_make_the_next_one_late_but_not_for_long(proxy):
+    """Who comes after that is not held (where the machine is busy one of five is not)."""
+    assert any(seconds_until_served_after_looks_in_vain(proxy) < HELD_S / 2 for _ in range(5))
