@@ -1,4 +1,6 @@
 """One client's connections at its limit: an idle one gives way, else the new one is held for a second, then served or reset."""
+import socket
+import struct
 import time
 
 import pytest
@@ -126,7 +128,9 @@ def seconds_until_served_after_looks_in_vain(proxy):
     with busy(proxy) as first, busy(proxy):
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
-            Raw(proxy.port).close()
+            newcomer = Raw(proxy.port)
+            newcomer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            newcomer.close()   # by a reset: it is not let in later
             time.sleep(0.01)
         first.send("Host: shop.test\r\n\r\n")
         assert first.read_response().status == 200
