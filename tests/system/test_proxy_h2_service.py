@@ -221,6 +221,8 @@ def test_a_post_that_may_have_begun_is_not_sent_again():
         assert len(proxy.service.requests) == 1
         assert client.get("/").status == 502  # and a GET is
         assert len(proxy.service.requests) == 4
+        # On a connection that was kept, but is open: each is the service's doing.
+        assert proxy.vitals()["endpoints"][0]["failures"] == 4
 
 
 def test_goaway_finishes_what_was_begun_and_moves_the_rest():

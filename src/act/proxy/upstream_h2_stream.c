@@ -174,6 +174,9 @@ static enum record_reason reason_of(const struct h2_stream *s, uint32_t code) {
 
 static void on_close(struct h2_stream *s, uint32_t code) {
     struct upstream_stream *st = of(s);
+    if (st->stream.attempt != NULL) {
+        st->stream.attempt->reused_connection = false; /* it is open, and the service has read it */
+    }
     upstream_h2_fail_stream(st, reason_of(s, code));
     upstream_h2_recycle(st);
 }
