@@ -284,3 +284,24 @@ class Service:
             request = one.read_request()
             self.requests.append(request)
             one.answer(request.body or request.target.encode())
+
+
+class Gated(Service):
+    """Reads each request, counts it, and answers once the gate is open."""
+
+    def __init__(self, body="ok"):
+        self.gate, self.body = threading.Event(), body
+        super().__init__(self.hold)
+
+    def hold(self, one):
+        while True:
+            self.requests.append(one.read_request())
+            self.gate.wait(20)
+            one.answer(self.body)
+
+
+def spread(proxy, count):
+    """Connections, opened so that every worker gets some."""
+    clients = [proxy.connect() for _ in range(count)]
+    proxy.wait(lambda v: v["accepted"] >= count)
+    return clients
