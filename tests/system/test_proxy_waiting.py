@@ -21,6 +21,8 @@ def test_what_waits_has_an_order_a_bound_and_a_patience():
         buyer.send("GET /checkout HTTP/1.1\r\nHost: a\r\n\r\n")
         # Worth more than any who wait: one of them makes room.
         proxy.wait(lambda v: (v["refused"], v["waiting"]) == (2, 3))
+        refused, evicted = proxy.records()
+        assert refused["waited_us"] == 0 < evicted["waited_us"] <= evicted["total_us"]
         service.gate.set()
         assert buyer.read_response().status == 200
         statuses = [client.read_response().status for client in clients]
@@ -40,6 +42,7 @@ def test_patience_ends():
         assert second.get().status == 503
         assert 0.15 < time.monotonic() - started < 9
         assert second.get().status == 503  # and the connection stays usable
+        assert [200_000 <= r["waited_us"] <= r["total_us"] for r in proxy.records()] == [True] * 2
         service.gate.set()
         assert first.read_response().status == 200
         first.close()
@@ -56,9 +59,55 @@ def test_who_leaves_the_queue_makes_room():
         proxy.wait(lambda v: v["waiting"] == 1)
         second.close()
         proxy.wait(lambda v: v["waiting"] == 0)
+        assert [0 < r["waited_us"] <= r["total_us"] for r in proxy.records()] == [True]
         service.gate.set()
         assert first.read_response().status == 200
         first.close()
+
+
+def test_what_an_instance_took_before_it_failed_was_no_waiting():
+    """Of a request that waited, went out, and was sent again."""
+    def script(one):
+        while True:
+            service.requests.append(one.read_request())
+            if len(service.requests) == 1:
+                service.gate.wait(20)
+            elif len(service.requests) == 2:
+                time.sleep(0.3)
+                return
+            one.answer()
+
+    service, limits = Gated(), {"concurrency": 1, "queue": 10, "patience_ms": 60000}
+    service.script = script
+    with service, Proxy(service.port, service.port, limits=limits) as proxy, \
+            proxy.connect() as first, proxy.connect() as second:
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["in_flight"] == 1)
+        second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["waiting"] == 1)
+        service.gate.set()
+        assert first.read_response().status == second.read_response().status == 200
+        assert [r.target for r in service.requests] == ["/", "/second", "/second"]
+        record = proxy.records()[-1]
+        assert record["waited_us"] > 0 and record["total_us"] - record["waited_us"] >= 300_000
+
+
+def test_another_order_and_fewer_places_at_once():
+    """Who has to make room for one that is worth more is told so at once, and waits no more."""
+    limits = {"concurrency": 1, "queue": 3, "patience_ms": 60000, "order_by_value": 0}
+    with Gated() as service, Proxy(service.port, limits=limits, routes=["/=0:1", "/checkout=0:5"]) as proxy:
+        clients = []
+        for i, path in enumerate(["/", "/less", "/checkout"]):
+            clients.append(proxy.connect())
+            clients[-1].send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            proxy.wait(lambda v: v["in_flight"] + v["waiting"] == i + 1)
+        proxy.publish("limit queue=1", "limit order_by_value=1")
+        assert clients[1].read_response().status == 503
+        assert proxy.vitals()["waiting"] == 1
+        service.gate.set()
+        assert [clients[i].read_response().status for i in (0, 2)] == [200, 200]
+        for one in clients:
+            one.close()
 
 
 def test_who_has_been_in_the_cart_goes_before_who_has_not():
