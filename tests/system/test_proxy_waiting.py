@@ -1,8 +1,10 @@
 """More than a service can carry: who waits, in which order, for how long, and who is turned away."""
+import contextlib
 import threading
 import time
 
 from lib.proxy import Gated, Proxy, Service, spread
+from lib.raw import Raw
 
 
 def test_what_waits_has_an_order_a_bound_and_a_patience():
@@ -108,6 +110,26 @@ def test_another_order_and_fewer_places_at_once():
         assert [clients[i].read_response().status for i in (0, 2)] == [200, 200]
         for one in clients:
             one.close()
+
+
+def test_a_long_queue_that_goes_on_at_once_needs_no_stack():
+    """Its first visitor does not read, so that his place is free but not his connection, the only one there may be:
+    each of those who wait is refused in its turn, and its place is the next one's."""
+    waiting = 700
+    limits = {"concurrency": 1, "queue": waiting, "patience_ms": 60000, "service_connections": 1, "client_head_ms": 60000}
+    with Gated(bytes(8 << 20)) as service, Proxy(service.port, limits=limits, start=False) as proxy:
+        proxy.arguments = ["prlimit", f"--stack={1 << 19}", *proxy.arguments]
+        proxy.start()
+        with Raw(proxy.port, receive_buffer=4096) as slow, contextlib.ExitStack() as stack:
+            slow.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            proxy.wait(lambda v: v["in_flight"] == 1)
+            clients = [stack.enter_context(proxy.connect()) for _ in range(waiting)]
+            for one in clients:
+                one.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            proxy.wait(lambda v: v["waiting"] == waiting)
+            service.gate.set()
+            assert {one.read_response().status for one in clients} == {503}
+            assert proxy.vitals()["reasons"]["connections"] == waiting
 
 
 def test_who_has_been_in_the_cart_goes_before_who_has_not():

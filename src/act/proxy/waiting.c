@@ -177,7 +177,7 @@ void waiting_return(struct service *s, struct exchange *x) {
     }
 }
 
-void waiting_pump(struct service *s) {
+static void pump(struct service *s) {
     while (admission_queue_len(&s->queue) > 0 && has_room(s) && service_has_endpoint(s)) {
         uint32_t before = (uint32_t)admission_queue_len(&s->queue);
         struct exchange *x = waited(s, admission_queue_pop(&s->queue));
@@ -187,7 +187,17 @@ void waiting_pump(struct service *s) {
             break; /* it came back: the tick asks again, this turn would for ever */
         }
     }
-    watch_the_clock(s);
+}
+
+/* Who goes on may be over at once and make room for the next: that is this loop's affair. Else each
+ * of a long queue would stand on the stack of the one before it. */
+void waiting_pump(struct service *s) {
+    if (!s->pumping) {
+        s->pumping = true;
+        pump(s);
+        s->pumping = false;
+        watch_the_clock(s);
+    }
 }
 
 /* ---- leaving ---- */
