@@ -139,7 +139,7 @@ class Proxy:
         """What the workers have told since it was last asked."""
         return json.loads(self.command("events"))
 
-    def wait(self, condition, seconds=5.0):
+    def wait(self, condition, seconds=20.0):
         """Waits until condition(vitals) holds; returns the vitals."""
         deadline = time.monotonic() + seconds
         while True:
@@ -238,7 +238,8 @@ class Service:
         self.connections = 0
         self.open = []
         self.stopping = False
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def __enter__(self):
         return self
@@ -249,9 +250,10 @@ class Service:
     def stop(self):
         self.stopping = True
         try:
-            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.shutdown(socket.SHUT_RDWR)    # wakes who accepts
         except OSError:
             pass
+        self.acceptor.join()    # before somebody else's socket gets the listener's number, and none is left open
         self.listener.close()
         for one in list(self.open):
             try:
