@@ -253,7 +253,7 @@ class Service:
             self.listener.shutdown(socket.SHUT_RDWR)    # wakes who accepts
         except OSError:
             pass
-        self.acceptor.join()    # before somebody else's socket gets the listener's number, and none is left open
+        self.acceptor.join(10)  # before somebody else's socket gets the listener's number, and none is left open
         self.listener.close()
         for one in list(self.open):
             try:
