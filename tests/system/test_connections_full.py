@@ -1,6 +1,7 @@
 """A worker with as many connections as it may have: who carries nothing or keeps it waiting gives way, the heaviest
 client's first; what is under way stays; who finds no place is told so. Nobody holds the others out."""
 import contextlib
+import re
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 from lib.certificates import Secure, shared
 from lib.h2peer import Client
 from lib.proxy import REAL, Proxy, Service
-from lib.raw import Raw
+from lib.raw import Closed, Raw
 from lib.tidegate import wait_until
 
 pytestmark = pytest.mark.skipif(REAL, reason="sets limits and looks at the worker's counters")
@@ -22,8 +23,12 @@ WEBSOCKET = ("GET /tunnel HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\n
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 
 
+# What the kernel and we keep of an answer that is not read: all of one is on its way, of the other not.
+SIZES = {"/large": 8 << 20, "/kept": 200_000}
+
+
 class Shop(Service):
-    """/wait is answered when the gate is open, /tunnel becomes a WebSocket, /large is 8 MB; the rest at once."""
+    """/wait is answered when the gate is open, /tunnel becomes a WebSocket, SIZES has large ones; the rest at once."""
 
     def __init__(self):
         self.gate = threading.Event()
@@ -38,12 +43,12 @@ class Shop(Service):
                 one.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
                 one.raw.socket.recv(1)
                 return
-            one.answer(bytes(8 << 20) if target == "/large" else target)
+            one.answer(bytes(SIZES[target]) if target in SIZES else target)
 
 
 @contextlib.contextmanager
-def full_shop(**options):
-    with Shop() as shop, Proxy(shop.port, limits={"connections": MOST}, **options) as proxy, contextlib.ExitStack() as stack:
+def full_shop(most=MOST, **options):
+    with Shop() as shop, Proxy(shop.port, limits={"connections": most}, **options) as proxy, contextlib.ExitStack() as stack:
         proxy.shop, proxy.keep = shop, stack.enter_context
         yield proxy
         shop.gate.set()
@@ -81,6 +86,12 @@ def fill_with_requests(proxy, count=MOST):
     all_of_them = [waiting_from(proxy, i) for i in range(count)]
     proxy.wait(lambda v: v["in_flight"] == count)
     return all_of_them
+
+
+def tunnel_from(proxy, number):
+    one = open_from(proxy, number, WEBSOCKET)
+    assert one.read_response().status == 101
+    return one
 
 
 def served(one):
@@ -126,6 +137,34 @@ def test_of_a_much_heavier_client_also_what_was_just_opened(proxy):
     proxy.wait(lambda v: v["held"] == 1 or v["gave_way"] == 2)
 
 
+def test_the_heaviest_at_work_hides_no_other_heavy_one():
+    """More connections than are looked at for one newcomer, and none of them can go."""
+    with full_shop(most=278) as proxy:
+        for _ in range(270):
+            tunnel_from(proxy, 50)
+        young = [idle_from(proxy, 51) for _ in range(8)]
+        for number in range(4):
+            assert served(young.pop())      # the last ones go last
+            assert served(open_from(proxy, 100 + number))
+        assert numbers(proxy) == [4, 0, 0, 0]
+
+
+def test_a_client_at_work_is_not_looked_at_for_each_newcomer(capfd):
+    newcomers = 100
+    with full_shop() as proxy:
+        for _ in range(MOST):
+            waiting_from(proxy, 50)
+        proxy.wait(lambda v: v["in_flight"] == MOST)
+        for number in range(newcomers):
+            open_from(proxy, 100 + number, GET)
+        proxy.wait(lambda v: v["told"] + v["refused_connections"] + v["gave_way"] >= newcomers)
+        time.sleep(1.1)
+        open_from(proxy, 100)     # so that the last of it is said
+        proxy.wait(lambda v: v["held"] + v["gave_way"] > newcomers)
+    looks = sum(int(each) for each in re.findall(r" connections_full .* looks=(\d+)", capfd.readouterr().err))
+    assert MOST <= looks < newcomers * MOST, "they come twice each"
+
+
 def test_a_heavier_client_takes_no_lighter_ones_place(proxy):
     few = [idle_from(proxy, i) for i in range(MOST - 6)]
     many = [waiting_from(proxy, 50) for _ in range(6)]
@@ -142,8 +181,7 @@ def test_a_heavier_client_takes_no_lighter_ones_place(proxy):
 
 def test_what_is_under_way_stays(proxy):
     requests = [waiting_from(proxy, i) for i in range(MOST - 2)]
-    tunnel = open_from(proxy, 50, WEBSOCKET)
-    assert tunnel.read_response().status == 101
+    tunnel = tunnel_from(proxy, 50)
     upload = open_from(proxy, 51, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 9000\r\n\r\n", "a" * 3000)
     proxy.wait(lambda v: v["in_flight"] == MOST - 1)
     time.sleep(STALLED_S)
@@ -264,14 +302,21 @@ def test_who_keeps_it_waiting_holds_nobody_out(kind):
         assert numbers(proxy)[3] == 0
 
 
-def test_an_answer_that_is_not_read_gives_way_in_the_end(proxy):
-    for i in range(MOST):
-        open_from(proxy, i, GET.replace("/ ", "/large ", 1), receive_buffer=4096)
-    proxy.wait(lambda v: v["in_flight"] == MOST or v["open"] == MOST)
+def is_served(proxy):
+    """Else it is told, or reset when there is no place for that either."""
+    with contextlib.suppress(Closed, OSError), proxy.connect() as visitor:
+        return served(visitor)
+    return False
 
-    def is_served():
-        with proxy.connect() as visitor:
-            visitor.send(GET)
-            return visitor.read_response().status == 200
-    wait_until(is_served, 40, "somebody gave way")
+
+@pytest.mark.parametrize("path", SIZES)
+def test_an_answer_that_is_not_read_gives_way_in_the_end(proxy, path):
+    for i in range(MOST):
+        open_from(proxy, i, GET.replace(" / ", f" {path} ", 1), receive_buffer=4096)
+    proxy.wait(lambda v: v["offered"] == v["open"] == MOST and v["in_flight"] == 0)
+    if path == "/kept":
+        proxy.wait(lambda v: v["served"] == MOST)   # for the service all is over
+        time.sleep(SETTLED_S)
+        assert not is_served(proxy) and numbers(proxy)[:2] == [0, 1], "what is not read is not idle"
+    wait_until(lambda: is_served(proxy), 40, "somebody gave way")
     assert numbers(proxy)[0] > 0

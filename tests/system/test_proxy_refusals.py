@@ -1,7 +1,7 @@
 """What one worker refuses, bad requests and too large ones, and how it says so."""
 import pytest
 
-from lib.proxy import Proxy, Service
+from lib.proxy import Gated, Proxy, Service
 
 REFUSED = [
     ("length and chunked", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
@@ -83,12 +83,17 @@ def test_requests_per_connection_are_limited():
 
 
 def test_connections_are_limited():
-    with Service() as service, Proxy(service.port, limits={"connections": 2}) as proxy:
-        first, second, third = proxy.connect(), proxy.connect(), proxy.connect()
-        assert first.get().status == second.get().status == 200
-        assert third.ended()
-        for one in (first, second, third):
-            one.close()
+    """Of two that are at work none gives way, and so small a worker has no place beyond: test_connections_full.py."""
+    with Gated() as service, Proxy(service.port, limits={"connections": 2}) as proxy, \
+            proxy.connect() as first, proxy.connect() as second:
+        for one in (first, second):
+            one.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        proxy.wait(lambda v: v["in_flight"] == 2)
+        with proxy.connect() as third:
+            third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert third.ended(20), "without an answer"
+        service.gate.set()
+        assert first.read_response().status == second.read_response().status == 200
 
 
 def test_problems_are_html_for_browsers_and_json_for_programs():

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 
@@ -14,12 +15,19 @@ STEP_BYTES = 1 << 20
 
 
 @pytest.fixture(name="volume")
-def fixture_volume():
-    """A folder on a volume that nobody else fills, if there is one."""
+def fixture_volume(tmp_path):
+    """A volume of its own, which nobody else fills: memory, in a namespace of mounts that lasts as long as its process."""
+    mount = f'mount -t tmpfs -o size=4g tmpfs "{tmp_path}" && echo mounted && exec cat'
+    for more in ((), ("--user", "--map-root-user")):    # who is not root here may be there
+        with subprocess.Popen(["unshare", *more, "--mount", "sh", "-c", mount], text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
+            if holder.stdout.readline() == "mounted\n":
+                yield pathlib.Path(f"/proc/{holder.pid}/root{tmp_path}")
+                return
+    # Neither is allowed: one that somebody else might fill.
     where = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
-    folder = pathlib.Path(tempfile.mkdtemp(dir=where))
-    yield folder
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        yield pathlib.Path(folder)
 
 
 def volumes(one):

@@ -149,10 +149,10 @@ void harness_print_records(struct vitals *all) {
         inet_ntop(v4 ? AF_INET : AF_INET6, r->client + (v4 ? 12 : 0), client, sizeof client);
         printf("%s{\"client\":\"%s\",\"status\":%u,\"path\":\"%.*s\",\"reason\":\"%s\",\"flags\":%"
                "u,\"in\":%llu,"
-               "\"out\":%llu,\"endpoint\":%u,\"total_us\":%u}",
+               "\"out\":%llu,\"endpoint\":%u,\"total_us\":%u,\"waited_us\":%u}",
                i == 0 ? "" : ",", client, r->status, r->path_len, r->path,
                record_reason_name(r->reason), r->flags, (unsigned long long)r->bytes_in,
-               (unsigned long long)r->bytes_out, r->endpoint, r->total_us);
+               (unsigned long long)r->bytes_out, r->endpoint, r->total_us, r->waited_us);
     }
     printf("]\n");
 }

@@ -131,6 +131,12 @@ void clients_release(struct clients *clients, struct client *client) {
     free(client);
 }
 
+void client_rest(struct client_rest *rest, uint64_t now_us) {
+    uint32_t twice = rest->last_us == 0 ? CLIENT_REST_US : rest->last_us * 2;
+    rest->last_us = twice < CLIENT_REST_US_MAX ? twice : CLIENT_REST_US_MAX;
+    rest->until_us = now_us + rest->last_us;
+}
+
 bool clients_may_handshake(struct clients *clients, const uint8_t ip[16], double per_second,
                            uint64_t now_us) {
     uint8_t key[16];

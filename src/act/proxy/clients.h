@@ -13,18 +13,29 @@
 #define CLIENTS_RANKS 21         /* by their connections: 1, 2 to 3, 4 to 7, … */
 #define CLIENTS_RATE_SLOTS 16384 /* two addresses may share one: the hash is keyed */
 
+/* None of a client's connections could give way: they are not looked at for a while, each time in
+ * vain twice as long as before, because such a look (0.2 ms at 256) is what everybody else waits
+ * for. */
+struct client_rest {
+    uint64_t until_us;
+    uint32_t last_us; /* 0: the look before found one */
+};
+#define CLIENT_REST_US 20000
+#define CLIENT_REST_US_MAX 320000
+
 struct client {
     struct client *next; /* in its bucket */
     struct list link;    /* in clients->all */
     struct list rank;    /* in clients->ranks; not of the unlimited one */
     struct list sessions;
     uint8_t key[16];
-    uint32_t connections;         /* entrances included */
-    uint32_t holds;               /* one for each connection, and those of clients_hold */
-    uint32_t requests;            /* in flight */
-    uint32_t look_again_us;       /* so long after the last look in vain at its sessions */
-    uint64_t busy_until_us;       /* none of them could give way: no look until then */
-    uint64_t crowd_busy_until_us; /* nor by the rules of crowd.h */
+    uint32_t connections;          /* entrances included */
+    uint32_t holds;                /* one for each connection, and those of clients_hold */
+    uint32_t requests;             /* in flight */
+    struct client_rest rest;       /* from looks for room for one more of its own */
+    uint64_t crowd_busy_until_us;  /* by crowd.h: from looks for one of its equals' */
+    struct client_rest heavy_rest; /* and for one of somebody's with fewer */
+    uint32_t heavy_in_vain;        /* looked at since then */
 };
 
 struct clients {
@@ -49,6 +60,8 @@ void clients_leave(struct clients *clients, struct client *client);
 /* The entry stays until clients_release, whoever leaves meanwhile. */
 void clients_hold(struct client *client);
 void clients_release(struct clients *clients, struct client *client);
+
+void client_rest(struct client_rest *rest, uint64_t now_us);
 
 static inline bool client_is_limited(const struct clients *clients, const struct client *client) {
     return client != &clients->unlimited;

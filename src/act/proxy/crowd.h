@@ -10,8 +10,9 @@
  * place who has few, so that a crowd of connections is only in its own way. Of somebody who has
  * several times as many as the newcomer it is also one that was opened or used just now: those who
  * open anew at once what was closed are faster than all others. Among equals it is not, or we would
- * open and close without end. Places beyond the limit are for a clear answer, which in TLS costs a
- * handshake: they are few, and who is there gives way like all others. */
+ * open and close without end. A client of whom all were looked at in vain has a rest (client_rest).
+ * Places beyond the limit are for a clear answer, which in TLS costs a handshake: they are few, and
+ * who is there gives way like all others. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct worker;
 struct crowd {
     uint64_t busy_until_us, said_us;
     uint64_t gave_way, held, told, reset; /* since it was last said */
+    uint64_t looks;                       /* at connections; then, too */
 };
 
 /* The newcomer is counted already. */

@@ -108,10 +108,6 @@ void connection_free_spares(struct worker *w) {
 /* One that has just been opened, or used, does not: a flood that opens anew what was closed would
  * have us open and close without end. */
 #define GIVES_WAY_AFTER_US 500000
-/* At all its sessions for one that can: each time in vain twice as late as before, because such a
- * look (0.2 ms at 256) is what everybody else waits for. */
-#define LOOK_AGAIN_US 20000
-#define LOOK_AGAIN_US_MAX 320000
 
 /* At its limit the client's oldest connection that carries nothing gives way. */
 static bool make_room(struct worker *w, struct client *client) {
@@ -119,21 +115,17 @@ static bool make_room(struct worker *w, struct client *client) {
         return true;
     }
     uint64_t now_us = loop_now_us(w->loop);
-    if (now_us < client->busy_until_us) {
+    if (now_us < client->rest.until_us) {
         return false;
     }
     LIST_EACH(&client->sessions, link, saved) {
         if (session_give_way(link, GIVES_WAY_AFTER_US, UINT64_MAX)) {
             vitals_add(&w->own->client_gave_way, 1);
-            client->look_again_us = 0;
+            client->rest = (struct client_rest){ 0 };
             return true;
         }
     }
-    uint32_t twice = client->look_again_us * 2;
-    client->look_again_us = twice == 0                  ? LOOK_AGAIN_US
-                            : twice < LOOK_AGAIN_US_MAX ? twice
-                                                        : LOOK_AGAIN_US_MAX;
-    client->busy_until_us = now_us + client->look_again_us;
+    client_rest(&client->rest, now_us);
     return false;
 }
 

@@ -118,9 +118,6 @@ static void refuse_full(struct exchange *x) {
 }
 
 void exchange_go(struct exchange *x) {
-    if (x->waiting_since_us > 0) {
-        x->record.waited_us = exchange_since_us(x, x->waiting_since_us);
-    }
     if (!exchange_prepare_request(x)) {
         exchange_refuse_head(x);
         return;

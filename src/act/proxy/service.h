@@ -86,6 +86,7 @@ struct service {
     struct admission_limit limit; /* learned; of this worker */
     uint32_t limit_endpoints;     /* for which it was set; 0: not yet */
     struct timer tick;            /* runs while somebody waits */
+    bool pumping;                 /* those who may go on are let on */
     uint64_t done_since_us;       /* how fast requests leave: in this window, and in the last */
     uint32_t done_count;
     double done_rps;

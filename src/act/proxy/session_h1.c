@@ -42,13 +42,12 @@ static void begin_request(struct session *s, struct exchange *x, struct slice ra
     s->requests++;
     s->version = head->version;
     s->keep_alive = may_keep_alive(s, head);
-    s->since_us = session_now_us(s);
     s->stream.exchange = x;
     h1_body_init(&s->body, head, &s->worker->h1_limits);
     x->request_ended = h1_body_done(&s->body) || head->framing == HTTP_BODY_NONE;
     s->state = x->request_ended ? SESSION_BUSY : SESSION_BODY;
-    if (s->state == SESSION_BODY) { /* the timer may be set for later: a head, or a long idleness */
-        socket_set_timeout(&s->socket, ms(s->worker->limits.client_body_timeout_ms));
+    if (s->state == SESSION_BODY) {
+        session_h1_await(s);
     }
     exchange_start(x, raw);
 }
@@ -56,8 +55,7 @@ static void begin_request(struct session *s, struct exchange *x, struct slice ra
 static void head_incomplete(struct session *s) {
     if (!s->head_begun) {
         s->head_begun = true;
-        s->since_us = session_now_us(s);
-        socket_set_timeout(&s->socket, ms(s->worker->limits.client_head_timeout_ms));
+        session_h1_await(s);
     }
 }
 
@@ -258,6 +256,11 @@ static uint64_t due_us(const struct session *s) {
     }
 }
 
+void session_h1_await(struct session *s) {
+    s->since_us = session_now_us(s);
+    socket_set_timeout(&s->socket, due_us(s) - s->since_us);
+}
+
 static void on_linger_due(struct session *s) {
     size_t unsent = socket_pending(&s->socket);
     bool moves = unsent > 0 && unsent != s->pending_seen;
@@ -318,10 +321,9 @@ static void begin(struct worker *w, struct socket *socket, const struct client_i
     socket->handler = &session_h1_handler;
     s->worker = w;
     s->stream.ops = &session_h1_stream_ops;
-    s->since_us = session_now_us(s);
     s->who = *who;
     list_append(&s->who.client->sessions, &s->link);
-    socket_set_timeout(&s->socket, ms(w->limits.client_head_timeout_ms));
+    session_h1_await(s);
 }
 
 const struct session_protocol session_h1_protocol = {

@@ -38,4 +38,7 @@ extern const struct socket_handler session_h1_handler;
 
 /* Our direction ends when all is sent; what still comes is thrown away. */
 void session_h1_linger(struct session *s);
+/* A state has begun, or a head in it: from now on runs what it may last. The timer may have been
+ * set for much later by the state before, so that it is set anew. BUSY and TUNNEL need none. */
+void session_h1_await(struct session *s);
 uint64_t session_now_us(const struct session *s);

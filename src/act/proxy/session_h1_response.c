@@ -8,7 +8,7 @@ static struct session *session_of(struct stream *stream) {
 
 void session_h1_linger(struct session *s) {
     s->state = SESSION_LINGER;
-    s->linger_since_us = s->since_us = session_now_us(s);
+    s->linger_since_us = session_now_us(s);
     s->pending_seen = socket_pending(&s->socket);
     if (s->socket.end_told && socket_finished(&s->socket)) { /* both directions are through */
         socket_close(&s->socket);
@@ -16,7 +16,7 @@ void session_h1_linger(struct session *s) {
     }
     socket_finish(&s->socket);
     socket_resume(&s->socket);
-    socket_set_timeout(&s->socket, LINGER_IDLE_US);
+    session_h1_await(s);
 }
 
 /* What was begun must not look whole. A body that ends with the connection needs a reset for it. */
@@ -30,10 +30,8 @@ static void cut_off(struct session *s) {
 
 static void next_request(struct session *s) {
     s->state = SESSION_HEAD;
-    s->since_us = session_now_us(s);
     s->response_begun = false;
-    /* The timer may be set for later: a head, or a body. */
-    socket_set_timeout(&s->socket, (uint64_t)s->worker->limits.client_idle_timeout_ms * 1000);
+    session_h1_await(s);
     socket_resume(&s->socket);
 }
 

@@ -78,15 +78,32 @@ void waiting_observe(struct service *s, uint64_t latency_us, bool failed) {
 
 /* ---- the queue ---- */
 
+/* It is out of the queue: it goes on, is turned away, or has left. */
+static struct exchange *waited(struct service *s, struct admission_item *item) {
+    struct exchange *x = exchange_of(item);
+    x->record.waited_us += (uint32_t)(loop_now_us(s->worker->loop) - item->since_us);
+    add_word(&s->vitals->waiting, -1);
+    return x;
+}
+
+/* False: it found no place. Who had to make room hears so, whatever became of the newcomer. */
+static bool push(struct service *s, struct admission_item *item) {
+    struct admission_item *evicted;
+    bool found = admission_queue_push(&s->queue, item, &evicted);
+    if (evicted != NULL) {
+        exchange_refuse_overload(waited(s, evicted));
+    }
+    return found;
+}
+
 /* Another order: everybody is queued anew. */
 static void reorder(struct service *s, enum overload_order order) {
     struct admission_queue old = s->queue;
-    struct admission_item *item, *evicted;
+    struct admission_item *item;
     admission_queue_init(&s->queue, order, old.most, old.floor_ratio);
     while ((item = admission_queue_pop(&old)) != NULL) {
-        if (!admission_queue_push(&s->queue, item, &evicted)) {
-            add_word(&s->vitals->waiting, -1);
-            exchange_refuse_overload(exchange_of(item));
+        if (!push(s, item)) {
+            exchange_refuse_overload(waited(s, item));
         }
     }
     admission_queue_fini(&old);
@@ -121,16 +138,11 @@ static void go(struct service *s, struct exchange *x) {
 }
 
 static bool enqueue(struct service *s, struct exchange *x) {
-    struct admission_item *evicted;
     x->waiting.since_us = loop_now_us(s->worker->loop);
-    if (!admission_queue_push(&s->queue, &x->waiting, &evicted)) {
+    if (!push(s, &x->waiting)) {
         return false;
     }
-    if (evicted == NULL) {
-        add_word(&s->vitals->waiting, 1);
-    } else {
-        exchange_refuse_overload(exchange_of(evicted));
-    }
+    add_word(&s->vitals->waiting, 1);
     watch_the_clock(s);
     return true;
 }
@@ -138,7 +150,7 @@ static bool enqueue(struct service *s, struct exchange *x) {
 void waiting_leave(struct service *s, struct exchange *x) {
     if (admission_item_waits(&x->waiting)) {
         admission_queue_remove(&s->queue, &x->waiting);
-        add_word(&s->vitals->waiting, -1);
+        waited(s, &x->waiting);
     }
 }
 
@@ -165,18 +177,27 @@ void waiting_return(struct service *s, struct exchange *x) {
     }
 }
 
-void waiting_pump(struct service *s) {
+static void pump(struct service *s) {
     while (admission_queue_len(&s->queue) > 0 && has_room(s) && service_has_endpoint(s)) {
         uint32_t before = (uint32_t)admission_queue_len(&s->queue);
-        struct exchange *x = exchange_of(admission_queue_pop(&s->queue));
-        add_word(&s->vitals->waiting, -1);
+        struct exchange *x = waited(s, admission_queue_pop(&s->queue));
         go(s, x);
         exchange_go(x);
         if (admission_queue_len(&s->queue) >= before) {
             break; /* it came back: the tick asks again, this turn would for ever */
         }
     }
-    watch_the_clock(s);
+}
+
+/* Who goes on may be over at once and make room for the next: that is this loop's affair. Else each
+ * of a long queue would stand on the stack of the one before it. */
+void waiting_pump(struct service *s) {
+    if (!s->pumping) {
+        s->pumping = true;
+        pump(s);
+        s->pumping = false;
+        watch_the_clock(s);
+    }
 }
 
 /* ---- leaving ---- */

@@ -139,7 +139,7 @@ class Proxy:
         """What the workers have told since it was last asked."""
         return json.loads(self.command("events"))
 
-    def wait(self, condition, seconds=5.0):
+    def wait(self, condition, seconds=20.0):
         """Waits until condition(vitals) holds; returns the vitals."""
         deadline = time.monotonic() + seconds
         while True:
@@ -238,7 +238,8 @@ class Service:
         self.connections = 0
         self.open = []
         self.stopping = False
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def __enter__(self):
         return self
@@ -249,9 +250,10 @@ class Service:
     def stop(self):
         self.stopping = True
         try:
-            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.shutdown(socket.SHUT_RDWR)    # wakes who accepts
         except OSError:
             pass
+        self.acceptor.join(10)  # before somebody else's socket gets the listener's number, and none is left open
         self.listener.close()
         for one in list(self.open):
             try:
@@ -284,3 +286,24 @@ class Service:
             request = one.read_request()
             self.requests.append(request)
             one.answer(request.body or request.target.encode())
+
+
+class Gated(Service):
+    """Reads each request, counts it, and answers once the gate is open."""
+
+    def __init__(self, body="ok"):
+        self.gate, self.body = threading.Event(), body
+        super().__init__(self.hold)
+
+    def hold(self, one):
+        while True:
+            self.requests.append(one.read_request())
+            self.gate.wait(20)
+            one.answer(self.body)
+
+
+def spread(proxy, count):
+    """Connections, opened so that every worker gets some."""
+    clients = [proxy.connect() for _ in range(count)]
+    proxy.wait(lambda v: v["accepted"] >= count)
+    return clients

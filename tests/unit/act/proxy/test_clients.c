@@ -180,6 +180,18 @@ static void handshakes_have_a_rate_and_a_burst(void **state) {
     done(clients);
 }
 
+static void a_rest_is_twice_as_long_each_time(void **state) {
+    (void)state;
+    static const uint32_t lasts_us[] = { 20000, 40000, 80000, 160000, 320000, 320000 };
+    struct client_rest rest = { 0 };
+    uint64_t now_us = 5;
+    for (size_t i = 0; i < sizeof lasts_us / sizeof lasts_us[0]; i++) {
+        client_rest(&rest, now_us);
+        assert_int_equal(rest.until_us, now_us + lasts_us[i]);
+        now_us = rest.until_us + 7;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_entry_an_address),
@@ -190,6 +202,7 @@ int main(void) {
         cmocka_unit_test(full_is_who_has_all_that_one_may_have),
         cmocka_unit_test(counts_are_those_of_a_plain_table),
         cmocka_unit_test(handshakes_have_a_rate_and_a_burst),
+        cmocka_unit_test(a_rest_is_twice_as_long_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
