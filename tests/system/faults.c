@@ -40,7 +40,6 @@
 #define FAULTS_PROCESSES 256
 #define FAULTS_DESCRIPTORS 65536
 #define FAULTS_CLOCK_S 3600
-#define FAULTS_PAUSE_US 8000 /* unless the environment says otherwise */
 
 enum fault_kind {
     FAULT_MEMORY,      /* malloc and its kin: NULL */
@@ -55,7 +54,7 @@ enum fault_kind {
     FAULT_FORK,        /* EAGAIN */
     FAULT_WATCH,       /* epoll_ctl ADD: ENOMEM */
     FAULT_SUBMIT,      /* io_uring: a submission is put off (EAGAIN, EBUSY, EINTR) */
-    FAULT_PAUSE, /* before a call on a socket or a submission: others run */
+    FAULT_PAUSE,       /* before a call on a socket or a submission: others run */
     FAULT_KINDS
 };
 
@@ -106,7 +105,7 @@ static uint64_t strikes(enum fault_kind kind) {
     return atomic_fetch_add(&faults->struck[kind], 1) + 1;
 }
 
-static useconds_t pause_us;
+static useconds_t pause_us = 8000;
 
 static void maybe_pause(void) {
     if (strikes(FAULT_PAUSE)) {
@@ -595,7 +594,7 @@ __attribute__((constructor)) static void start(void) {
         traces = true;
     }
     const char *pause = getenv("FAULTS_PAUSE_US");
-    pause_us = pause == NULL ? FAULTS_PAUSE_US : (useconds_t)strtoul(pause, NULL, 10);
+    pause_us = pause == NULL ? pause_us : (useconds_t)strtoul(pause, NULL, 10);
     take_place();
     pthread_atfork(NULL, NULL, take_place);
 }
