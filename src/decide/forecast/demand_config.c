@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "wire/http/url.h"
 #include "wire/net/tls.h"
 

@@ -3,11 +3,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "config/config.h"
 #include "decide/forecast/forecast.h"
 
 #define DEMAND_HOLIDAYS_MAX 16 /* countries */
-#define DEMAND_STEP_MS 60000
+#define DEMAND_STEP_MS MS_PER_MINUTE
 
 /* A calendar of campaigns that another server keeps. */
 struct calendar_config {

@@ -1,4 +1,5 @@
 /* Life and learning: what each value that comes teaches. */
+#include "base/clock.h"
 #include "decide/forecast/forecast_internal.h"
 
 #include <assert.h>
