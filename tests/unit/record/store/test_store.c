@@ -572,7 +572,8 @@ static void a_reader_creates_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(samples_come_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_end_leaves_one_file_even_when_it_was_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_leaves_one_file_even_when_it_was_read, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(ids_go_on_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_instance_is_one_row, setup, teardown),
         cmocka_unit_test_setup_teardown(minutes_and_retention, setup, teardown),
