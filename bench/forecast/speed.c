@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "decide/forecast/forecast_internal.h"
 
-#define DAY_MS INT64_C(86400000)
 #define PATH_STEPS 120
 #define SHIFTS 20
 #define SERVICES 4 /* more of them say the same */
@@ -21,7 +21,7 @@ static double cpu_us(void) {
 }
 
 static int64_t day_steps(const struct forecast_options *o) {
-    return DAY_MS / o->step_ms;
+    return MS_PER_DAY / o->step_ms;
 }
 
 static double demand(struct rand *r, int64_t slot, int64_t day) {

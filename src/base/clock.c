@@ -5,8 +5,6 @@
 
 #include "base/parse.h"
 
-#define MS_PER_DAY 86400000
-
 uint64_t clock_monotonic_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -134,7 +132,7 @@ static bool take_zone(struct slice *rest, int64_t *offset_ms) {
     if (hours > 23 || minutes > 59) {
         return false;
     }
-    *offset_ms = ((int64_t)hours * 60 + minutes) * 60000 * (west ? -1 : 1);
+    *offset_ms = ((int64_t)hours * 60 + minutes) * MS_PER_MINUTE * (west ? -1 : 1);
     return true;
 }
 

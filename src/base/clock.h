@@ -11,6 +11,10 @@ uint64_t clock_monotonic_us(void); /* for durations; shared by all processes of 
 uint64_t clock_monotonic_ms(void);
 int64_t clock_unix_ms(void); /* for people and records; may jump */
 
+#define MS_PER_MINUTE INT64_C(60000)
+#define MS_PER_HOUR INT64_C(3600000)
+#define MS_PER_DAY INT64_C(86400000)
+
 #define CLOCK_ISO8601_BYTES 32
 
 /* "2015-03-11T20:57:53Z", also with fraction, offset "+01:00", a blank instead of T, without zone

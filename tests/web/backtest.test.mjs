@@ -3,21 +3,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { after, before, test } from "node:test";
 
-const root = resolve(fileURLToPath(new URL(".", import.meta.url)), "../..");
-const require = createRequire(join(root, "web/package.json"));
-const { chromium } = require("playwright-core");
-const { AxeBuilder } = require("@axe-core/playwright");
+import { AxeBuilder, BINARY, launch } from "./stage.mjs";
 
-const BINARY = resolve(process.env.TIDEGATE ?? join(root, "build/tidegate"));
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--no-first-run"];
 const POLICIES = ["predictive", "reactive", "hpa", "fixed:6", "oracle"];
 const START_S = 1767225600, DAYS = 6;
 
@@ -69,7 +61,7 @@ const charts = (page) => page.$$eval("figure svg", (found) => found.map((svg) =>
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidegate-report-"));
   writeDemand(join(folder, "demand.csv"));
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  browser = await launch();
 });
 
 after(async () => {

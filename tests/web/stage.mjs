@@ -1,5 +1,5 @@
-// What the tests of the dashboard share: a running Tidegate in a folder of its own, and Chromium
-// before it. TIDEGATE names the binary, CHROMIUM the browser.
+// What the tests in Chromium share: the browser, and for those of the dashboard a running Tidegate
+// in a folder of its own. TIDEGATE names the binary, CHROMIUM the browser.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -23,6 +23,8 @@ const DESKTOP = { width: 1440, height: 1000 }, PHONE = { width: 360, height: 780
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 export const listening = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
+
+export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 
 async function freePort() {
   const server = createServer();
@@ -69,7 +71,7 @@ export class Stage {
     await this.until("an instance serves", async () => (await this.api("/api/v1/status")).services[0].instances
       .some((instance) => instance.state === "serving"));
     this.load = setInterval(() => paths.forEach((path) => this.visit(path)), everyMs);
-    this.browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    this.browser = await launch();
   }
 
   async end() {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "record/store/store.h"
 
 #define ACCESS_TOKENS_MAX 256
@@ -21,7 +22,7 @@
 #define ACCESS_NETWORKS 256   /* strangers share a place */
 #define ACCESS_GUESSES_MAX 10 /* at once; one more every ACCESS_GUESS_EVERY_US */
 #define ACCESS_GUESS_EVERY_US 2000000
-#define ACCESS_USED_EVERY_MS 60000 /* "last used" is written so often at most */
+#define ACCESS_USED_EVERY_MS MS_PER_MINUTE /* "last used" is written so often at most */
 
 enum access_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE_COUNT };
 const char *access_role_name(enum access_role role);

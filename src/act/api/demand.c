@@ -6,6 +6,7 @@
 
 #include "act/api/api_internal.h"
 #include "act/api/query.h"
+#include "base/clock.h"
 
 #define POINTS_MAX 2000 /* of one answer: more than a screen has columns */
 #define POINTS_DEFAULT 600
@@ -329,7 +330,7 @@ static bool read_range(struct api_connection *c, struct range *range) {
     int64_t range_ms = p[2].number - from_ms;
     if (from_ms < 0 || range_ms <= 0 || range_ms > STORE_RETENTION_MINUTES_MS) {
         answer_problem(c, 400, "from must be before to, at most %lld days",
-                       STORE_RETENTION_MINUTES_MS / 86400000);
+                       (long long)(STORE_RETENTION_MINUTES_MS / MS_PER_DAY));
         return false;
     }
     int64_t step_s = p[3].given ? p[3].number : default_step(range_ms);

@@ -6,6 +6,7 @@
 
 #include "act/api/api_internal.h"
 #include "act/api/query.h"
+#include "base/clock.h"
 #include "decide/cost/ledger.h"
 
 #define HOURS_MAX 2000 /* of one answer */
@@ -180,7 +181,7 @@ static void finish_ledger(struct api_job *job) {
 /* ---- the question ---- */
 
 static int64_t hour_of(int64_t ms) {
-    return ms - ms % LEDGER_HOUR_MS;
+    return ms - ms % MS_PER_HOUR;
 }
 
 /* Whole hours; the one that `to` lies in among them. */
@@ -195,10 +196,10 @@ static bool read_range(struct api_connection *c, struct question *q) {
         answer_error(c, &err);
         return false;
     }
-    int64_t last_ms = hour_of(p[2].number - 1), before_ms = (HOURS_DEFAULT - 1) * LEDGER_HOUR_MS;
+    int64_t last_ms = hour_of(p[2].number - 1), before_ms = (HOURS_DEFAULT - 1) * MS_PER_HOUR;
     int64_t from_ms = p[1].given ? p[1].number : last_ms - before_ms;
     int64_t range_ms = p[2].number - from_ms;
-    if (from_ms < 0 || range_ms <= 0 || range_ms > (int64_t)(HOURS_MAX - 1) * LEDGER_HOUR_MS) {
+    if (from_ms < 0 || range_ms <= 0 || range_ms > (HOURS_MAX - 1) * MS_PER_HOUR) {
         answer_problem(c, 400, "from must be before to, at most %d hours", HOURS_MAX - 1);
         return false;
     }

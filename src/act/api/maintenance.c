@@ -4,10 +4,11 @@
 
 #include "act/api/api_internal.h"
 #include "act/api/query.h"
+#include "base/clock.h"
 #include "config/units.h"
 
 #define FOR_LEAST_MS 1000
-#define FOR_MOST_MS (90LL * 86400 * 1000)
+#define FOR_MOST_MS (90 * MS_PER_DAY)
 
 json_t *maintenance_json(const struct api_maintenance *m) {
     if (m == NULL) {

@@ -87,8 +87,8 @@ static void recall(struct controller *c, struct controlled *s) {
     struct error err = { 0 };
     int64_t now_ms = clock_unix_ms();
     struct past past = { .ledger = &s->ledger,
-                         .now = { .start_ms = now_ms - now_ms % LEDGER_HOUR_MS } };
-    int64_t from_ms = past.now.start_ms - (int64_t)LEDGER_PEAK_HOURS * LEDGER_HOUR_MS;
+                         .now = { .start_ms = now_ms - now_ms % MS_PER_HOUR } };
+    int64_t from_ms = past.now.start_ms - LEDGER_PEAK_HOURS * MS_PER_HOUR;
     if (c->store == NULL) {
         return;
     }

@@ -15,7 +15,7 @@
 
 #define RETRY_US UINT64_C(60000000) /* after a failure, when it is not due earlier */
 /* Recurrences are expanded in a window, which moves on. */
-#define PARSE_AGAIN_MS INT64_C(86400000)
+#define PARSE_AGAIN_MS MS_PER_DAY
 #define HOST_BYTES 260
 
 static const struct calendar_config *config_of(const struct controller *c) {

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 /* Who called whom so long ago says little of what runs now, and is learned anew in a minute. */
-#define STALE_MS (30LL * 86400 * 1000)
+#define STALE_MS (30 * MS_PER_DAY)
 
 _Static_assert(DEPENDENCY_MEMORY_BYTES <= STORE_EVIDENCE_BYTES, "the store takes it whole");
 _Static_assert(PLAN_NAME_BYTES <= DEPENDENCY_NAME_BYTES, "names are kept whole");
@@ -93,7 +93,7 @@ static bool take_row(void *self, const struct store_calls *row) {
     int64_t age_ms = clock_unix_ms() - row->time_ms;
     if (age_ms > STALE_MS) {
         char why[64];
-        snprintf(why, sizeof why, "it was kept %lld days ago", (long long)(age_ms / 86400000));
+        snprintf(why, sizeof why, "it was kept %lld days ago", (long long)(age_ms / MS_PER_DAY));
         refuse(recall, why);
     } else if (take(recall, row->bytes, row->len, "store")) {
         struct controller *c = recall->c;

@@ -7,12 +7,13 @@
 #include <stdint.h>
 
 #include "act/api/api.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "decide/forecast/calendar.h"
 
 #define CAMPAIGN_FILE "campaigns.json"
 #define CAMPAIGN_BOOK_MAX 512
-#define CAMPAIGN_KEEP_MS (400LL * 86400 * 1000) /* after the end */
+#define CAMPAIGN_KEEP_MS (400 * MS_PER_DAY) /* after the end */
 
 struct campaign_entry {
     char id[API_CAMPAIGN_ID_BYTES]; /* empty: free */

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "wire/net/network.h"
-
-#define DAY_MS 86400000
 
 /* ---- one group of files ---- */
 
@@ -275,7 +274,7 @@ static void warn(struct held *h, int64_t now_ms, const struct certificates_telle
     static const int days[] = { 0, 1, 3, 7, CERTIFICATES_WARN_DAYS };
     char text[128];
     for (unsigned i = 0; i < sizeof days / sizeof days[0] && !h->is_clients && h->usable; i++) {
-        if (h->info.not_after_ms - now_ms > (int64_t)days[i] * DAY_MS) {
+        if (h->info.not_after_ms - now_ms > days[i] * MS_PER_DAY) {
             continue;
         }
         if (days[i] < h->told_days) {

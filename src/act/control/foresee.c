@@ -6,7 +6,6 @@
 #include "base/log.h"
 
 /* What is asked of the forecast: the levels for people and trust_levels, ascending. */
-#define FORESEE_ROUNDS 4 /* lead times; see autoscale_horizon_ms */
 #define ASKED 8
 #define MEDIAN 1 /* of those for people */
 #define BOUND 3  /* of trust_levels: 0.95 */
@@ -15,7 +14,7 @@ static const unsigned shown_at[FORESEE_LEVELS] = { 0, 1, 4 };
 static const unsigned trust_at[TRUST_LEVELS] = { 1, 2, 3, 5, 6, 7 };
 
 static size_t path_steps(const struct autoscale_policy *policy, double lead_ms, int64_t step_ms) {
-    double rounds = policy->starting_max > 0 ? FORESEE_ROUNDS : 1;
+    double rounds = policy->starting_max > 0 ? AUTOSCALE_ROUNDS_MAX : 1;
     int64_t once_ms = autoscale_horizon_ms(policy, lead_ms, step_ms) * AUTOSCALE_KEEP_RATIO;
     int64_t rounds_ms = autoscale_horizon_ms(policy, rounds * lead_ms, step_ms);
     int64_t horizon_ms = once_ms > rounds_ms ? once_ms : rounds_ms;

@@ -5,13 +5,14 @@
 #include <stdint.h>
 
 #include "act/control/shop.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "decide/forecast/calendar.h"
 #include "decide/value/lifetime.h"
 #include "record/series/series.h"
 
-#define INPUTS_CALENDAR_BACK_MS (400LL * 86400 * 1000)  /* recurrences are expanded from then */
-#define INPUTS_CALENDAR_AHEAD_MS (400LL * 86400 * 1000) /* to then */
+#define INPUTS_CALENDAR_BACK_MS (400 * MS_PER_DAY)  /* recurrences are expanded from then */
+#define INPUTS_CALENDAR_AHEAD_MS (400 * MS_PER_DAY) /* to then */
 #define INPUTS_CUSTOMERS_BYTES_MAX (64u << 20)
 
 struct inputs {

@@ -13,7 +13,7 @@
 #define REMEMBER_ROWS_MAX 18000
 #define FAILING_SHARE 20 /* one in so many answers: then a second says nothing of capacity */
 #define CAPACITY_KEEP_US 60000000 /* how often it goes into the store */
-#define STARTS_REMEMBERED_MS (14LL * 86400 * 1000)
+#define STARTS_REMEMBERED_MS (14 * MS_PER_DAY)
 
 /* ---- what is known of the past ---- */
 

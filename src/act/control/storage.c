@@ -83,7 +83,7 @@ static const char *in_size(double bytes, char out[WORDS_BYTES]) {
 }
 
 static const char *in_time(double ms, char out[WORDS_BYTES]) {
-    double minutes = ms / 60000;
+    double minutes = ms / MS_PER_MINUTE;
     if (minutes < 100) {
         snprintf(out, WORDS_BYTES, "%.0f min", minutes);
     } else if (minutes < 48 * 60) {

@@ -23,6 +23,7 @@
 #define AUTOSCALE_QUANTILE_MAX 0.99 /* past it a few hundred errors know nothing */
 #define AUTOSCALE_WINDOW_BUCKETS 32 /* of the stabilisation window */
 #define AUTOSCALE_KEEP_RATIO 2      /* what is needed again within twice the horizon is kept */
+#define AUTOSCALE_ROUNDS_MAX 4      /* of starts that are looked ahead, one after the other */
 #define AUTOSCALE_REASON_BYTES 256
 
 struct autoscale_policy {
@@ -45,8 +46,8 @@ void autoscale_policy_init(struct autoscale_policy *p);
 double autoscale_quantile(const struct autoscale_policy *p, double capacity_rps);
 
 /* How far ahead the plan looks: `lead_ms`, interval and a step of the forecast. Where only so many
- * start at once it also looks some lead times ahead, one for each round; before it takes an
- * instance away, AUTOSCALE_KEEP_RATIO times as far. */
+ * start at once it also looks up to AUTOSCALE_ROUNDS_MAX lead times ahead, one for each round;
+ * before it takes an instance away, AUTOSCALE_KEEP_RATIO times as far. */
 int64_t autoscale_horizon_ms(const struct autoscale_policy *p, double lead_ms, int64_t step_ms);
 
 struct autoscale_input {

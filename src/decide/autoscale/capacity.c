@@ -59,11 +59,6 @@ void capacity_init(struct capacity *c, double objective_ms, double start_rps) {
     conclude(c);
 }
 
-double capacity_guess_rps(double concurrency, double service_ms) {
-    bool known = concurrency > 0 && service_ms > 0 && isfinite(concurrency) && isfinite(service_ms);
-    return known ? concurrency * 1000 / service_ms : 0;
-}
-
 void capacity_inherit(struct capacity *c, const struct capacity *before) {
     *c = *before;
     for (size_t i = 0; i < CAPACITY_BINS; i++) {

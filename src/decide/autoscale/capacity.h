@@ -69,9 +69,6 @@ void capacity_inherit(struct capacity *c, const struct capacity *before);
 /* The objective of the service changed: the evidence is put on its sides anew. */
 void capacity_set_objective(struct capacity *c, double objective_ms);
 
-/* Little's law: `concurrency` requests at once, each `service_ms` long. 0 when unknown. */
-double capacity_guess_rps(double concurrency, double service_ms);
-
 void capacity_observe(struct capacity *c, const struct capacity_sample *sample);
 /* Draws the conclusions of what was observed since the last time; once a second is enough. */
 void capacity_conclude(struct capacity *c);

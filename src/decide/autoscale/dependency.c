@@ -11,10 +11,6 @@
 #define SIGMAS 1.64            /* 0.9 of certainty */
 #define NOBODY UINT16_MAX
 
-void dependencies_init(struct dependencies *d) {
-    memset(d, 0, sizeof *d);
-}
-
 void dependencies_observe(struct dependencies *d, const struct dependency_request *request) {
     assert(request->service < DEPENDENCY_SERVICES_MAX);
     if (request->ended_us < request->begun_us) {

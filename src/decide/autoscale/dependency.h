@@ -41,6 +41,7 @@ struct dependency_pair {
     double sure;                          /* calls of which nobody else could be the caller */
 };
 
+/* All zero: nothing seen yet. */
 struct dependencies {
     size_t pending_count;
     struct dependency_request pending[DEPENDENCY_PENDING_MAX];
@@ -58,7 +59,6 @@ struct dependency_ratio {
     bool proven;              /* enough to plan by */
 };
 
-void dependencies_init(struct dependencies *d);
 /* One that is over. */
 void dependencies_observe(struct dependencies *d, const struct dependency_request *request);
 /* Some were not told. */

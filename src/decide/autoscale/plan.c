@@ -4,7 +4,6 @@
 #include "decide/autoscale/autoscale.h"
 
 #define QUEUE_DRAIN_S 10 /* what waits is to be gone after that */
-#define ROUNDS_MAX 4     /* of starts, one after the other */
 #define ROUNDING 1e-9    /* 300 rps on instances of 100 are 3, not 4 */
 
 void autoscale_policy_init(struct autoscale_policy *p) {
@@ -90,7 +89,7 @@ static struct peak matters_now(const struct autoscale_policy *p, const struct au
                                uint32_t current) {
     struct peak peak =
         highest_ahead(in, autoscale_horizon_ms(p, in->lead_ms, in->forecast_step_ms));
-    for (uint32_t rounds = 2; rounds <= ROUNDS_MAX && p->starting_max > 0; rounds++) {
+    for (uint32_t rounds = 2; rounds <= AUTOSCALE_ROUNDS_MAX && p->starting_max > 0; rounds++) {
         double lead_ms = in->lead_ms * rounds;
         struct peak further =
             highest_ahead(in, autoscale_horizon_ms(p, lead_ms, in->forecast_step_ms));

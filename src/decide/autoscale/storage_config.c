@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 #define FULL_AT 0.95 /* of one that nobody configured: many run at 90 % for years */
-#define LEAD_MS (3LL * 86400 * 1000)
-#define HORIZON_MS (30LL * 86400 * 1000)
+#define LEAD_MS (3 * MS_PER_DAY)
+#define HORIZON_MS (30 * MS_PER_DAY)
 #define STORAGE(member) offsetof(struct storage_config, member)
 
 static void check(const struct config_place *place, void *item) {

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define MS_PER_HOUR 3600000.0
-#define MS_PER_MINUTE 60000.0
+#include "base/clock.h"
+
 #define FULL 1e-6 /* share of a tick's requests: demand equal to capacity is carried */
 
 static int64_t larger(int64_t a, int64_t b) {

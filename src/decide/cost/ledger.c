@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define TICK_S (LEDGER_TICK_MS / 1000.0)
 #define S_PER_HOUR 3600.0
 #define SEEN_LEAST 0.5 /* of a tick, to be judged */
@@ -53,11 +55,11 @@ void ledger_fini(struct ledger *l) {
 }
 
 static int64_t hour_of(int64_t ms) {
-    return ms - ms % LEDGER_HOUR_MS;
+    return ms - ms % MS_PER_HOUR;
 }
 
 void ledger_remember_peak(struct ledger *l, int64_t hour_ms, uint32_t instances) {
-    size_t at = (size_t)(hour_ms / LEDGER_HOUR_MS) % LEDGER_PEAK_HOURS;
+    size_t at = (size_t)(hour_ms / MS_PER_HOUR) % LEDGER_PEAK_HOURS;
     l->peaks[at] = instances;
     l->peaks_at[at] = hour_of(hour_ms);
 }
@@ -94,7 +96,7 @@ void ledger_observe(struct ledger *l, const struct ledger_second *s) {
     if (start_ms != l->forming.start_ms) {
         close_tick(l);
         /* A clock that was set back a little is waited for. */
-        if (start_ms <= l->seen_ms && l->seen_ms - start_ms < LEDGER_HOUR_MS) {
+        if (start_ms <= l->seen_ms && l->seen_ms - start_ms < MS_PER_HOUR) {
             return;
         }
         l->forming.start_ms = start_ms;
@@ -210,7 +212,7 @@ static uint32_t highest_peak(const struct ledger *l) {
     uint32_t most = 0;
     for (size_t i = 0; i < LEDGER_PEAK_HOURS; i++) {
         int64_t age_ms = l->hour.start_ms - l->peaks_at[i];
-        bool counts = age_ms >= 0 && age_ms < (int64_t)LEDGER_PEAK_HOURS * LEDGER_HOUR_MS;
+        bool counts = age_ms >= 0 && age_ms < LEDGER_PEAK_HOURS * MS_PER_HOUR;
         most = counts && l->peaks[i] > most ? l->peaks[i] : most;
     }
     return most;

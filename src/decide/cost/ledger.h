@@ -17,18 +17,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "decide/autoscale/autoscale.h"
 #include "decide/autoscale/hpa.h"
 #include "decide/autoscale/world.h"
 
 #define LEDGER_TICK_MS 5000
-#define LEDGER_HOUR_MS 3600000
 #define LEDGER_PATIENCE_MS 2000
 #define LEDGER_STARTUP_MAX_MS 1800000                  /* a longer one counts as this */
 #define LEDGER_SECONDS_MAX (LEDGER_TICK_MS / 1000 + 1) /* that are heard of a tick */
-#define LEDGER_GAP_MS 60000   /* longer unseen: the what-if fleets begin anew */
-#define LEDGER_PEAK_HOURS 168 /* a static fleet is sized for the highest of these */
+#define LEDGER_GAP_MS MS_PER_MINUTE /* longer unseen: the what-if fleets begin anew */
+#define LEDGER_PEAK_HOURS 168       /* a static fleet is sized for the highest of these */
 #define LEDGER_TICKS_MAX (LEDGER_STARTUP_MAX_MS / LEDGER_TICK_MS + 2)
 
 enum ledger_policy {

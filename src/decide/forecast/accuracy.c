@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "decide/forecast/calendar.h"
 
 void accuracy_init(struct accuracy *a, int64_t step_ms, int64_t season_ms) {

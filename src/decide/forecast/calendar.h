@@ -15,8 +15,6 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-#define MS_PER_DAY INT64_C(86400000)
-#define MS_PER_HOUR INT64_C(3600000)
 #define CALENDAR_EVENTS_MAX 20000 /* after expansion of recurrences */
 #define CALENDAR_BYTES_MAX (16u << 20)
 #define CALENDAR_RECURRENCES_MAX 5000 /* instances tried of one RRULE */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "decide/forecast/calendar_internal.h"
 #include "decide/forecast/ical_check.h"
 

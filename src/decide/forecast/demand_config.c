@@ -1,45 +1,8 @@
 #include "decide/forecast/demand_config.h"
 
-#include <math.h>
-#include <string.h>
-
+#include "base/clock.h"
 #include "wire/http/url.h"
 #include "wire/net/tls.h"
-
-void demand_config_init(struct demand_config *c) {
-    *c = (struct demand_config){
-        .margin_per_request = NAN,
-        .step_ms = DEMAND_STEP_MS,
-        .season_ms = { MS_PER_DAY, 7 * MS_PER_DAY },
-        .season_count = 2,
-    };
-}
-
-bool demand_config_check(struct demand_config *c, struct error *err) {
-    if (c->step_ms < 1000 || c->step_ms > MS_PER_DAY) {
-        return error_set(err, ERROR_INVALID, "step: expected a duration of 1s to 1d");
-    }
-    if (c->season_count == 2 && c->season_ms[0] > c->season_ms[1]) {
-        int64_t longer = c->season_ms[0];
-        c->season_ms[0] = c->season_ms[1];
-        c->season_ms[1] = longer;
-    }
-    for (size_t i = 0; i < c->season_count; i++) {
-        int64_t steps = c->season_ms[i] / c->step_ms;
-        if (steps < 2 || steps > FORECAST_HISTORY_STEPS_MAX / 10) {
-            return error_set(err, ERROR_INVALID, "seasons: expected 2 to %d steps of %g s",
-                             FORECAST_HISTORY_STEPS_MAX / 10, (double)c->step_ms / 1000);
-        }
-    }
-    for (size_t i = 0; i < c->holiday_count; i++) {
-        if (!calendar_country_known(c->holidays[i])) {
-            return error_set(err, ERROR_INVALID,
-                             "holidays: expected " CALENDAR_COUNTRIES ", found '%.*s'",
-                             SLICE_ARG(c->holidays[i]));
-        }
-    }
-    return true;
-}
 
 bool demand_config_calendar(const struct demand_config *c, struct calendar_window window,
                             struct calendar *out, struct error *err) {
@@ -129,14 +92,50 @@ static const struct config_table calendar_table =
 
 #define DEMAND(member) offsetof(struct demand_config, member)
 
+static bool check_step(const struct config_place *place, const struct demand_config *c) {
+    bool fits = c->step_ms >= 1000 && c->step_ms <= MS_PER_DAY;
+    if (!fits) {
+        config_place_error(place, "step", "step: expected a duration of 1s to 1d");
+    }
+    return fits;
+}
+
+static void sort_seasons(struct demand_config *c) {
+    if (c->season_count == 2 && c->season_ms[0] > c->season_ms[1]) {
+        int64_t longer = c->season_ms[0];
+        c->season_ms[0] = c->season_ms[1];
+        c->season_ms[1] = longer;
+    }
+}
+
+static bool check_seasons(const struct config_place *place, const struct demand_config *c) {
+    for (size_t i = 0; i < c->season_count; i++) {
+        int64_t steps = c->season_ms[i] / c->step_ms;
+        if (steps < 2 || steps > FORECAST_HISTORY_STEPS_MAX / 10) {
+            config_place_error(place, "seasons", "seasons: expected 2 to %d steps of %g s",
+                               FORECAST_HISTORY_STEPS_MAX / 10, (double)c->step_ms / 1000);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_holidays(const struct config_place *place, const struct demand_config *c) {
+    for (size_t i = 0; i < c->holiday_count; i++) {
+        if (!calendar_country_known(c->holidays[i])) {
+            config_place_error(place, "holidays",
+                               "holidays: expected " CALENDAR_COUNTRIES ", found '%.*s'",
+                               SLICE_ARG(c->holidays[i]));
+            return;
+        }
+    }
+}
+
 static void check(const struct config_place *place, void *item) {
     struct demand_config *c = item;
-    struct error err;
-    if (!demand_config_check(c, &err)) {
-        /* "seasons: expected …" begins with the key that is wrong. */
-        char key[16] = "";
-        slice_copy_text(slice_of(err.text, strcspn(err.text, ":")), key, sizeof key);
-        config_place_error(place, key, "%s", err.text);
+    sort_seasons(c);
+    if (check_step(place, c) && check_seasons(place, c)) {
+        check_holidays(place, c);
     }
 }
 

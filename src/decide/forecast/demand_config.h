@@ -7,7 +7,6 @@
 #include "decide/forecast/forecast.h"
 
 #define DEMAND_HOLIDAYS_MAX 16 /* countries */
-#define DEMAND_STEP_MS 60000
 
 /* A calendar of campaigns that another server keeps. */
 struct calendar_config {
@@ -30,13 +29,7 @@ struct demand_config {
     size_t season_count;
 };
 
-void demand_config_init(struct demand_config *c); /* nothing known, a minute, day and week */
-
-/* Steps and seasons that fit each other; sorts the seasons. Fails with ERROR_INVALID saying what
- * was expected (where it stands is the caller's to say). */
-bool demand_config_check(struct demand_config *c, struct error *err);
-
-extern const struct config_table demand_config_table; /* its check calls demand_config_check */
+extern const struct config_table demand_config_table;
 
 /* Fills `out` (initialised) with the campaigns and the holidays within the window. */
 bool demand_config_calendar(const struct demand_config *c, struct calendar_window window,

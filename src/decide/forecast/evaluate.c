@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/median.h"
+#include "decide/forecast/spread.h"
 
 #define NAIVE_DIFFERENCES_MAX 20000 /* seasonal differences that make the naive quantiles */
 
@@ -171,11 +172,7 @@ static bool prepare(struct run *r, struct error *err) {
         return error_set(err, ERROR_INVALID,
                          "too short to evaluate: expected two seasons and a horizon of history");
     }
-    for (size_t j = 1; j < in->quantiles.len; j++) {
-        if (fabs(in->quantiles.levels[j] - 0.5) < fabs(in->quantiles.levels[r->median] - 0.5)) {
-            r->median = j;
-        }
-    }
+    r->median = spread_middle(in->quantiles.levels, in->quantiles.len);
     size_t cells = (size_t)o->horizon_steps * in->quantiles.len;
     r->forecast = calloc(cells, sizeof(double));
     r->naive = calloc(cells, sizeof(double));

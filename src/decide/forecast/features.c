@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define LEVEL_SEASONS_MOST 60 /* a long season of more short ones is too long for a level */
 #define BYTE_MIDDLE 128.0
 

@@ -1,4 +1,5 @@
 /* Life and learning: what each value that comes teaches. */
+#include "base/clock.h"
 #include "decide/forecast/forecast_internal.h"
 
 #include <assert.h>
@@ -105,7 +106,7 @@ static bool allocate_pledges(struct forecast *f) {
 /* Short seasons are looked up slot by slot (members.h); numbers that repeat are found within an
  * hour (anomalies.h). */
 static bool allocate_history(struct forecast *f, size_t keep) {
-    return history_init_long(
+    return history_init(
         &f->history, &(struct history_span){
                          .keep = keep,
                          .fine = FINE_SEASONS * (size_t)f->season_steps + f->options.horizon_steps,

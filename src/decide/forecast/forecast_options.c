@@ -1,5 +1,7 @@
 #include "decide/forecast/forecast_options.h"
 
+#include "base/clock.h"
+
 void forecast_default_seasons(struct forecast_options *options) {
     bool daily = options->step_ms >= MS_PER_DAY;
     options->season_ms[0] = daily ? 7 * MS_PER_DAY : MS_PER_DAY;

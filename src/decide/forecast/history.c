@@ -24,11 +24,7 @@ static bool init_tiers(struct history *h, const struct history_span *span) {
            (coarse == 0 || history_tier_init(&h->coarse, coarse, shift));
 }
 
-bool history_init(struct history *h, size_t keep) {
-    return history_init_long(h, &(struct history_span){ .keep = keep, .exact = keep });
-}
-
-bool history_init_long(struct history *h, const struct history_span *span) {
+bool history_init(struct history *h, const struct history_span *span) {
     *h = (struct history){ .keep = span->keep };
     bool tiers = span->keep > HISTORY_EXACT_MOST && span->exact < span->keep / 2;
     h->exact = tiers ? span->exact : span->keep;

@@ -13,8 +13,9 @@
 /* Slots that are kept together, here and in origins.h, are no longer than one part of so many. */
 #define HISTORY_PARTS_OF_SEASON 288
 
-/* What has to be kept: whatever asks for single slots further back than `fine` gets the mean of a
- * few around; `exact` are kept as they came (numbers that repeat are told by that). */
+/* What has to be kept: at least the last `keep` slots. Whatever asks for single ones further back
+ * than `fine` gets the mean of a few around; `exact` are kept as they came (numbers that repeat are
+ * told by that), and so are all of at most HISTORY_EXACT_MOST. */
 struct history_span {
     size_t keep, fine, exact;
     uint32_t season_steps; /* slots that are kept together are a small part of it */
@@ -31,10 +32,8 @@ struct history {
     uint32_t revision; /* another when what was recorded changes or falls off; not by appending */
 };
 
-/* Keeps at least the last `keep` slots, as they came. False without memory. */
-bool history_init(struct history *h, size_t keep);
-/* … in little room. */
-bool history_init_long(struct history *h, const struct history_span *span);
+/* False without memory. */
+bool history_init(struct history *h, const struct history_span *span);
 void history_fini(struct history *h);
 /* `value` >= 0, or NaN. */
 void history_append(struct history *h, double value);

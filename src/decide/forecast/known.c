@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/median.h"
 #include "decide/forecast/calendar_internal.h"
 

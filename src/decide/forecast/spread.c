@@ -124,6 +124,16 @@ double spread_normal_quantile(double q) {
     return q < 0.5 ? -z : z;
 }
 
+size_t spread_middle(const double *levels, size_t len) {
+    size_t nearest = 0;
+    for (size_t i = 1; i < len; i++) {
+        if (fabs(levels[i] - 0.5) < fabs(levels[nearest] - 0.5)) {
+            nearest = i;
+        }
+    }
+    return nearest;
+}
+
 /* Linear between the watched levels, 0 at 0 and 1; the sum stays ascending and inside (0, 1). */
 static double adapted_level(const struct spread *s, double q) {
     double low = 0, low_at = 0, high = 1, high_at = 1;

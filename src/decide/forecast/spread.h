@@ -69,3 +69,7 @@ void spread_quantiles(const struct spread *s, size_t group, const double *levels
 
 /* Of the standard normal distribution, q in (0, 1). */
 double spread_normal_quantile(double q);
+
+/* Which of the levels is nearest to 0.5, the first of equal ones: its quantiles stand for the
+ * median. */
+size_t spread_middle(const double *levels, size_t len);

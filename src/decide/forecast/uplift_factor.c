@@ -120,16 +120,6 @@ static struct factor factor_of(const struct uplift *u, int64_t now_ms, int64_t f
     return f;
 }
 
-static size_t median_column(const struct uplift_path *path) {
-    size_t best = 0;
-    for (size_t i = 1; i < path->level_count; i++) {
-        if (fabs(path->levels[i] - 0.5) < fabs(path->levels[best] - 0.5)) {
-            best = i;
-        }
-    }
-    return best;
-}
-
 /* Two independent log-normal errors: their squares add up. */
 static double widen(double median, double value, double factor_median, double factor) {
     double own = log(fmax(value, 1e-9) / fmax(median, 1e-9)), other = log(factor / factor_median);
@@ -138,7 +128,7 @@ static double widen(double median, double value, double factor_median, double fa
 
 void uplift_apply(const struct uplift *u, int64_t now_ms, const struct uplift_path *path,
                   double *mean, double *values) {
-    size_t middle = median_column(path);
+    size_t middle = spread_middle(path->levels, path->level_count);
     if (!uplift_touches(u, path->start_ms, path->start_ms + (int64_t)path->steps * path->step_ms)) {
         return;
     }

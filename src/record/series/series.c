@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parse.h"
 #include "record/series/csv.h"
 
-#define MS_PER_DAY 86400000
 #define ARENA_BYTES_MAX ((size_t)4 << 30)
 #define STEP_CANDIDATES 64 /* distinct distances between rows that are counted */
 

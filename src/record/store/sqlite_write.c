@@ -2,12 +2,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "record/store/chain.h"
 #include "record/store/sqlite_internal.h"
 
-#define RETENTION_ROWS 500  /* deleted in one step: a few milliseconds */
-#define CAPACITY_VERSIONS 4 /* of a service, kept */
-#define MINUTE_MS 60000
+#define RETENTION_ROWS 500      /* deleted in one step: a few milliseconds */
+#define CAPACITY_VERSIONS 4     /* of a service, kept */
 #define MINUTE_GRACE_MS 15000   /* seconds may come so much later */
 #define MINUTE_SECONDS_MIN "30" /* of a minute with fewer nothing is said */
 
@@ -326,7 +326,7 @@ static bool make_minute(struct sqlite_store *s, int64_t minute_ms, struct error 
         " max(latency_ms_p99), avg(forecast_rps), avg(capacity_rps)"
         " FROM samples WHERE step_s = 1 AND time_ms >= ?1 AND time_ms < ?2"
         " GROUP BY service HAVING count(*) >= " MINUTE_SECONDS_MIN,
-        minute_ms, minute_ms + MINUTE_MS, err);
+        minute_ms, minute_ms + MS_PER_MINUTE, err);
 }
 
 /* The first second of which no minute was made yet; now when there is none. */
@@ -334,11 +334,11 @@ static bool next_second(struct sqlite_store *s, int64_t now_ms, int64_t *first_m
                         struct error *err) {
     if (s->rolled_ms < 0) {
         int64_t last_ms;
-        if (!sqlite_number(s, "SELECT max(time_ms) FROM samples WHERE step_s = 60", -MINUTE_MS,
+        if (!sqlite_number(s, "SELECT max(time_ms) FROM samples WHERE step_s = 60", -MS_PER_MINUTE,
                            &last_ms, err)) {
             return false;
         }
-        s->rolled_ms = last_ms + MINUTE_MS;
+        s->rolled_ms = last_ms + MS_PER_MINUTE;
     }
     char sql[128];
     sqlite3_snprintf(sizeof sql, sql,
@@ -352,14 +352,14 @@ static bool roll_minutes(struct sqlite_store *s, int64_t now_ms, bool *more, str
     if (!next_second(s, now_ms, &first_ms, err)) {
         return false;
     }
-    int64_t minute_ms = first_ms - first_ms % MINUTE_MS;
-    if (minute_ms + MINUTE_MS + MINUTE_GRACE_MS > now_ms) {
+    int64_t minute_ms = first_ms - first_ms % MS_PER_MINUTE;
+    if (minute_ms + MS_PER_MINUTE + MINUTE_GRACE_MS > now_ms) {
         return true;
     }
     if (!make_minute(s, minute_ms, err)) {
         return false;
     }
-    s->rolled_ms = minute_ms + MINUTE_MS;
+    s->rolled_ms = minute_ms + MS_PER_MINUTE;
     *more = true;
     return true;
 }

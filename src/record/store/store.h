@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "record/telemetry/decision.h"
@@ -24,10 +25,10 @@
 #define STORE_NAME_BYTES DECISION_NAME_BYTES
 #define STORE_JOBS_MAX 32
 #define STORE_CHECK_BYTES_MAX (64u << 20)
-#define STORE_QUERY_ROWS_MAX 20000 /* of one query; more: take a coarser step */
-#define STORE_RETENTION_SECONDS_MS (2LL * 86400 * 1000)   /* of 1 s samples */
-#define STORE_RETENTION_MINUTES_MS (400LL * 86400 * 1000) /* of 1 min samples */
-#define STORE_RETENTION_LEDGER_MS (400LL * 86400 * 1000)
+#define STORE_QUERY_ROWS_MAX 20000                    /* of one query; more: take a coarser step */
+#define STORE_RETENTION_SECONDS_MS (2 * MS_PER_DAY)   /* of 1 s samples */
+#define STORE_RETENTION_MINUTES_MS (400 * MS_PER_DAY) /* of 1 min samples */
+#define STORE_RETENTION_LEDGER_MS (400 * MS_PER_DAY)
 
 /* One service over one step that starts at time_ms (unix). NaN: not known. A minute has the mean
  * of its seconds, and the highest of their p99. */

@@ -15,9 +15,9 @@
 
 #define PATH_BYTES_MAX 1500
 #define NUMBER_BYTES 32
-#define IMPORT_BACK_MS                                                                             \
-    (400LL * 86400 * 1000) /* past ones teach; recurrences are expanded from then */
-#define IMPORT_AHEAD_MS (400LL * 86400 * 1000)
+/* Past ones teach; recurrences are expanded from then. */
+#define IMPORT_BACK_MS (400 * MS_PER_DAY)
+#define IMPORT_AHEAD_MS (400 * MS_PER_DAY)
 
 static const char help[] =
     "usage: tidegate campaign add NAME --start TIME (--end TIME | --for DURATION) [OPTION…]\n"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "config/units.h"
 #include "tool/cli/options.h"
 #include "tool/cli/verbs.h"
@@ -44,7 +45,7 @@ struct request {
 
 static bool parse_span(const char *option, const char *text, uint64_t *us, struct error *err) {
     int64_t ms;
-    if (!units_parse_duration_ms(slice_from(text), &ms) || ms <= 0 || ms > 86400000) {
+    if (!units_parse_duration_ms(slice_from(text), &ms) || ms <= 0 || ms > MS_PER_DAY) {
         return error_set(err, ERROR_INVALID,
                          "--%s: expected a duration such as 500ms or 30s, at most 24h, found '%s'",
                          option, text);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parse.h"
 #include "tool/sim/pilot.h"
 
@@ -67,7 +68,7 @@ static double ideal_hours(const struct backtest_input *in) {
     for (size_t i = 0; i < in->len; i++) {
         double rps = backtest_rps(in, i);
         double needed = isnan(rps) ? 0 : ceil(rps / in->unit_rps - 1e-9);
-        hours += fmax(needed, in->policy.instances_min) * (double)in->step_ms / 3600000;
+        hours += fmax(needed, in->policy.instances_min) * (double)in->step_ms / MS_PER_HOUR;
     }
     return hours;
 }

@@ -14,7 +14,6 @@
 #define BOTTOM 32
 #define PLOT_WIDTH (WIDTH - LEFT - RIGHT)
 #define PLOT_HEIGHT (HEIGHT - TOP - BOTTOM)
-#define MS_PER_DAY INT64_C(86400000)
 #define BAND_COLOUR "#2563eb"
 #define MARK_COLOUR "#dc2626"
 

@@ -14,7 +14,6 @@
 #include "tool/sim/report_style.h"
 
 #define PERIODS_MAX 32 /* rows of the last table */
-#define MS_PER_HOUR INT64_C(3600000)
 
 static const char *const meanings[BACKTEST_ORACLE + 1] = {
     [BACKTEST_PREDICTIVE] = "Tidegate with its forecast",

@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "act/control/volumes.h"
+#include "base/clock.h"
 
-#define HOUR_MS INT64_C(3600000)
-#define NOW_MS (INT64_C(500000) * HOUR_MS)
+#define NOW_MS (INT64_C(500000) * MS_PER_HOUR)
 
 static char folder[64];
 static struct volumes volumes, again;
@@ -38,8 +38,8 @@ static int set_up(void **state) {
         good = good && volumes_add(both[i], &one, true) && volumes_add(both[i], &two, true);
     }
     for (int64_t hour = 0; hour < 3; hour++) {
-        storage_remember(&volumes.list[0].storage, NOW_MS + hour * HOUR_MS, 1e9);
-        storage_remember(&volumes.list[1].storage, NOW_MS + hour * HOUR_MS, 2e9 + (double)hour);
+        storage_remember(&volumes.list[0].storage, NOW_MS + hour * MS_PER_HOUR, 1e9);
+        storage_remember(&volumes.list[1].storage, NOW_MS + hour * MS_PER_HOUR, 2e9 + (double)hour);
     }
     return !good;
 }
@@ -66,7 +66,7 @@ static void what_was_written_is_read(void **state) {
     (void)state;
     struct error err = { 0 };
     assert_true(volumes_write(&volumes, folder, &err));
-    assert_true(volumes_read(&again, folder, NOW_MS + 9 * HOUR_MS, &err));
+    assert_true(volumes_read(&again, folder, NOW_MS + 9 * MS_PER_HOUR, &err));
     assert_int_equal(points_of(&volumes.list[1]), 3);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(points_of(&again.list[i]), points_of(&volumes.list[i]));

@@ -32,8 +32,6 @@ static void guesses(void **state) {
     assert_true(capacity_rps(&c) == 98);
     capacity_init(&c, OBJECTIVE_MS, NAN);
     assert_true(capacity_rps(&c) > 0);
-    assert_true(capacity_guess_rps(8, 80) == 100); /* Little: 8 at once, 80 ms each */
-    assert_true(capacity_guess_rps(0, 80) == 0 && capacity_guess_rps(8, NAN) == 0);
 }
 
 /* Load as a scaler would send it: near the estimate, never far beyond. */

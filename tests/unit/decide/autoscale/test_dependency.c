@@ -20,8 +20,7 @@ static struct dependencies *d;
 
 static int set_up(void **state) {
     (void)state;
-    d = malloc(sizeof *d);
-    dependencies_init(d);
+    d = calloc(1, sizeof *d);
     return d == NULL;
 }
 

@@ -23,14 +23,9 @@ static const char *const moved[DEPENDENCY_SERVICES_MAX] = { NULL, "new", "back",
 
 static int set_up(void **state) {
     (void)state;
-    d = malloc(sizeof *d);
-    again = malloc(sizeof *again);
-    if (d == NULL || again == NULL) {
-        return 1;
-    }
-    dependencies_init(d);
-    dependencies_init(again);
-    return 0;
+    d = calloc(1, sizeof *d);
+    again = calloc(1, sizeof *again);
+    return d == NULL || again == NULL;
 }
 
 static int tear_down(void **state) {

@@ -7,18 +7,16 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "decide/autoscale/storage.h"
 
 #define GIB (1024.0 * 1024 * 1024)
-#define MINUTE_MS 60000LL
-#define HOUR_MS 3600000LL
-#define DAY_MS (24 * HOUR_MS)
 #define START_MS 1699999200000LL
 
 static const struct storage_policy policy = { .full_at_ratio = 0.9,
-                                              .lead_ms = 3 * DAY_MS,
-                                              .horizon_ms = 30 * DAY_MS };
+                                              .lead_ms = 3 * MS_PER_DAY,
+                                              .horizon_ms = 30 * MS_PER_DAY };
 static struct storage *s;
 
 static int set_up(void **state) {
@@ -47,10 +45,11 @@ static struct storage_outlook judge(void) {
 static void grow(int days, double from_gib, double gib_a_day, double noise_gib, uint64_t seed) {
     struct rand rand;
     rand_init(&rand, seed);
-    for (int64_t t = 0; t < days * DAY_MS; t += 5 * MINUTE_MS) {
-        bool backup = t % DAY_MS / HOUR_MS < 2;
+    for (int64_t t = 0; t < days * MS_PER_DAY; t += 5 * MS_PER_MINUTE) {
+        bool backup = t % MS_PER_DAY / MS_PER_HOUR < 2;
         see(t,
-            from_gib + gib_a_day * (double)t / DAY_MS + noise_gib * rand_normal(&rand) + 5 * backup,
+            from_gib + gib_a_day * (double)t / MS_PER_DAY + noise_gib * rand_normal(&rand) +
+                5 * backup,
             100);
     }
 }
@@ -62,12 +61,12 @@ static void growth_of_days_is_seen_through_noise(void **state) {
         storage_init(s);
         grow(10, 40, 1, 0.3, seed);
         struct storage_outlook o = judge(); /* 50 of 100, full at 90: 40 days */
-        double days = o.full_in_ms / DAY_MS;
+        double days = o.full_in_ms / MS_PER_DAY;
         if (!(days > 36 && days < 44)) {
             fail_msg("%g days", days);
         }
-        covered += o.full_in_ms_low < 40.0 * DAY_MS && o.full_in_ms_high > 40.0 * DAY_MS;
-        assert_true(o.full_in_ms_low > 30.0 * DAY_MS && o.full_in_ms_high < 60.0 * DAY_MS);
+        covered += o.full_in_ms_low < 40.0 * MS_PER_DAY && o.full_in_ms_high > 40.0 * MS_PER_DAY;
+        assert_true(o.full_in_ms_low > 30.0 * MS_PER_DAY && o.full_in_ms_high < 60.0 * MS_PER_DAY);
         assert_int_equal(o.state, STORAGE_FINE);
         assert_true(o.size_wanted == 100 * GIB);
     }
@@ -88,12 +87,12 @@ static void it_is_to_grow_a_lead_time_before(void **state) {
     }
     assert_false(o.limited);
     const struct storage_policy limited = { .full_at_ratio = 0.9,
-                                            .lead_ms = 3 * DAY_MS,
-                                            .horizon_ms = 30 * DAY_MS,
+                                            .lead_ms = 3 * MS_PER_DAY,
+                                            .horizon_ms = 30 * MS_PER_DAY,
                                             .size_most = 110 * GIB };
     o = storage_judge(s, &limited);
     assert_true(o.size_wanted == 110 * GIB && o.limited);
-    see(10 * DAY_MS, 87, 140); /* it was made larger */
+    see(10 * MS_PER_DAY, 87, 140); /* it was made larger */
     o = judge();
     assert_int_equal(o.state, STORAGE_FINE);
     assert_true(o.changed && o.size_wanted == 140 * GIB);
@@ -102,29 +101,29 @@ static void it_is_to_grow_a_lead_time_before(void **state) {
 static void a_log_that_explodes_is_seen_in_minutes(void **state) {
     (void)state;
     grow(10, 40, 0.1, 0.01, 1);
-    int64_t begun_ms = 10 * DAY_MS + 2 * HOUR_MS, t = begun_ms - 2 * HOUR_MS;
+    int64_t begun_ms = 10 * MS_PER_DAY + 2 * MS_PER_HOUR, t = begun_ms - 2 * MS_PER_HOUR;
     for (; t < begun_ms; t += 15000) {
         see(t, 41, 100);
     }
     assert_int_equal(judge().state, STORAGE_FINE);
-    while (judge().state == STORAGE_FINE && t < begun_ms + 2 * HOUR_MS) {
+    while (judge().state == STORAGE_FINE && t < begun_ms + 2 * MS_PER_HOUR) {
         t += 15000;
-        see(t, 41 + 6.0 * (double)(t - begun_ms) / HOUR_MS, 100); /* 6 GiB an hour: 8 hours */
+        see(t, 41 + 6.0 * (double)(t - begun_ms) / MS_PER_HOUR, 100); /* 6 GiB an hour: 8 hours */
     }
     struct storage_outlook o = judge();
     assert_int_equal(o.state, STORAGE_GROW);
-    if (!(t - begun_ms <= HOUR_MS)) {
+    if (!(t - begun_ms <= MS_PER_HOUR)) {
         fail_msg("after %lld s", (long long)(t - begun_ms) / 1000);
     }
-    assert_true(o.full_in_ms > 6.0 * HOUR_MS && o.full_in_ms < 12.0 * HOUR_MS);
+    assert_true(o.full_in_ms > 6.0 * MS_PER_HOUR && o.full_in_ms < 12.0 * MS_PER_HOUR);
     assert_true(o.size_wanted >= 100 * GIB && o.size_wanted < 200 * GIB);
 }
 
 /* What comes within two minutes says nothing of next week. */
 static void nothing_is_said_beyond_what_was_seen(void **state) {
     (void)state;
-    for (int64_t t = 0; t <= 2 * MINUTE_MS; t += 15000) {
-        see(t, 50 + (double)t / MINUTE_MS * 0.1, 100); /* 40 GiB are left: 400 minutes */
+    for (int64_t t = 0; t <= 2 * MS_PER_MINUTE; t += 15000) {
+        see(t, 50 + (double)t / MS_PER_MINUTE * 0.1, 100); /* 40 GiB are left: 400 minutes */
     }
     struct storage_outlook o = judge();
     assert_true(isnan(o.full_in_ms));
@@ -139,9 +138,10 @@ static void what_does_not_grow_never_fills(void **state) {
     for (uint64_t seed = 1; seed <= 40; seed++) {
         rand_init(&rand, seed);
         storage_init(s);
-        for (int64_t t = 0; t < DAY_MS; t += 15000) {
+        for (int64_t t = 0; t < MS_PER_DAY; t += 15000) {
             see(t, 85 + 0.2 * rand_normal(&rand), 100);
-            alarms += t > 2 * MINUTE_MS && t % (2 * HOUR_MS) == 0 && judge().state == STORAGE_GROW;
+            alarms += t > 2 * MS_PER_MINUTE && t % (2 * MS_PER_HOUR) == 0 &&
+                      judge().state == STORAGE_GROW;
         }
     }
     if (alarms > 40 * 11 / 20) { /* of 440 looks, each of which is wrong with 0.05 */
@@ -157,7 +157,7 @@ static unsigned claims(double alike) {
         double level = 0;
         rand_init(&rand, seed);
         storage_init(s);
-        for (int64_t t = 0; t < HOUR_MS; t += 15000) {
+        for (int64_t t = 0; t < MS_PER_HOUR; t += 15000) {
             level = alike * level + sqrt(1 - alike * alike) * rand_normal(&rand);
             see(t, 89 + 0.2 * level, 100);
         }
@@ -191,8 +191,8 @@ static void full_is_full(void **state) {
 static void a_clock_that_jumps_back_is_borne(void **state) {
     (void)state;
     grow(2, 40, 1, 0.1, 1);
-    see(-DAY_MS, 42, 100);
-    see(2 * DAY_MS + HOUR_MS, 42, 100);
+    see(-MS_PER_DAY, 42, 100);
+    see(2 * MS_PER_DAY + MS_PER_HOUR, 42, 100);
     struct storage_outlook o = judge();
     assert_int_equal(o.state, STORAGE_FINE);
     assert_true(isfinite(o.growth));
@@ -211,10 +211,10 @@ static void the_past_is_kept(void **state) {
     }
     assert_int_equal(count, 240);
     assert_false(storage_recall(&again, count, &point));
-    const struct storage_sample now = { START_MS + 10 * DAY_MS, 50 * GIB, 100 * GIB, NAN };
+    const struct storage_sample now = { START_MS + 10 * MS_PER_DAY, 50 * GIB, 100 * GIB, NAN };
     storage_observe(&again, &now);
     struct storage_outlook o = storage_judge(&again, &policy);
-    double days = o.full_in_ms / DAY_MS;
+    double days = o.full_in_ms / MS_PER_DAY;
     assert_true(days > 36 && days < 44);
 }
 

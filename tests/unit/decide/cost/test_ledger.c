@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "decide/cost/ledger.h"
 
@@ -66,7 +67,7 @@ static void assert_near(double found, double wanted, const char *what) {
 }
 
 static double ticks(double instances) { /* a tick of so many instances, in instance-hours */
-    return instances * LEDGER_TICK_MS / LEDGER_HOUR_MS;
+    return instances * LEDGER_TICK_MS / MS_PER_HOUR;
 }
 
 /* One hour by hand: 16 requests a second, 46 in its 31st minute; an instance carries 10 and takes
@@ -164,10 +165,10 @@ static void the_peak_of_a_week_is_remembered_and_forgotten(void **state) {
     static struct book b;
     struct autoscale_policy policy = policy_of(1, 20);
     open_book(&b, &policy);
-    ledger_remember_peak(&b.ledger, NOON_MS - 167 * (int64_t)LEDGER_HOUR_MS, 9);
-    ledger_remember_peak(&b.ledger, NOON_MS - 169 * (int64_t)LEDGER_HOUR_MS, 12); /* too old */
+    ledger_remember_peak(&b.ledger, NOON_MS - 167 * MS_PER_HOUR, 9);
+    ledger_remember_peak(&b.ledger, NOON_MS - 169 * MS_PER_HOUR, 12); /* too old */
     live(&b, NOON_MS, 3600, calm);
-    live(&b, NOON_MS + LEDGER_HOUR_MS, 600, calm);
+    live(&b, NOON_MS + MS_PER_HOUR, 600, calm);
     close_book(&b);
     assert_int_equal(b.len, 2);
     assert_near(b.hours[0].accounts[LEDGER_STATIC_PEAK].instance_hours, 9, "remembered");

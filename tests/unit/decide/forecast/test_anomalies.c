@@ -46,7 +46,8 @@ static void fill(struct run *r, uint64_t seed) {
 static void observe(struct run *r, bool explained) {
     struct origin origin;
     struct origins origins;
-    assert_true(history_init(&r->history, LEN) && origins_init(&origins, 1, SEASON));
+    assert_true(history_init(&r->history, &(struct history_span){ .keep = LEN }) &&
+                origins_init(&origins, 1, SEASON));
     members_init(&r->members, seasons, 2);
     anomalies_init(&r->cleaning.anomalies, seasons, 2, SEASON, HOUR_STEPS);
     shift_init(&r->cleaning.shift, seasons, 2);

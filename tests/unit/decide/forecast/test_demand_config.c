@@ -1,78 +1,89 @@
+/* `demand:` of shop.yaml: what it means, what is refused in it, and the calendar it makes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
+#include "../../config/config_text.h"
+#include "base/clock.h"
 #include "decide/forecast/calendar.h"
 #include "decide/forecast/demand_config.h"
 
-static void defaults_are_sound(void **state) {
+/* As it stands in shop.yaml. */
+struct shop {
+    struct demand_config demand;
+};
+static const struct config_field shop_fields[] = {
+    { "demand", CONFIG_BLOCK, offsetof(struct shop, demand), .table = &demand_config_table },
+};
+static const struct config_table shop_table = CONFIG_TABLE(struct shop, shop_fields);
+
+static struct config_text text;
+static struct shop shop;
+
+static int set_up(void **state) {
     (void)state;
-    struct demand_config c;
-    demand_config_init(&c);
-    assert_true(demand_config_check(&c, NULL));
-    assert_true(isnan(c.margin_per_request));
-    assert_int_equal(c.step_ms, 60000);
+    config_text_init(&text, "t.yaml");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    config_text_fini(&text);
+    return 0;
+}
+
+static void has_defaults(void **state) {
+    (void)state;
+    const struct demand_config *c = &shop.demand;
+    assert_true(config_text_apply(&text, &shop_table, "demand: {}", &shop));
+    assert_true(c->campaigns == NULL && c->calendar == NULL && c->history == NULL);
+    assert_int_equal(c->holiday_count, 0);
+    assert_true(isnan(c->margin_per_request));
+    assert_true(c->step_ms == MS_PER_MINUTE);
+    assert_int_equal(c->season_count, 2);
+    assert_true(c->season_ms[0] == MS_PER_DAY && c->season_ms[1] == 7 * MS_PER_DAY);
 }
 
 static void what_does_not_fit_is_said(void **state) {
     (void)state;
     static const struct {
-        const char *name, *error;
-        int64_t step_ms, season_ms;
-        struct slice holiday;
+        const char *text, *report;
     } cases[] = {
-        { "step", "step: expected a duration of 1s to 1d", 10, 86400000, { "DE", 2 } },
-        { "season", "seasons: expected 2 to 800000 steps of 60 s", 60000, 60000, { "DE", 2 } },
-        { "country",
-          "holidays: expected " CALENDAR_COUNTRIES ", found 'ZZ'",
-          60000,
-          86400000,
-          { "ZZ", 2 } },
-        { "a word of ours",
-          "holidays: expected " CALENDAR_COUNTRIES ", found '+S'",
-          60000,
-          86400000,
-          { "+S", 2 } },
+        { "demand: { step: 10ms }", "1:17: step: expected a duration of 1s to 1d" },
+        { "demand: { step: 2d }", "1:17: step: expected a duration of 1s to 1d" },
+        { "demand: { seasons: [1m] }", "1:20: seasons: expected 2 to 800000 steps of 60 s" },
+        { "demand: { seasons: [1h, 4000w] }", "1:20: seasons: expected 2 to 800000 steps of 60 s" },
+        { "demand: { holidays: [DE, ZZ] }",
+          "1:21: holidays: expected " CALENDAR_COUNTRIES ", found 'ZZ'" },
+        { "demand: { holidays: [+S] }", /* a word of ours */
+          "1:21: holidays: expected " CALENDAR_COUNTRIES ", found '+S'" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct demand_config c;
-        struct error err = { 0 };
-        demand_config_init(&c);
-        c.step_ms = cases[i].step_ms;
-        c.season_ms[0] = cases[i].season_ms;
-        c.season_count = 1;
-        c.holidays[0] = cases[i].holiday;
-        c.holiday_count = 1;
-        assert_false(demand_config_check(&c, &err));
-        assert_string_equal(err.text, cases[i].error);
+        config_text_refuses(&text, &shop_table, cases[i].text, &shop, cases[i].report);
     }
 }
 
 static void seasons_are_sorted(void **state) {
     (void)state;
-    struct demand_config c;
-    demand_config_init(&c);
-    c.season_ms[0] = 3600000;
-    c.season_ms[1] = 180000;
-    assert_true(demand_config_check(&c, NULL));
-    assert_true(c.season_ms[0] == 180000 && c.season_ms[1] == 3600000);
+    const struct demand_config *c = &shop.demand;
+    assert_true(config_text_apply(&text, &shop_table, "demand: { seasons: [1h, 3m] }", &shop));
+    assert_true(c->season_ms[0] == 3 * MS_PER_MINUTE && c->season_ms[1] == MS_PER_HOUR);
 }
 
 static void the_calendar_holds_campaigns_and_holidays(void **state) {
     (void)state;
-    struct demand_config c;
+    struct demand_config c = { .campaigns = "tests/fuzz/corpus/calendar/events.csv",
+                               .holidays = { SLICE("DE") },
+                               .holiday_count = 1 };
     struct calendar calendar;
     struct error err = { 0 };
     struct calendar_window year = { 1767225600000, 1798761600000 };
-    demand_config_init(&c);
     calendar_init(&calendar);
-    c.campaigns = "tests/fuzz/corpus/calendar/events.csv";
-    c.holidays[0] = SLICE("DE");
-    c.holiday_count = 1;
     assert_true(demand_config_calendar(&c, year, &calendar, &err));
     assert_int_equal(calendar.len, 2 + 9);
     c.campaigns = "/nowhere.ics";
@@ -82,9 +93,9 @@ static void the_calendar_holds_campaigns_and_holidays(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_sound),
-        cmocka_unit_test(what_does_not_fit_is_said),
-        cmocka_unit_test(seasons_are_sorted),
+        cmocka_unit_test_setup_teardown(has_defaults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_is_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(seasons_are_sorted, set_up, tear_down),
         cmocka_unit_test(the_calendar_holds_campaigns_and_holidays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

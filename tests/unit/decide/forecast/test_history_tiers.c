@@ -30,7 +30,7 @@ static void assert_near(double found, double wanted, double share) {
 static void fill(size_t len) {
     struct rand r;
     rand_init(&r, 5);
-    assert_true(history_init_long(&h, &(struct history_span){ KEEP, FINE, EXACT, DAY }));
+    assert_true(history_init(&h, &(struct history_span){ KEEP, FINE, EXACT, DAY }));
     for (size_t i = 0; i < len; i++) {
         double of_day = 1.5 - 0.5 * cos(2 * M_PI * (double)(i % DAY) / DAY);
         bool quiet = i / DAY % 5 == 2 && i % DAY < 200;
@@ -198,7 +198,7 @@ static void a_burst_leaves_its_neighbours_legible(void **state) {
 
 static void a_short_history_is_all_floats(void **state) {
     (void)state;
-    assert_true(history_init_long(&h, &(struct history_span){ 840, 240, 2, 24 }));
+    assert_true(history_init(&h, &(struct history_span){ 840, 240, 2, 24 }));
     for (int i = 0; i < 5000; i++) {
         history_append(&h, 1 + i * 0.001);
     }

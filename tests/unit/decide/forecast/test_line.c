@@ -147,7 +147,7 @@ struct week {
 
 static void week_init(struct week *w, int64_t days, double slope, double last_level) {
     uint32_t seasons[] = { 24, 168 };
-    assert_true(history_init(&w->history, 4096));
+    assert_true(history_init(&w->history, &(struct history_span){ .keep = 4096, .exact = 4096 }));
     members_init(&w->members, seasons, 2);
     for (int64_t slot = 0; slot < days * 24; slot++) {
         double value = 100 + slope * (double)(slot % 24);

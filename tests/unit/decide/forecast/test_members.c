@@ -49,7 +49,7 @@ static void history_against_its_twin(void **state) {
         struct history h;
         rand_init(&r, seed);
         size_t keep = 50 + rand_below(&r, 200);
-        assert_true(history_init(&h, keep));
+        assert_true(history_init(&h, &(struct history_span){ .keep = keep }));
         for (int64_t i = 0; i < LEN; i++) {
             recorded[i] = plain[i] = rand_below(&r, 5) == 0 ? NAN : 1000 * rand_unit(&r);
             history_append(&h, plain[i]);
@@ -79,7 +79,7 @@ static void profiles_look_only_at_what_is_known(void **state) {
     struct history h;
     int64_t last = 2000; /* when past forecasts are scored the history goes on: it must not show */
     members_init(&m, (const uint32_t[]){ 96, 672 }, 2);
-    assert_true(history_init(&h, LEN));
+    assert_true(history_init(&h, &(struct history_span){ .keep = LEN }));
     for (int64_t i = 0; i < LEN; i++) {
         history_append(&h, i <= last ? (double)i : 1e12);
     }
@@ -105,7 +105,7 @@ static void a_single_odd_season_does_not_count(void **state) {
     struct history h;
     struct profile_values p;
     members_init(&m, day_and_week, 1);
-    assert_true(history_init(&h, LEN));
+    assert_true(history_init(&h, &(struct history_span){ .keep = LEN }));
     for (int64_t i = 0; i < 24 * 10; i++) {
         history_append(&h, i / 24 == 8 ? 9000 : 100);
     }
@@ -123,7 +123,7 @@ static void levels_follow_a_shift(void **state) {
     struct profile_values p;
     double said[MEMBERS_MAX];
     members_init(&m, day_and_week, 2);
-    assert_true(history_init(&h, LEN));
+    assert_true(history_init(&h, &(struct history_span){ .keep = LEN }));
     int64_t len = 168 * 6;
     for (int64_t i = 0; i < len; i++) {
         double value = (50 + (double)(i % 168)) * (i >= len - 96 ? 2 : 1);
@@ -153,7 +153,7 @@ static void cross_is_shape_times_weekday(void **state) {
     struct history h;
     struct profile_values p;
     members_init(&m, day_and_week, 2);
-    assert_true(history_init(&h, LEN));
+    assert_true(history_init(&h, &(struct history_span){ .keep = LEN }));
     int64_t len = 168 * 3; /* ends before a Monday */
     for (int64_t i = 0; i < len + 24; i++) {
         double value = (100 + 10 * (double)(i % 24)) * (i / 24 % 7 == 0 ? 3 : 1);

@@ -21,7 +21,7 @@ struct world {
 
 static void begin(struct world *w, const uint32_t *seasons, size_t count, size_t keep) {
     rand_init(&w->rand, 11);
-    assert_true(history_init(&w->history, keep));
+    assert_true(history_init(&w->history, &(struct history_span){ .keep = keep, .exact = keep }));
     members_init(&w->members, seasons, count);
     profile_cache_init(&w->cache, &w->members);
 }
@@ -94,7 +94,7 @@ static void what_is_changed_in_a_long_past_is_seen(void **state) {
     struct world w;
     begin(&w, (const uint32_t[]){ 96, 672 }, 2, 4000);
     history_fini(&w.history);
-    assert_true(history_init_long(
+    assert_true(history_init(
         &w.history,
         &(struct history_span){ .keep = 4000, .fine = 2000, .exact = 8, .season_steps = 96 }));
     change_the_past(&w);

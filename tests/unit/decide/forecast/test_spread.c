@@ -211,6 +211,26 @@ static void a_season_of_few_steps_has_a_scale_for_each(void **state) {
     assert_true(fabs(spread_scale_at(&s, 9, 100) - 10) < 0.01);
 }
 
+static void the_level_in_the_middle_is_nearest_to_a_half(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double levels[3];
+        size_t len, middle;
+    } cases[] = {
+        { "a single one", { 0.9 }, 1, 0 },
+        { "the median itself", { 0.1, 0.5, 0.9 }, 3, 1 },
+        { "only high ones", { 0.7, 0.9, 0.95 }, 3, 0 },
+        { "only low ones", { 0.1, 0.2, 0.3 }, 3, 2 },
+        { "the first of equal ones", { 0.125, 0.375, 0.625 }, 3, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (spread_middle(cases[i].levels, cases[i].len) != cases[i].middle) {
+            fail_msg("%s", cases[i].name);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantiles_are_those_of_the_errors),
@@ -223,6 +243,7 @@ int main(void) {
         cmocka_unit_test(the_scale_follows_the_season),
         cmocka_unit_test(a_burst_at_the_same_time_is_known),
         cmocka_unit_test(a_season_of_few_steps_has_a_scale_for_each),
+        cmocka_unit_test(the_level_in_the_middle_is_nearest_to_a_half),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,10 +2,10 @@
 
 #include <math.h>
 
+#include "base/clock.h"
 #include "record/store/store_backend.h"
 
-#define HOUR_MS 3600000LL
-#define START_MS (500000 * HOUR_MS)
+#define START_MS (500000 * MS_PER_HOUR)
 
 static struct store_ledger_row row_of(const char *service, const char *policy, int64_t hour_ms,
                                       double hours) {
@@ -51,12 +51,12 @@ static void rows_come_back_after_a_restart_and_are_replaced(void **state) {
     struct store *s = must_open();
     put(s, row_of("shop", "tidegate", START_MS, 1));
     put(s, row_of("shop", "hpa", START_MS, 5));
-    put(s, row_of("shop", "hpa", START_MS + HOUR_MS, 6));
+    put(s, row_of("shop", "hpa", START_MS + MS_PER_HOUR, 6));
     put(s, row_of("api", "hpa", START_MS, 9));
     put(s, row_of("shop", "tidegate", START_MS, 2)); /* the same hour, later */
     store_close(s, 5000);
     s = must_open();
-    struct kept kept = read_back(s, "shop", START_MS, START_MS + HOUR_MS);
+    struct kept kept = read_back(s, "shop", START_MS, START_MS + MS_PER_HOUR);
     assert_int_equal(kept.len, 2);
     assert_string_equal(kept.rows[0].policy, "hpa");
     const struct store_ledger_row *row = &kept.rows[1];
@@ -85,7 +85,7 @@ static void all_services_are_summed_up(void **state) {
     put(s, free_of_charge);
     store_close(s, 5000);
     s = must_open();
-    struct kept kept = read_back(s, "", START_MS, START_MS + HOUR_MS);
+    struct kept kept = read_back(s, "", START_MS, START_MS + MS_PER_HOUR);
     assert_int_equal(kept.len, 2);
     assert_float_equal(kept.rows[0].instance_hours, 14, 1e-9);
     assert_float_equal(kept.rows[0].cost, 1.4, 1e-9);
@@ -107,7 +107,7 @@ static void what_is_older_than_the_retention_goes(void **state) {
     for (int i = -1; i <= 1; i++) {
         struct store_event *event = &batch.events[batch.event_count++];
         event->kind = STORE_EVENT_LEDGER;
-        event->ledger = row_of("shop", "hpa", START_MS + i * HOUR_MS, 1);
+        event->ledger = row_of("shop", "hpa", START_MS + i * MS_PER_HOUR, 1);
     }
     assert_true(sqlite->write(db, &batch, NULL));
     for (bool more = true; more;) {
