@@ -72,8 +72,8 @@ struct attempt {
     struct stream *upstream; /* NULL: it is not under way */
     uint16_t endpoint;       /* slot, NO_ENDPOINT: none, or another endpoint has the slot now */
     bool sent;               /* the request, as far as it has come */
-    bool reused_connection; /* it may have been closed already when this was sent */
-    bool on_trial; /* its endpoint is: it was ejected a moment ago */
+    bool reused_connection;  /* it may have been closed already when this was sent */
+    bool on_trial;           /* its endpoint is: it was ejected a moment ago */
     enum attempt_kind kind;
     uint64_t dispatched_us, awaiting_since_us;
     struct list in_flight; /* in endpoint->in_flight */
