@@ -307,3 +307,12 @@ def spread(proxy, count):
     clients = [proxy.connect() for _ in range(count)]
     proxy.wait(lambda v: v["accepted"] >= count)
     return clients
+
+
+def until_asked(service, ask):
+    """Ten times, and on until the service was chosen too. In one of 170 runs it is none of the first ten, by chance."""
+    for count in range(1, 300):
+        ask()
+        if count >= 10 and service.requests:
+            return
+    raise AssertionError("it was never chosen")
