@@ -193,6 +193,30 @@ def test_what_is_under_way_stays(proxy):
     assert [one.read_response().status for one in requests] == [200] * (MOST - 2)
 
 
+def test_a_stream_both_ways_stays_though_its_client_says_little():
+    """As gRPC has them: the answer has begun, and the request is not over."""
+    gate = threading.Event()
+
+    def both_ways(one):
+        one.raw.read_line()
+        one.raw.read_fields()
+        one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        gate.wait(30)
+        one.send("3\r\nend\r\n0\r\n\r\n")
+
+    with Service(both_ways) as service, Proxy(service.port, limits={"connections": 1}) as proxy, \
+            Raw(proxy.port, source=address(1)) as stream:
+        stream.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        assert stream.read_head().status == 200 and stream.read_chunk() == b"hello"
+        time.sleep(STALLED_S)
+        with Raw(proxy.port, source=address(2)) as new:
+            assert new.ended(20)
+        assert numbers(proxy) == [0, 1, 0, 1]
+        gate.set()
+        stream.send("0\r\n\r\n")
+        assert stream.read_chunk() == b"end"
+
+
 # ---- who finds no place ----
 
 def test_who_is_held_is_served_when_there_is_room(proxy):

@@ -117,7 +117,7 @@ bool exchange_is_stalled(const struct exchange *x, uint64_t stalled_us) {
     if (x->upstream_paused) {
         return (now_us - x->activity_us) / EXCHANGE_UNREAD_TIMES >= stalled_us;
     }
-    return !x->request_ended && !x->client_paused && age_us >= stalled_us &&
+    return !x->request_ended && !x->response_begun && !x->client_paused && age_us >= stalled_us &&
            x->record.bytes_in < age_us * EXCHANGE_READ_LEAST_BPS / 1000000;
 }
 
