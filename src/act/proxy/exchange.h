@@ -178,8 +178,8 @@ void exchange_on_client_leaving(struct exchange *exchange);
 void exchange_on_client_gone(struct exchange *exchange);
 void exchange_on_client_drained(struct exchange *exchange);
 /* Whether it has waited so long for its client: for a body that comes with less than
- * EXCHANGE_READ_LEAST_BPS on the average, or for an answer of which nothing is taken. Who has little
- * to say while he is answered already (gRPC both ways) keeps nobody waiting. */
+ * EXCHANGE_READ_LEAST_BPS on the average, or for an answer of which nothing is taken. Who has
+ * little to say while he is answered already (gRPC both ways) keeps nobody waiting. */
 bool exchange_is_stalled(const struct exchange *exchange, uint64_t stalled_us);
 
 /* ---- for upstreams ---- */
